@@ -1,0 +1,197 @@
+//! The nouns that the steps share: the stored [`Passage`], the [`Ranking`] that one search returns, the [`Hit`] that
+//! the caller gets.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+/// The namespace of the UUIDv5 that a passage's id becomes in the store. Never change it: stored ids depend on it.
+const ID_NAMESPACE: Uuid = Uuid::from_u128(0x6173_6b74_7769_6365_8000_7061_7373_6167);
+
+/// The id of a point in the store: what Qdrant allows, a number or a UUID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PointId {
+    /// A numeric id; only adopted collections have them.
+    Number(u64),
+    /// A UUID; asktwice's own collections use the UUIDv5 of the passage's id.
+    Uuid(Uuid),
+}
+
+impl PointId {
+    /// The point id of a passage: the UUIDv5 of its text id.
+    #[must_use]
+    pub fn of(passage_id: &str) -> Self {
+        Self::Uuid(Uuid::new_v5(&ID_NAMESPACE, passage_id.as_bytes()))
+    }
+}
+
+impl fmt::Display for PointId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Uuid(uuid) => uuid.fmt(f),
+        }
+    }
+}
+
+/// The stored unit of text: what is embedded, searched and returned.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Passage {
+    /// The caller's own id; any text. Returned as it was given.
+    pub id: String,
+    /// The document's title, empty if it has none. It is embedded before the text.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub title: String,
+    /// The text.
+    pub text: String,
+    /// The document that this passage was cut from; the passage's own id where a document is one passage.
+    pub document_id: String,
+    /// The place within the document, counted from 0.
+    #[serde(default)]
+    pub position: u32,
+    /// The caller's own fields, for filters and display.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub payload: Map<String, Value>,
+}
+
+impl Passage {
+    /// A passage that is a whole document.
+    pub fn new(id: impl Into<String>, text: impl Into<String>) -> Self {
+        let id = id.into();
+        Self { document_id: id.clone(), id, text: text.into(), ..Self::default() }
+    }
+
+    /// Sets the title.
+    #[must_use]
+    pub fn with_title(mut self, title: impl Into<String>) -> Self {
+        self.title = title.into();
+        self
+    }
+
+    /// Says which document the passage was cut from, and where in it it stands, counted from 0.
+    #[must_use]
+    pub fn cut_from(mut self, document_id: impl Into<String>, position: u32) -> Self {
+        self.document_id = document_id.into();
+        self.position = position;
+        self
+    }
+
+    /// Sets the caller's own fields.
+    #[must_use]
+    pub fn with_payload(mut self, payload: Map<String, Value>) -> Self {
+        self.payload = payload;
+        self
+    }
+
+    /// The id of the passage's point in the store.
+    #[must_use]
+    pub fn point_id(&self) -> PointId {
+        PointId::of(&self.id)
+    }
+
+    /// The text that is embedded: the title, a space, then the text, as the BEIR collections are embedded.
+    #[must_use]
+    pub fn embedded_text(&self) -> String {
+        if self.title.is_empty() { self.text.clone() } else { format!("{} {}", self.title, self.text) }
+    }
+}
+
+/// One entry of a [`Ranking`]: a point and the score that its search gave it (higher is better).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scored {
+    /// The point.
+    pub id: PointId,
+    /// The native score: cosine similarity for the dense channel.
+    pub score: f32,
+}
+
+/// What one search found, best first, each point once.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Ranking(Vec<Scored>);
+
+impl Ranking {
+    /// Puts found points in order: by score, best first, equal scores by id. A point's second appearance is dropped,
+    /// and so is a score that is not a number, so whatever a store returns becomes a valid ranking.
+    #[must_use]
+    pub fn new(mut found: Vec<Scored>) -> Self {
+        found.retain(|scored| !scored.score.is_nan());
+        found.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
+        let mut seen = std::collections::HashSet::with_capacity(found.len());
+        found.retain(|scored| seen.insert(scored.id));
+        Self(found)
+    }
+
+    /// The entries, best first; the entry at index 0 has rank 1.
+    #[must_use]
+    pub fn entries(&self) -> &[Scored] {
+        &self.0
+    }
+
+    /// The best `depth` entries.
+    #[must_use]
+    pub fn top(mut self, depth: usize) -> Self {
+        self.0.truncate(depth);
+        self
+    }
+
+    /// How many points were found.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nothing was found.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// One result, and why it is where it is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Hit {
+    /// The fused score; its scale depends on the fusion.
+    pub score: f64,
+    /// The passage.
+    pub passage: Passage,
+    /// Which legs found it, in the order of [`Retrieval::legs`](crate::Retrieval::legs).
+    pub found_by: Vec<FoundBy>,
+}
+
+/// One leg's part in a hit.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct FoundBy {
+    /// The leg's index in [`Retrieval::legs`](crate::Retrieval::legs).
+    pub leg: usize,
+    /// The rank in that leg, counted from 1.
+    pub rank: usize,
+    /// The leg's native score.
+    pub score: f32,
+    /// What the leg adds to the fused score.
+    pub contribution: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ranking_is_sorted_unique_and_free_of_nan() {
+        let scored = |id, score| Scored { id: PointId::Number(id), score };
+        let ranking =
+            Ranking::new(vec![scored(3, 0.5), scored(1, 0.9), scored(3, 0.7), scored(2, f32::NAN), scored(0, 0.7)]);
+        assert_eq!(ranking.entries(), [scored(1, 0.9), scored(0, 0.7), scored(3, 0.7)]);
+    }
+
+    #[test]
+    fn point_ids_are_stable() {
+        // A literal, so that nobody changes the namespace by accident: every stored id would be orphaned.
+        assert_eq!(PointId::of("4983").to_string(), PointId::of("4983").to_string());
+        assert_ne!(PointId::of("a"), PointId::of("b"));
+    }
+}

@@ -1,0 +1,178 @@
+//! What comes out: the hits, and an honest account of how they were found.
+
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use crate::{embed::Role, ranking::Hit, rewrite::RewriteError, search::Channel};
+
+/// Where a variant comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Origin {
+    /// The question as the user asked it.
+    Asked,
+    /// The question as the rewriter put it.
+    Rewrite,
+}
+
+/// One thing to search with.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Variant {
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Which side of the search its text stands on: a hypothetical passage is embedded as a passage.
+    pub role: Role,
+    /// What is embedded.
+    pub text: String,
+    /// How much its legs count in the fusion; 1 is the weight of the question as asked.
+    pub weight: f64,
+}
+
+impl Variant {
+    /// A variant to search with.
+    pub fn new(origin: Origin, text: impl Into<String>) -> Self {
+        Self { origin, role: Role::Query, text: text.into(), weight: 1.0 }
+    }
+}
+
+/// One search that ran: a variant through a channel.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Leg {
+    /// The variant's index in [`Retrieval::variants`].
+    pub variant: usize,
+    /// The vector space that was searched.
+    pub channel: Channel,
+    /// How many passages it found; at most the depth.
+    pub found: usize,
+}
+
+/// The four steps, and the fetching of what the hits say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Step {
+    /// Asking the rewriter.
+    Rewrite,
+    /// Embedding a variant.
+    Embed,
+    /// Searching with it.
+    Search,
+    /// Making one ranking of several.
+    Fuse,
+    /// Fetching the passages of the hits.
+    Fetch,
+}
+
+/// When a step ran, counted from the start of the call.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Timing {
+    /// Which step.
+    pub step: Step,
+    /// Whose: the question's own, or the rewrite's. Fusing and fetching serve both and have none.
+    pub origin: Option<Origin>,
+    /// When it started.
+    #[serde(rename = "start_ms", serialize_with = "milliseconds")]
+    pub start: Duration,
+    /// How long it took, waiting for a place included.
+    #[serde(rename = "took_ms", serialize_with = "milliseconds")]
+    pub took: Duration,
+    /// Whether it ended with a result; a step that failed or ran out of time did not.
+    pub completed: bool,
+}
+
+/// How much of what was meant to run did run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The question and its rewrite were both searched.
+    Full,
+    /// Only the question as asked was searched: no rewriter is set, it was not wanted, or it was lost (then
+    /// [`Retrieval::degradations`] says why).
+    AskedOnly,
+    /// Only the rewrite was searched: the question's own leg was lost. Take these hits with care.
+    AskedLost,
+}
+
+/// Something that was lost on the way to an answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Degradation {
+    /// There is no usable rewrite.
+    #[error("the question was searched as asked only: {0}")]
+    Rewrite(#[source] RewriteError),
+    /// A leg was lost.
+    #[error("the {} was not searched: {error}", match origin { Origin::Asked => "question as asked", Origin::Rewrite => "rewrite" })]
+    Leg {
+        /// Whose leg.
+        origin: Origin,
+        /// Why.
+        #[source]
+        error: Box<crate::Error>,
+    },
+    /// Passages were deleted between search and fetch, so that fewer hits came back than were fused.
+    #[error("{missing} of the hits were deleted meanwhile")]
+    Deleted {
+        /// How many.
+        missing: usize,
+    },
+}
+
+impl Serialize for Degradation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&Report(self))
+    }
+}
+
+/// An error with its causes, in one line.
+#[derive(Debug)]
+pub struct Report<'a>(pub &'a (dyn std::error::Error + 'static));
+
+impl std::fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut said = self.0.to_string();
+        f.write_str(&said)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            let text = error.to_string();
+            // Many errors repeat their cause in their own words; saying it once is enough.
+            if !said.contains(&text) {
+                write!(f, ": {text}")?;
+            }
+            said = text;
+            source = error.source();
+        }
+        Ok(())
+    }
+}
+
+/// The answer to a question.
+#[derive(Debug, Serialize)]
+#[non_exhaustive]
+pub struct Retrieval {
+    /// What was found, best first.
+    pub hits: Vec<Hit>,
+    /// What was searched with. The question as asked comes first.
+    pub variants: Vec<Variant>,
+    /// The searches that answered.
+    pub legs: Vec<Leg>,
+    /// How much of what was meant to run did run.
+    pub outcome: Outcome,
+    /// What was lost, and why.
+    pub degradations: Vec<Degradation>,
+    /// When each step ran, in order of their start.
+    pub timings: Vec<Timing>,
+    /// How long the whole call took.
+    #[serde(rename = "took_ms", serialize_with = "milliseconds")]
+    pub took: Duration,
+}
+
+/// Milliseconds with three decimals.
+fn milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64((duration.as_secs_f64() * 1e6).round() / 1e3)
+}

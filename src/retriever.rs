@@ -1,0 +1,402 @@
+//! The whole pipeline on one screen, and the only file that knows its order.
+//!
+//! The question's own leg starts at once and never waits for the rewriter; the rewrite's legs run beside it. Whatever
+//! happens to the rewrite, the caller gets at least what the plain question finds, and is told what was lost.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures::future::join_all;
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    embed::Embedder,
+    error::Error,
+    fuse::{Fuse, Fused, Fusion, Weighted},
+    question::Question,
+    ranking::{Hit, Ranking},
+    retrieval::{Degradation, Leg, Origin, Outcome, Retrieval, Step, Timing, Variant},
+    rewrite::{RewriteError, Rewriter},
+    search::{Channel, Filter, Search, VectorStore},
+};
+
+/// How long the rewriter may take when nothing else is said.
+pub const DEFAULT_REWRITE_DEADLINE: Duration = Duration::from_millis(800);
+/// How long a search may take when the caller set no deadline.
+const SEARCH_TIMEOUT: Duration = Duration::from_secs(10);
+/// The part of a caller's deadline that is kept for fusing and fetching: a tenth, at most this.
+const LONGEST_FINISH: Duration = Duration::from_millis(25);
+
+/// What one call may choose.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RetrieveOptions {
+    /// How many hits come back at most.
+    pub limit: usize,
+    /// How deep each leg searches.
+    pub depth: usize,
+    /// Only passages that match may be found.
+    pub filter: Option<Filter>,
+    /// How long the whole call may take. Without one, only the rewriter is bounded.
+    pub deadline: Option<Duration>,
+    /// Whether to ask the rewriter.
+    pub rewrite: bool,
+    /// How the rankings become one; the retriever's own fusion if `None`.
+    pub fusion: Option<Arc<dyn Fuse>>,
+}
+
+impl Default for RetrieveOptions {
+    fn default() -> Self {
+        Self { limit: 10, depth: 100, filter: None, deadline: None, rewrite: true, fusion: None }
+    }
+}
+
+impl RetrieveOptions {
+    /// Sets how many hits come back at most.
+    #[must_use]
+    pub fn with_limit(mut self, limit: usize) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Sets how deep each leg searches.
+    #[must_use]
+    pub fn with_depth(mut self, depth: usize) -> Self {
+        self.depth = depth;
+        self
+    }
+
+    /// Sets what may be found.
+    #[must_use]
+    pub fn with_filter(mut self, filter: Filter) -> Self {
+        self.filter = Some(filter);
+        self
+    }
+
+    /// Sets how long the whole call may take.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// Searches with the question as asked only.
+    #[must_use]
+    pub fn without_rewrite(mut self) -> Self {
+        self.rewrite = false;
+        self
+    }
+
+    /// Sets how the rankings become one, for this call.
+    #[must_use]
+    pub fn with_fusion(mut self, fusion: impl Fuse + 'static) -> Self {
+        self.fusion = Some(Arc::new(fusion));
+        self
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let refuse = |setting: &str, problem: String| Err(Error::Settings { setting: setting.to_owned(), problem });
+        if self.limit == 0 {
+            return refuse("limit", "at least one hit has to be asked for".to_owned());
+        }
+        if self.depth < self.limit {
+            return refuse("depth", format!("{} is less than the limit of {} hits", self.depth, self.limit));
+        }
+        if let Some(Err(error)) = self.filter.as_ref().map(Filter::check) {
+            return refuse("filter", error.to_string());
+        }
+        Ok(())
+    }
+}
+
+/// Searches with a question and its rewrite at the same time. Cheap to clone; clones share everything.
+///
+/// See the [crate's page](crate) for an example that runs.
+#[derive(Debug, Clone)]
+pub struct Retriever {
+    parts: Arc<Parts>,
+}
+
+#[derive(Debug, Clone)]
+struct Parts {
+    embedder: Arc<dyn Embedder>,
+    store: Arc<dyn VectorStore>,
+    rewriter: Option<Arc<dyn Rewriter>>,
+    rewrite_deadline: Duration,
+    fusion: Arc<dyn Fuse>,
+}
+
+impl Retriever {
+    /// A retriever without a rewriter, with reciprocal rank fusion.
+    pub fn new(embedder: impl Embedder + 'static, store: impl VectorStore + 'static) -> Self {
+        let parts = Parts {
+            embedder: Arc::new(embedder),
+            store: Arc::new(store),
+            rewriter: None,
+            rewrite_deadline: DEFAULT_REWRITE_DEADLINE,
+            fusion: Arc::new(Fusion::default()),
+        };
+        Self { parts: Arc::new(parts) }
+    }
+
+    /// Sets who rewrites the questions.
+    #[must_use]
+    pub fn with_rewriter(mut self, rewriter: impl Rewriter + 'static) -> Self {
+        Arc::make_mut(&mut self.parts).rewriter = Some(Arc::new(rewriter));
+        self
+    }
+
+    /// Sets how long the rewriter may take. A rewrite that comes later is lost, and the retrieval says so.
+    #[must_use]
+    pub fn with_rewrite_deadline(mut self, deadline: Duration) -> Self {
+        Arc::make_mut(&mut self.parts).rewrite_deadline = deadline;
+        self
+    }
+
+    /// Sets how the rankings become one.
+    #[must_use]
+    pub fn with_fusion(mut self, fusion: impl Fuse + 'static) -> Self {
+        Arc::make_mut(&mut self.parts).fusion = Arc::new(fusion);
+        self
+    }
+
+    /// Answers a question with the default options.
+    ///
+    /// # Errors
+    /// See [`retrieve_with`](Self::retrieve_with).
+    pub async fn retrieve(&self, question: &str) -> Result<Retrieval, Error> {
+        self.retrieve_with(question, &RetrieveOptions::default()).await
+    }
+
+    /// Answers a question. Dropping the future gives up its searches and its rewrite.
+    ///
+    /// # Errors
+    /// [`Error`] only if no leg answered at all; whatever else fails is in [`Retrieval::degradations`].
+    #[tracing::instrument(name = "retrieve", skip_all, fields(limit = options.limit, depth = options.depth))]
+    pub async fn retrieve_with(&self, question: &str, options: &RetrieveOptions) -> Result<Retrieval, Error> {
+        let question = Question::new(question)?;
+        options.check()?;
+        let call = Call::start(&self.parts, options);
+        let (asked, rewritten) = tokio::join!(
+            // Polled in this order: the question's own embedding is queued before the rewriter is even asked.
+            call.leg(Variant::new(Origin::Asked, question.text())),
+            call.rewritten(&question),
+        );
+        call.finish(asked, rewritten).await
+    }
+}
+
+/// A variant and what it found.
+type LegResult = (Variant, Result<Ranking, Error>);
+
+/// One call under way.
+struct Call<'a> {
+    parts: &'a Parts,
+    options: &'a RetrieveOptions,
+    filter: Option<Arc<Filter>>,
+    start: Instant,
+    timings: Mutex<Vec<Timing>>,
+}
+
+impl<'a> Call<'a> {
+    fn start(parts: &'a Parts, options: &'a RetrieveOptions) -> Self {
+        let filter = options.filter.clone().map(Arc::new);
+        Self { parts, options, filter, start: Instant::now(), timings: Mutex::default() }
+    }
+
+    /// Asks for rewrites and searches with each of them. An empty list: none was wanted.
+    async fn rewritten(&self, question: &Question) -> Result<Vec<LegResult>, RewriteError> {
+        let Some(rewriter) = self.parts.rewriter.as_ref().filter(|_| self.options.rewrite) else {
+            return Ok(vec![]);
+        };
+        let mut bound = self.start + self.parts.rewrite_deadline;
+        if let Some(legs) = self.legs_deadline() {
+            bound = bound.min(legs);
+        }
+        let rewrites = self
+            .timed(Step::Rewrite, Some(Origin::Rewrite), async {
+                let late = |_| RewriteError::Deadline { deadline: bound - self.start };
+                timeout_at(bound, rewriter.rewrite(question)).await.map_err(late)?
+            })
+            .await?;
+        let variants = rewrites.into_iter().map(|text| Variant::new(Origin::Rewrite, text));
+        Ok(join_all(variants.map(|variant| self.leg(variant))).await)
+    }
+
+    /// Embeds a variant and searches with it.
+    async fn leg(&self, variant: Variant) -> LegResult {
+        let searched = match self.legs_deadline() {
+            None => self.embed_and_search(&variant).await,
+            Some(bound) => match timeout_at(bound, self.embed_and_search(&variant)).await {
+                Ok(searched) => searched,
+                Err(_) => Err(self.missed()),
+            },
+        };
+        (variant, searched)
+    }
+
+    async fn embed_and_search(&self, variant: &Variant) -> Result<Ranking, Error> {
+        let origin = Some(variant.origin);
+        let texts = vec![variant.text.clone()];
+        let embedded = self.timed(Step::Embed, origin, self.parts.embedder.embed(variant.role, texts)).await?;
+        let vector = embedded.into_iter().next().map(|embedding| embedding.vector).unwrap_or_default();
+        let timeout = self.legs_deadline().map_or(SEARCH_TIMEOUT, |bound| bound - Instant::now());
+        let search = Search { vector, depth: self.options.depth, filter: self.filter.clone(), timeout };
+        let ranking = self.timed(Step::Search, origin, self.parts.store.search(search)).await?;
+        Ok(ranking.top(self.options.depth))
+    }
+
+    /// Fuses what the legs found, fetches the passages of the hits and says what was lost.
+    async fn finish(
+        self,
+        asked: LegResult,
+        rewritten: Result<Vec<LegResult>, RewriteError>,
+    ) -> Result<Retrieval, Error> {
+        let mut found = Found::default();
+        let asked_error = found.add(asked);
+        let mut degradations = vec![];
+        match rewritten {
+            Ok(legs) => {
+                let lost = legs.into_iter().filter_map(|leg| found.add(leg));
+                degradations.extend(lost.map(|error| Degradation::leg(Origin::Rewrite, error)));
+            }
+            Err(error) => degradations.push(Degradation::Rewrite(error)),
+        }
+        let outcome = found.outcome();
+        match asked_error {
+            Some(error) if found.legs.is_empty() => return Err(error),
+            Some(error) => degradations.insert(0, Degradation::leg(Origin::Asked, error)),
+            None => {}
+        }
+        let fused = self.fuse(&found).await;
+        let wanted = fused.len();
+        let hits = self.fetch(fused).await?;
+        if hits.len() < wanted {
+            degradations.push(Degradation::Deleted { missing: wanted - hits.len() });
+        }
+        for degradation in &degradations {
+            tracing::warn!(%degradation, "degraded");
+        }
+        let mut timings = self.timings.into_inner().unwrap_or_else(PoisonError::into_inner);
+        timings.sort_by_key(|timing| timing.start);
+        let Found { variants, legs, .. } = found;
+        Ok(Retrieval { hits, variants, legs, outcome, degradations, timings, took: self.start.elapsed() })
+    }
+
+    async fn fuse(&self, found: &Found) -> Vec<Fused> {
+        let fusion = self.options.fusion.as_ref().unwrap_or(&self.parts.fusion);
+        let weighted: Vec<Weighted<'_>> = found.weighted().collect();
+        let fuse = async { Ok::<_, Error>(fusion.fuse(&weighted, self.options.limit)) };
+        self.timed(Step::Fuse, None, fuse).await.unwrap_or_default()
+    }
+
+    /// Fetches the passages of the fused points, once.
+    async fn fetch(&self, fused: Vec<Fused>) -> Result<Vec<Hit>, Error> {
+        let ids: Vec<_> = fused.iter().map(|fused| fused.id).collect();
+        let fetch = self.timed(Step::Fetch, None, self.parts.store.fetch(&ids));
+        let passages = match self.options.deadline {
+            None => fetch.await,
+            Some(deadline) => timeout_at(self.start + deadline, fetch).await.map_err(|_| self.missed())?,
+        }?;
+        let mut fused = fused.into_iter();
+        let hit = |(id, passage)| {
+            // Passages come in the order asked, some may be missing: skip what was fused but is gone.
+            let fused = fused.find(|fused| fused.id == id)?;
+            Some(Hit { score: fused.score, passage, found_by: fused.found_by })
+        };
+        Ok(passages.into_iter().filter_map(hit).collect())
+    }
+
+    /// When the legs have to be in, so that fusing and fetching still fit into the caller's deadline.
+    fn legs_deadline(&self) -> Option<Instant> {
+        let deadline = self.options.deadline?;
+        Some(self.start + deadline - (deadline / 10).min(LONGEST_FINISH))
+    }
+
+    fn missed(&self) -> Error {
+        Error::Deadline { deadline: self.options.deadline.unwrap_or_default() }
+    }
+
+    /// Runs a step and notes when; a step that fails or is given up is noted as not completed.
+    async fn timed<T, E>(
+        &self,
+        step: Step,
+        origin: Option<Origin>,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let mut running = Running { call: self, step, origin, started: Instant::now(), completed: false };
+        let result = work.await;
+        running.completed = result.is_ok();
+        result
+    }
+}
+
+/// A step under way: notes its timing when dropped, so also when its future is given up.
+struct Running<'a, 'b> {
+    call: &'a Call<'b>,
+    step: Step,
+    origin: Option<Origin>,
+    started: Instant,
+    completed: bool,
+}
+
+impl Drop for Running<'_, '_> {
+    fn drop(&mut self) {
+        let timing = Timing {
+            step: self.step,
+            origin: self.origin,
+            start: self.started - self.call.start,
+            took: self.started.elapsed(),
+            completed: self.completed,
+        };
+        self.call.timings.lock().unwrap_or_else(PoisonError::into_inner).push(timing);
+    }
+}
+
+/// What the legs of a call brought back.
+#[derive(Default)]
+struct Found {
+    variants: Vec<Variant>,
+    legs: Vec<Leg>,
+    rankings: Vec<Ranking>,
+}
+
+impl Found {
+    /// Takes a leg in; returns its error if it was lost.
+    fn add(&mut self, (variant, searched): LegResult) -> Option<Error> {
+        self.variants.push(variant);
+        match searched {
+            Ok(ranking) => {
+                let variant = self.variants.len() - 1;
+                self.legs.push(Leg { variant, channel: Channel::Dense, found: ranking.len() });
+                self.rankings.push(ranking);
+                None
+            }
+            Err(error) => Some(error),
+        }
+    }
+
+    fn weighted(&self) -> impl Iterator<Item = Weighted<'_>> {
+        self.legs.iter().zip(&self.rankings).map(|(leg, ranking)| {
+            let weight = self.variants[leg.variant].weight;
+            Weighted { ranking, weight, variant: leg.variant }
+        })
+    }
+
+    fn outcome(&self) -> Outcome {
+        let answered = |origin| self.legs.iter().any(|leg| self.variants[leg.variant].origin == origin);
+        match (answered(Origin::Asked), answered(Origin::Rewrite)) {
+            (true, true) => Outcome::Full,
+            (true, false) => Outcome::AskedOnly,
+            (false, _) => Outcome::AskedLost,
+        }
+    }
+}
+
+impl Degradation {
+    fn leg(origin: Origin, error: Error) -> Self {
+        Self::Leg { origin, error: Box::new(error) }
+    }
+}

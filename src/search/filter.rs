@@ -1,0 +1,358 @@
+//! What may be found: a filter in Qdrant's own JSON form, as a type of ours, so that neither engine's type leaks and
+//! each engine's feature builds without the other. Every store converts it; the in-memory store evaluates it.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::ranking::{Passage, PointId};
+
+/// How deep filters may nest.
+const MAX_DEPTH: usize = 8;
+/// How many conditions a filter may hold in all.
+const MAX_CONDITIONS: usize = 256;
+
+/// A filter: all of `must` and none of `must_not` hold, and of `should`, if there are any, at least one.
+///
+/// ```
+/// # use asktwice::search::Filter;
+/// let filter: Filter = r#"{"must": [{"key": "topic", "match": {"value": "refunds"}}]}"#.parse()?;
+/// assert!(r#"{"must": [{"key": "topic", "equals": 1}]}"#.parse::<Filter>().is_err());
+/// # Ok::<(), asktwice::search::FilterError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Filter {
+    /// All of these hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    pub must: Vec<Condition>,
+    /// At least one of these holds, unless the list is empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    pub should: Vec<Condition>,
+    /// None of these holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    pub must_not: Vec<Condition>,
+}
+
+/// One condition of a [`Filter`].
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum Condition {
+    /// `{"key": …, "match": …}`: a payload field, or one element of a list, equals.
+    Match(FieldMatch),
+    /// `{"key": …, "range": …}`: a number, or one element of a list, lies within.
+    Range(FieldRange),
+    /// `{"is_empty": {"key": …}}`: the field is absent, null or an empty list.
+    IsEmpty(IsEmpty),
+    /// `{"is_null": {"key": …}}`: the field is there and null.
+    IsNull(IsNull),
+    /// `{"has_id": […]}`: the passage's id is one of these.
+    HasId(HasId),
+    /// A filter inside the filter.
+    Filter(Filter),
+}
+
+/// A payload field compared for equality.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FieldMatch {
+    /// The field; a dot steps into objects.
+    pub key: String,
+    /// What it must equal.
+    #[serde(rename = "match")]
+    pub condition: Match,
+}
+
+/// A payload field compared by size.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FieldRange {
+    /// The field; a dot steps into objects.
+    pub key: String,
+    /// Where it must lie.
+    pub range: Range,
+}
+
+/// What a field must equal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum Match {
+    /// This text, whole number or truth value.
+    Value(Value),
+    /// One of these texts or whole numbers.
+    Any(Vec<Value>),
+    /// None of these texts or whole numbers; the field is there.
+    Except(Vec<Value>),
+}
+
+/// The bounds of a number; at least one.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Range {
+    /// Less than.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lt: Option<f64>,
+    /// Less than or equal to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lte: Option<f64>,
+    /// Greater than.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gt: Option<f64>,
+    /// Greater than or equal to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gte: Option<f64>,
+}
+
+/// The field is absent, null or an empty list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IsEmpty {
+    /// Which field.
+    pub is_empty: Key,
+}
+
+/// The field is there and null.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IsNull {
+    /// Which field.
+    pub is_null: Key,
+}
+
+/// A payload field's name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Key {
+    /// The field; a dot steps into objects.
+    pub key: String,
+}
+
+/// The passage's id is one of these.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HasId {
+    /// Ids of passages, as they were given.
+    pub has_id: Vec<String>,
+}
+
+/// Why a text is not a filter.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FilterError {
+    /// It is not JSON, or not of a filter's form.
+    #[error(
+        "not a filter: {0}; a filter is {{\"must\": […], \"should\": […], \"must_not\": […]}} of conditions such as \
+         {{\"key\": \"topic\", \"match\": {{\"value\": \"refunds\"}}}}, {{\"key\": \"year\", \"range\": {{\"gte\": 2020}}}}, \
+         {{\"is_empty\": {{\"key\": \"topic\"}}}}, {{\"is_null\": …}} or {{\"has_id\": […]}}"
+    )]
+    Form(#[from] serde_json::Error),
+    /// A value that no payload field can equal this way.
+    #[error(
+        "the filter compares `{key}` with {value}; only texts, whole numbers and (alone) truth values can be matched"
+    )]
+    Value {
+        /// The field.
+        key: String,
+        /// The value.
+        value: Value,
+    },
+    /// A range without a bound.
+    #[error("the range of `{key}` has no bound; give at least one of lt, lte, gt, gte")]
+    Unbounded {
+        /// The field.
+        key: String,
+    },
+    /// Too deep or too long.
+    #[error("the filter is too large: at most {MAX_CONDITIONS} conditions, nested at most {MAX_DEPTH} deep")]
+    Size,
+}
+
+impl std::str::FromStr for Filter {
+    type Err = FilterError;
+
+    fn from_str(text: &str) -> Result<Self, FilterError> {
+        let filter: Self = serde_json::from_str(text)?;
+        filter.check()?;
+        Ok(filter)
+    }
+}
+
+impl Filter {
+    /// A filter of one condition: the field equals this value.
+    pub fn equals(key: impl Into<String>, value: impl Into<Value>) -> Self {
+        let condition = FieldMatch { key: key.into(), condition: Match::Value(value.into()) };
+        Self { must: vec![Condition::Match(condition)], ..Self::default() }
+    }
+
+    /// Both filters hold; neither can widen the other.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { must: vec![Condition::Filter(self), Condition::Filter(other)], ..Self::default() }
+    }
+
+    /// Checks what JSON's form does not say: comparable values, bounded ranges, a bearable size.
+    ///
+    /// # Errors
+    /// [`FilterError`] names the field.
+    pub fn check(&self) -> Result<(), FilterError> {
+        let mut conditions = 0;
+        self.check_within(MAX_DEPTH, &mut conditions)
+    }
+
+    fn check_within(&self, depth: usize, conditions: &mut usize) -> Result<(), FilterError> {
+        let depth = depth.checked_sub(1).ok_or(FilterError::Size)?;
+        for condition in self.must.iter().chain(&self.should).chain(&self.must_not) {
+            *conditions += 1;
+            if *conditions > MAX_CONDITIONS {
+                return Err(FilterError::Size);
+            }
+            match condition {
+                Condition::Match(field) => field.check()?,
+                Condition::Range(field) if field.range == Range::default() => {
+                    return Err(FilterError::Unbounded { key: field.key.clone() });
+                }
+                Condition::Filter(filter) => filter.check_within(depth, conditions)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a passage matches; `fields` is its payload as the store keeps it.
+    #[must_use]
+    pub fn matches(&self, passage: &Passage, fields: &Map<String, Value>) -> bool {
+        self.must.iter().all(|c| c.matches(passage, fields))
+            && (self.should.is_empty() || self.should.iter().any(|c| c.matches(passage, fields)))
+            && !self.must_not.iter().any(|c| c.matches(passage, fields))
+    }
+
+    /// Qdrant's JSON form with the ids of passages replaced by those of their points.
+    #[cfg(feature = "edge")]
+    pub(super) fn to_engine_json(&self) -> Value {
+        let list = |conditions: &[Condition]| -> Value { conditions.iter().map(Condition::to_engine_json).collect() };
+        let mut engine = Map::new();
+        for (name, conditions) in [("must", &self.must), ("should", &self.should), ("must_not", &self.must_not)] {
+            if !conditions.is_empty() {
+                engine.insert(name.to_owned(), list(conditions));
+            }
+        }
+        Value::Object(engine)
+    }
+}
+
+impl FieldMatch {
+    fn check(&self) -> Result<(), FilterError> {
+        let refuse = |value: &Value| Err(FilterError::Value { key: self.key.clone(), value: value.clone() });
+        match &self.condition {
+            Match::Value(value) if value.is_string() || value.is_i64() || value.is_boolean() => Ok(()),
+            Match::Value(value) => refuse(value),
+            Match::Any(values) | Match::Except(values) => {
+                // An engine compares a list as texts or as whole numbers, never as both.
+                let texts = values.iter().all(Value::is_string);
+                let numbers = values.iter().all(Value::is_i64);
+                if texts || numbers { Ok(()) } else { refuse(&Value::Array(values.clone())) }
+            }
+        }
+    }
+}
+
+impl Condition {
+    fn matches(&self, passage: &Passage, fields: &Map<String, Value>) -> bool {
+        match self {
+            Self::Match(field) => field.condition.matches(&values(fields, &field.key)),
+            Self::Range(field) => {
+                values(fields, &field.key).iter().filter_map(|v| v.as_f64()).any(|n| field.range.contains(n))
+            }
+            Self::IsEmpty(field) => values(fields, &field.is_empty.key).iter().all(|value| value.is_null()),
+            Self::IsNull(field) => values(fields, &field.is_null.key).iter().any(|value| value.is_null()),
+            Self::HasId(condition) => condition.has_id.contains(&passage.id),
+            Self::Filter(filter) => filter.matches(passage, fields),
+        }
+    }
+
+    #[cfg(feature = "edge")]
+    fn to_engine_json(&self) -> Value {
+        match self {
+            Self::HasId(condition) => serde_json::json!({
+                "has_id": condition.points().map(|id| id.to_string()).collect::<Vec<_>>()
+            }),
+            Self::Filter(filter) => filter.to_engine_json(),
+            other => serde_json::to_value(other).unwrap_or_default(),
+        }
+    }
+}
+
+impl HasId {
+    /// The points of the passages, each once.
+    pub(super) fn points(&self) -> impl Iterator<Item = PointId> {
+        self.has_id.iter().map(|id| PointId::of(id)).collect::<BTreeSet<_>>().into_iter()
+    }
+}
+
+impl Match {
+    fn matches(&self, values: &[&Value]) -> bool {
+        match self {
+            Self::Value(wanted) => values.contains(&wanted),
+            Self::Any(wanted) => values.iter().any(|value| wanted.contains(value)),
+            Self::Except(unwanted) => values.iter().any(|value| !value.is_null() && !unwanted.contains(value)),
+        }
+    }
+}
+
+impl Range {
+    fn contains(&self, number: f64) -> bool {
+        self.lt.is_none_or(|bound| number < bound)
+            && self.lte.is_none_or(|bound| number <= bound)
+            && self.gt.is_none_or(|bound| number > bound)
+            && self.gte.is_none_or(|bound| number >= bound)
+    }
+}
+
+/// The values of a field: those of a list one by one, as Qdrant compares them.
+fn values<'a>(fields: &'a Map<String, Value>, key: &str) -> Vec<&'a Value> {
+    let mut steps = key.split('.');
+    let first = steps.next().and_then(|step| fields.get(step));
+    match steps.try_fold(first, |value, step| value.map(|value| value.get(step))) {
+        Some(Some(Value::Array(list))) => list.iter().collect(),
+        Some(Some(value)) => vec![value],
+        _ => vec![],
+    }
+}
+
+/// Qdrant's form allows one condition in place of a list.
+fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Condition>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    let parsed = match value {
+        Value::Array(list) => list.into_iter().map(Condition::from_value).collect(),
+        Value::Null => Ok(vec![]),
+        one => Condition::from_value(one).map(|condition| vec![condition]),
+    };
+    parsed.map_err(serde::de::Error::custom)
+}
+
+impl Condition {
+    /// Parses a condition by the key that names its kind, so that an error speaks of that kind.
+    fn from_value(value: Value) -> Result<Self, String> {
+        let say = |error: serde_json::Error| format!("in condition {value}: {error}");
+        let has = |key: &str| value.get(key).is_some();
+        if has("match") {
+            FieldMatch::deserialize(&value).map(Self::Match).map_err(say)
+        } else if has("range") {
+            FieldRange::deserialize(&value).map(Self::Range).map_err(say)
+        } else if has("is_empty") {
+            IsEmpty::deserialize(&value).map(Self::IsEmpty).map_err(say)
+        } else if has("is_null") {
+            IsNull::deserialize(&value).map(Self::IsNull).map_err(say)
+        } else if has("has_id") {
+            HasId::deserialize(&value).map(Self::HasId).map_err(say)
+        } else if has("must") || has("should") || has("must_not") {
+            Filter::deserialize(&value).map(Self::Filter).map_err(say)
+        } else {
+            Err(format!(
+                "condition {value} has none of match, range, is_empty, is_null, has_id, must, should, must_not"
+            ))
+        }
+    }
+}

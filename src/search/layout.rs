@@ -1,0 +1,48 @@
+//! How a passage lies in a collection of Qdrant's, embedded or served: the names of its payload fields.
+//!
+//! The caller's own fields stand beside ours at the top level, so that a filter names them as the caller does.
+
+use serde_json::{Map, Value};
+
+use super::StoreError;
+use crate::ranking::Passage;
+
+/// The version of this layout; a collection remembers it, and another version is refused.
+pub(super) const VERSION: u32 = 1;
+
+/// The payload field that holds the document's id; deletions of whole documents filter on it.
+pub(super) const DOCUMENT_ID: &str = "document_id";
+
+/// The payload fields that are ours; a caller's field may not be called so.
+pub(super) const RESERVED: [&str; 5] = ["_id", "title", "text", DOCUMENT_ID, "position"];
+
+/// A passage as a payload.
+pub(super) fn to_payload(passage: &Passage, place: &str) -> Result<Map<String, Value>, StoreError> {
+    if let Some(key) = RESERVED.iter().find(|key| passage.payload.contains_key(**key)) {
+        let problem =
+            format!("passage {:?} has a field called `{key}`, a name that asktwice uses itself; rename it", passage.id);
+        return Err(StoreError::Request { place: place.to_owned(), problem });
+    }
+    let mut payload = passage.payload.clone();
+    payload.insert("_id".into(), passage.id.clone().into());
+    payload.insert("text".into(), passage.text.clone().into());
+    payload.insert(DOCUMENT_ID.into(), passage.document_id.clone().into());
+    payload.insert("position".into(), passage.position.into());
+    if !passage.title.is_empty() {
+        payload.insert("title".into(), passage.title.clone().into());
+    }
+    Ok(payload)
+}
+
+/// A payload as a passage. Fields that are missing stay empty: a damaged payload is better shown than lost.
+pub(super) fn from_payload(mut payload: Map<String, Value>) -> Passage {
+    let mut text = |key: &str| match payload.remove(key) {
+        Some(Value::String(text)) => text,
+        _ => String::new(),
+    };
+    let mut passage = Passage::new(text("_id"), text("text")).with_title(text("title"));
+    let document_id = text(DOCUMENT_ID);
+    let position = payload.remove("position").and_then(|value| value.as_u64()).unwrap_or_default();
+    passage = passage.cut_from(document_id, u32::try_from(position).unwrap_or(u32::MAX));
+    passage.with_payload(payload)
+}

@@ -1,0 +1,274 @@
+//! Step 3, search: one contract, [`VectorStore`], over an embedded engine, a Qdrant server or cluster, and plain memory.
+//!
+//! A store is one collection. Searches return ids and scores only; the passages of the hits that survive fusion are
+//! fetched once, at the end. Everything that a search of four legs would haul for nothing stays in the store.
+
+mod filter;
+pub use filter::{Condition, Filter, FilterError, Match, Range};
+
+mod memory;
+pub use memory::MemoryStore;
+
+// #[cfg(feature = "edge")]
+// mod edge;
+// #[cfg(feature = "edge")]
+// pub use edge::EdgeStore;
+
+// #[cfg(feature = "qdrant")]
+// mod qdrant;
+// #[cfg(feature = "qdrant")]
+// pub use qdrant::{Adopted, QdrantStore};
+
+#[cfg(any(feature = "edge", feature = "qdrant"))]
+mod layout;
+
+use std::{fmt::Debug, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    embed::Identity,
+    error::ErrorKind,
+    ranking::{Passage, PointId, Ranking},
+};
+
+/// A named vector space of the collection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Channel {
+    /// Embeddings, compared by cosine similarity.
+    Dense,
+    /// Qdrant's BM25 sparse vectors; declared in every collection from the first day, not searched yet.
+    Bm25,
+}
+
+impl Channel {
+    /// The vector's name in the collection.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dense => "dense",
+            Self::Bm25 => "bm25",
+        }
+    }
+}
+
+/// One search: a vector in the dense channel, how deep to look, and what may be found.
+#[derive(Debug, Clone)]
+pub struct Search {
+    /// The embedded variant.
+    pub vector: Vec<f32>,
+    /// How many points to return at most.
+    pub depth: usize,
+    /// Only points that match may be found.
+    pub filter: Option<Arc<Filter>>,
+    /// How long the caller will wait. A store tells its server; it does not have to enforce it.
+    pub timeout: Duration,
+}
+
+/// What is known about a collection.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct CollectionInfo {
+    /// How many passages it holds.
+    pub passages: u64,
+    /// The dimension of the dense vectors.
+    pub dimension: usize,
+    /// The passage side that filled it; `None` for an adopted collection, which records none.
+    pub identity: Option<Identity>,
+}
+
+impl CollectionInfo {
+    /// Describes a collection.
+    #[must_use]
+    pub fn new(passages: u64, dimension: usize, identity: Option<Identity>) -> Self {
+        Self { passages, dimension, identity }
+    }
+}
+
+/// Reading a collection. Implementations answer from many tasks at once; none of the methods blocks the runtime.
+/// Dropping a returned future gives up on the answer.
+#[async_trait]
+pub trait VectorStore: Debug + Send + Sync {
+    /// Runs one search and returns at most `depth` points.
+    ///
+    /// # Errors
+    /// [`StoreError`] says what failed; a search never returns a part of its ranking silently.
+    async fn search(&self, search: Search) -> Result<Ranking, StoreError>;
+
+    /// Fetches passages by id, in the order asked. A point that is gone is left out.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer.
+    async fn fetch(&self, ids: &[PointId]) -> Result<Vec<(PointId, Passage)>, StoreError>;
+
+    /// Describes the collection; `None` if it does not exist yet.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer, or when the collection is not one that asktwice can read.
+    async fn info(&self) -> Result<Option<CollectionInfo>, StoreError>;
+}
+
+#[async_trait]
+impl<S: VectorStore + ?Sized> VectorStore for Arc<S> {
+    async fn search(&self, search: Search) -> Result<Ranking, StoreError> {
+        (**self).search(search).await
+    }
+
+    async fn fetch(&self, ids: &[PointId]) -> Result<Vec<(PointId, Passage)>, StoreError> {
+        (**self).fetch(ids).await
+    }
+
+    async fn info(&self) -> Result<Option<CollectionInfo>, StoreError> {
+        (**self).info().await
+    }
+}
+
+/// Writing a collection. What a method acknowledges survives a crash of the process.
+#[async_trait]
+pub trait VectorStoreWriter: VectorStore {
+    /// Creates the collection for this passage side, or checks that the existing one was made by the same.
+    ///
+    /// # Errors
+    /// [`StoreError::Identity`] or [`StoreError::Dimension`] if it was made by another.
+    async fn prepare(&self, identity: &Identity) -> Result<(), StoreError>;
+
+    /// Writes passages with their dense vectors, replacing those of the same id.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then none, some or all of the passages may have been written, and writing them again is safe.
+    async fn upsert(&self, passages: Vec<(Passage, Vec<f32>)>) -> Result<(), StoreError>;
+
+    /// Deletes passages by id; an unknown id is ignored.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer.
+    async fn delete(&self, ids: &[PointId]) -> Result<(), StoreError>;
+
+    /// Deletes every passage that matches.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer.
+    async fn delete_matching(&self, filter: &Filter) -> Result<(), StoreError>;
+
+    /// Builds an index over a payload field, so that filters on it stay fast. Doing it again changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer.
+    async fn index_payload(&self, key: &str, kind: PayloadKind) -> Result<(), StoreError>;
+
+    /// Lets the engine tidy up after a large write: merge segments, build its approximate index above its threshold.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer.
+    async fn optimize(&self) -> Result<(), StoreError>;
+}
+
+/// What a payload field holds, for [`VectorStoreWriter::index_payload`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum PayloadKind {
+    /// Text that is matched as a whole.
+    Keyword,
+    /// Whole numbers.
+    Integer,
+    /// Numbers.
+    Float,
+    /// True or false.
+    Bool,
+    /// RFC 3339 points in time.
+    Datetime,
+    /// Text that is matched by its words.
+    Text,
+}
+
+/// Why a store could not answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// There is no such collection yet.
+    #[error("{place} holds no collection yet; fill it with `asktwice index`")]
+    Missing {
+        /// Where it was looked for.
+        place: String,
+    },
+    /// The collection was filled by another model or another way of embedding passages.
+    #[error(
+        "{place} was filled with another passage side: {difference}; index into a new collection, or use that model"
+    )]
+    Identity {
+        /// Which collection.
+        place: String,
+        /// What differs.
+        difference: String,
+    },
+    /// The vectors have another dimension.
+    #[error(
+        "{place} holds vectors of dimension {stored}, the model makes {given}; use the model that filled it, or a new collection"
+    )]
+    Dimension {
+        /// Which collection.
+        place: String,
+        /// The collection's dimension.
+        stored: usize,
+        /// The dimension given.
+        given: usize,
+    },
+    /// Another process has the embedded folder open.
+    #[error("{place} is in use by another process; stop it, or give this one a folder of its own")]
+    Locked {
+        /// The folder.
+        place: String,
+    },
+    /// The filter or another part of the request cannot be used.
+    #[error("{place} refused the request: {problem}")]
+    Request {
+        /// Which collection.
+        place: String,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// The store wants a key, or another one.
+    #[error("{place} wants a valid API key; set store.api_key_file or ASKTWICE_QDRANT_API_KEY")]
+    Key {
+        /// Which server.
+        place: String,
+    },
+    /// The store cannot be reached, is out of space or failed inside.
+    #[error("{place}: {problem}")]
+    Unavailable {
+        /// Which store.
+        place: String,
+        /// What happened, and what to do.
+        problem: String,
+        /// The engine's or client's own error.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// The store did not answer in time.
+    #[error("{place} did not answer within {} ms", timeout.as_millis())]
+    Timeout {
+        /// Which store.
+        place: String,
+        /// How long was waited.
+        timeout: Duration,
+    },
+}
+
+impl StoreError {
+    /// The broad class of this error.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Request { .. } => ErrorKind::Invalid,
+            Self::Missing { .. } | Self::Identity { .. } | Self::Dimension { .. } | Self::Key { .. } => {
+                ErrorKind::Setup
+            }
+            Self::Locked { .. } | Self::Unavailable { .. } => ErrorKind::Unavailable,
+            Self::Timeout { .. } => ErrorKind::Deadline,
+        }
+    }
+}
