@@ -10,22 +10,22 @@ use crate::error::ErrorKind;
 mod pooling;
 pub use pooling::Pooling;
 
-// #[cfg(feature = "onnx")]
-// mod import;
-// #[cfg(feature = "onnx")]
-// pub use import::import_bert;
-// #[cfg(feature = "onnx")]
-// pub mod library;
-// #[cfg(feature = "onnx")]
-// mod model;
-// #[cfg(feature = "onnx")]
-// pub use model::{ModelFolder, Precision};
-// #[cfg(feature = "onnx")]
-// mod onnx;
-// #[cfg(feature = "onnx")]
-// mod worker;
-// #[cfg(feature = "onnx")]
-// pub use worker::OnnxEmbedder;
+#[cfg(feature = "onnx")]
+mod import;
+#[cfg(feature = "onnx")]
+pub use import::import_bert;
+#[cfg(feature = "onnx")]
+pub mod library;
+#[cfg(feature = "onnx")]
+mod model;
+#[cfg(feature = "onnx")]
+pub use model::{ModelFolder, Precision};
+#[cfg(feature = "onnx")]
+mod onnx;
+#[cfg(feature = "onnx")]
+mod worker;
+#[cfg(feature = "onnx")]
+pub use worker::{OnnxEmbedder, OnnxOptions};
 
 /// Which side of a search a text stands on. Many models want a different prefix for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

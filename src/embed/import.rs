@@ -1,0 +1,92 @@
+//! From a published BERT checkpoint (safetensors) to a model folder: ONNX files in fp32 and int8, beside the settings
+//! of the model, with a manifest of hashes. No Python and no ONNX file are needed: the graph is built with ONNX
+//! Runtime's model editor and saved by it.
+
+mod graph;
+mod weights;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use ort::{
+    environment::Environment,
+    session::{Session, builder::GraphOptimizationLevel},
+};
+
+use super::{
+    EmbedError,
+    model::{MANIFEST, Manifest, Precision, SETTINGS, TOKENIZER, parse, sha256, unusable},
+};
+use graph::BertGraph;
+use weights::{Architecture, Weights};
+
+/// Imports the checkpoint in `source` (`model.safetensors`, `config.json`, `tokenizer.json`, the settings files of
+/// sentence-transformers) into a new folder `target`, which appears only when it is complete. Takes seconds, and about
+/// four times the size of the weights in memory.
+///
+/// # Errors
+/// [`EmbedError::Model`] names the file that is missing or not of a kind that can be imported.
+pub fn import_bert(source: &Path, target: &Path, library: &Path) -> Result<(), EmbedError> {
+    let environment = super::library::load(library)?;
+    let bytes = read(source, "model.safetensors")?;
+    let architecture: Architecture = parse(source, "config.json", &read(source, "config.json")?)?;
+    architecture.check().map_err(|problem| unusable(source, &problem))?;
+    let weights = Weights::parse(&bytes).map_err(|problem| unusable(source, &problem))?;
+
+    let unfinished = unfinished(target);
+    let failed = |error: std::io::Error| unusable(target, &format!("it cannot be written: {error}"));
+    if unfinished.exists() {
+        fs::remove_dir_all(&unfinished).map_err(failed)?;
+    }
+    fs::create_dir_all(&unfinished).map_err(failed)?;
+    for precision in [Precision::Fp32, Precision::Int8] {
+        let graph = BertGraph::new(&architecture, &weights, precision);
+        let model = graph.build().map_err(|problem| unusable(source, &problem))?;
+        save(&environment, model, &unfinished.join(precision.file()))
+            .map_err(|error| unusable(target, &format!("the {precision} model cannot be saved: {error}")))?;
+    }
+    for file in SETTINGS.iter().chain([&TOKENIZER]).filter(|file| source.join(file).exists()) {
+        let copy = unfinished.join(file);
+        copy.parent().map_or(Ok(()), fs::create_dir_all).map_err(failed)?;
+        fs::copy(source.join(file), copy).map_err(failed)?;
+    }
+    write_manifest(&unfinished, target, &bytes).map_err(failed)?;
+    // The old folder goes first: a rename cannot replace a folder that is not empty.
+    if target.exists() {
+        fs::remove_dir_all(target).map_err(failed)?;
+    }
+    fs::rename(&unfinished, target).map_err(failed)
+}
+
+/// The folder that is filled before it takes the target's name.
+fn unfinished(target: &Path) -> PathBuf {
+    let mut name = target.file_name().unwrap_or_default().to_os_string();
+    name.push(".unfinished");
+    target.with_file_name(name)
+}
+
+fn read(folder: &Path, file: &str) -> Result<Vec<u8>, EmbedError> {
+    fs::read(folder.join(file)).map_err(|error| unusable(folder, &format!("{file} cannot be read: {error}")))
+}
+
+/// Writes a graph to a file as it is: what is fused or reordered for one CPU stays a matter of loading it.
+fn save(environment: &Environment, model: ort::editor::Model, path: &Path) -> ort::Result<()> {
+    let builder = Session::builder(environment)?
+        .with_optimization_level(GraphOptimizationLevel::Disable)?
+        .with_optimized_model_path(path)?;
+    model.into_session(&builder).map(drop)
+}
+
+fn write_manifest(folder: &Path, target: &Path, weights: &[u8]) -> std::io::Result<()> {
+    let mut files = BTreeMap::new();
+    let onnx = [Precision::Fp32.file(), Precision::Int8.file()];
+    for file in SETTINGS.iter().chain([&TOKENIZER]).chain(&onnx).filter(|file| folder.join(file).exists()) {
+        files.insert((*file).to_owned(), sha256(&fs::read(folder.join(file))?));
+    }
+    let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let manifest = Manifest { name, weights: sha256(weights), files };
+    fs::write(folder.join(MANIFEST), serde_json::to_vec_pretty(&manifest)?)
+}
