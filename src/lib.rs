@@ -26,3 +26,10 @@ pub use retriever::{RetrieveOptions, Retriever};
 
 pub mod error;
 pub use error::{Error, ErrorKind};
+
+#[cfg(feature = "cli")]
+pub mod config;
+
+
+#[cfg(feature = "cli")]
+pub mod cli;

@@ -86,3 +86,9 @@ fn describe(path: &Path, problem: &str) -> EmbedError {
                   or ORT_DYLIB_PATH";
     EmbedError::Library { problem: format!("{}: {problem}; {remedy}", path.display()) }
 }
+
+/// The version of the loaded library, as it names itself. Load it first.
+#[must_use]
+pub fn version() -> &'static str {
+    ort::info()
+}

@@ -232,7 +232,7 @@ pub enum StoreError {
         problem: String,
     },
     /// The store wants a key, or another one.
-    #[error("{place} wants a valid API key; set store.api_key_file or ASKTWICE_QDRANT_API_KEY")]
+    #[error("{place} wants a valid API key; set store.api_key_file or ASKTWICE__STORE__API_KEY")]
     Key {
         /// Which server.
         place: String,

@@ -1,0 +1,59 @@
+# The one door: `make demo` and `make test` do all the set-up they need.
+#
+# Everything is built in the release profile, so that the demo, the tests and the benchmarks share one build of the
+# dependencies (the long part).
+
+MODEL := .asktwice/models/all-MiniLM-L6-v2
+ASKTWICE := target/release/asktwice
+CARGO := cargo
+
+.PHONY: demo test build setup fmt clippy unit doc features bench eval clean
+
+demo: setup ## Run the main job on the help-centre corpus. ARGS="--llm URL --model NAME" asks a real language model.
+	@$(ASKTWICE) demo $(ARGS)
+
+test: fmt setup clippy unit doc features ## Run every check.
+
+build: ## Leave the program at target/release/asktwice.
+	@scripts/setup.sh
+	@$(CARGO) build --release --locked $(if $(wildcard $(ASKTWICE)),--quiet)
+
+setup: build $(MODEL)/asktwice.json ## ONNX Runtime and the default model, in .asktwice.
+
+$(MODEL)/asktwice.json:
+	@echo "set-up: writing the ONNX files"
+	@$(ASKTWICE) import-model .asktwice/weights/all-MiniLM-L6-v2 $(MODEL)
+	@rm -rf .asktwice/weights
+
+fmt:
+	$(CARGO) fmt --check
+
+clippy:
+	$(CARGO) clippy --release --locked --all-targets -- --deny warnings
+
+unit:
+	$(CARGO) test --release --locked
+
+doc:
+	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --release --locked --no-deps
+
+FEATURES := onnx edge qdrant llm index cli
+features: ## Check that the library builds without features, and with each alone.
+	$(CARGO) check --release --locked --lib --no-default-features
+	@for feature in $(FEATURES); do \
+		echo "$(CARGO) check --release --locked --no-default-features --features $$feature"; \
+		$(CARGO) check --release --locked --lib --no-default-features --features $$feature || exit 1; \
+	done
+
+bench: setup ## Long: embedding, searching, fusing and the whole call.
+	$(CARGO) bench --locked
+
+SCIFACT := ../shared/data/scifact
+eval: setup ## The figures of README, on BEIR's SciFact (SCIFACT=folder).
+	@for precision in int8 fp32; do \
+		$(ASKTWICE) eval --data $(SCIFACT) --rewrites $(SCIFACT)/rewrites/gpt-4o_paraphrase.jsonl --legs dense \
+			--precision $$precision || exit 1; \
+	done
+
+clean:
+	rm -rf target .asktwice

@@ -1,0 +1,143 @@
+//! `asktwice ask`: one question, answered.
+
+use std::{ffi::OsString, io::Read as _, process::ExitCode, time::Duration};
+
+use anyhow::Context as _;
+use clap::Args;
+
+use super::{parts, timeline};
+use crate::{
+    config::Settings,
+    error::Error,
+    fuse::Fusion,
+    ranking::Hit,
+    retrieval::{Origin, Report, Retrieval},
+    retriever::RetrieveOptions,
+    search::Filter,
+};
+
+/// How much of a passage is shown.
+const SHOWN_CHARS: usize = 220;
+
+#[derive(Debug, Args)]
+pub(super) struct Ask {
+    /// The question; `-` reads it from standard input.
+    question: OsString,
+    /// Print everything as JSON.
+    #[arg(long)]
+    json: bool,
+    /// Search with the question as asked only.
+    #[arg(long)]
+    no_rewrite: bool,
+    /// How the rankings become one: rrf, rrf:K, intersection or intersection:strict [fuse.method].
+    #[arg(long)]
+    fusion: Option<Fusion>,
+    /// How many hits to return [search.limit].
+    #[arg(long)]
+    limit: Option<usize>,
+    /// Only passages that match, in Qdrant's JSON form.
+    #[arg(long, value_name = "JSON")]
+    filter: Option<Filter>,
+    /// How long the whole answer may take, in milliseconds.
+    #[arg(long, value_name = "MS")]
+    deadline: Option<u64>,
+}
+
+impl Ask {
+    pub(super) async fn run(self, settings: &Settings) -> anyhow::Result<ExitCode> {
+        let question = self.question()?;
+        let options = self.options(settings);
+        let retrieval = parts::retriever(settings)?.retrieve_with(&question, &options).await?;
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&retrieval)?);
+        } else {
+            print!("{}", describe(&retrieval));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// The question as text. Bytes that are not UTF-8 are an error, not a guess.
+    fn question(&self) -> anyhow::Result<String> {
+        let invalid = || Error::Question { problem: "it is not valid UTF-8; convert it first".to_owned() };
+        if self.question == "-" {
+            // One byte more than the longest question can have, so that a longer one is refused and not cut.
+            let most = crate::question::MAX_QUESTION_CHARS as u64 * 4 + 1;
+            let mut bytes = vec![];
+            std::io::stdin().take(most).read_to_end(&mut bytes).context("standard input cannot be read")?;
+            // A cut through a character at the end is not the user's mistake: the question is too long anyway.
+            let text = match String::from_utf8(bytes) {
+                Ok(text) => text,
+                Err(error) if error.as_bytes().len() as u64 == most => {
+                    String::from_utf8_lossy(error.as_bytes()).into_owned()
+                }
+                Err(_) => return Err(invalid().into()),
+            };
+            return Ok(text);
+        }
+        Ok(self.question.to_str().ok_or_else(invalid)?.to_owned())
+    }
+
+    fn options(&self, settings: &Settings) -> RetrieveOptions {
+        let limit = self.limit.unwrap_or(settings.search.limit);
+        // A larger limit than the settings foresee needs deeper legs, or there would be nothing to fill it with.
+        let mut options = RetrieveOptions::default().with_limit(limit).with_depth(settings.search.depth.max(limit));
+        options.filter.clone_from(&self.filter);
+        options.deadline = self.deadline.map(Duration::from_millis);
+        options.rewrite = !self.no_rewrite;
+        match self.fusion {
+            Some(fusion) => options.with_fusion(fusion),
+            None => options,
+        }
+    }
+}
+
+fn describe(retrieval: &Retrieval) -> String {
+    let mut lines = vec![];
+    for variant in &retrieval.variants {
+        lines.push(format!("{:<8} {}", origin(variant.origin), variant.text));
+    }
+    for degradation in &retrieval.degradations {
+        lines.push(format!("lost     {}", Report(degradation)));
+    }
+    lines.push(String::new());
+    if retrieval.hits.is_empty() {
+        lines.push("Nothing was found.".to_owned());
+    }
+    for (index, hit) in retrieval.hits.iter().enumerate() {
+        lines.push(format!("{:>3}. {}", index + 1, title(hit)));
+        lines.push(format!("     {}", excerpt(&hit.passage.text)));
+        lines.push(format!("     {}", found_by(hit, retrieval)));
+    }
+    format!("{}\n\n{}", lines.join("\n"), timeline::draw(retrieval))
+}
+
+pub(super) fn origin(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Asked => "asked",
+        Origin::Rewrite => "rewrite",
+    }
+}
+
+/// The title and id of a hit; only the id where there is no title.
+pub(super) fn title(hit: &Hit) -> String {
+    let passage = &hit.passage;
+    if passage.title.is_empty() { passage.id.clone() } else { format!("{}  [{}]", passage.title, passage.id) }
+}
+
+/// The beginning of a text, on one line.
+fn excerpt(text: &str) -> String {
+    let text = crate::question::tidy(text);
+    match text.char_indices().nth(SHOWN_CHARS) {
+        None => text,
+        Some((at, _)) => format!("{}…", text[..at].trim_end()),
+    }
+}
+
+/// Why the hit is where it is: its rank and native score in each leg that found it.
+pub(super) fn found_by(hit: &Hit, retrieval: &Retrieval) -> String {
+    let legs = hit.found_by.iter().map(|by| {
+        let variant = retrieval.legs[by.leg].variant;
+        format!("{} #{} ({:.3})", origin(retrieval.variants[variant].origin), by.rank, by.score)
+    });
+    format!("score {:.4} = {}", hit.score, legs.collect::<Vec<_>>().join(" + "))
+}

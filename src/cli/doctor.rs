@@ -1,0 +1,93 @@
+//! `asktwice doctor`: every part is tried, one by one, and each failure comes with its remedy.
+
+use std::{process::ExitCode, time::Instant};
+
+use clap::Args;
+
+use super::{
+    chain,
+    parts::{self, Workers},
+};
+use crate::{
+    config::Settings,
+    embed::{Embedder as _, Role, library},
+    question::Question,
+    rewrite::Rewriter as _,
+    search::{StoreError, VectorStore as _},
+};
+
+#[derive(Debug, Args)]
+pub(super) struct Doctor {}
+
+impl Doctor {
+    pub(super) async fn run(self, settings: &Settings) -> anyhow::Result<ExitCode> {
+        let checks = [
+            ("library", library(settings)),
+            ("model", model(settings).await),
+            ("store", store(settings).await),
+            ("llm", llm(settings).await),
+        ];
+        let mut well = true;
+        for (name, found) in checks {
+            match found {
+                Ok(found) => println!("ok    {name:<8} {found}"),
+                Err(error) => {
+                    well = false;
+                    println!("FAIL  {name:<8} {}", chain(&error));
+                }
+            }
+        }
+        Ok(if well { ExitCode::SUCCESS } else { ExitCode::from(3) })
+    }
+}
+
+fn library(settings: &Settings) -> anyhow::Result<String> {
+    let path = parts::library(settings);
+    library::load(&path)?;
+    Ok(format!("{}, {}", path.display(), library::version()))
+}
+
+/// Embeds a text for real: a model can load and still fail on its first text.
+async fn model(settings: &Settings) -> anyhow::Result<String> {
+    let embedder = parts::embedder(settings, Workers::One)?;
+    let start = Instant::now();
+    let embedded = embedder.embed(Role::Query, vec!["Is anybody there?".to_owned()]).await?;
+    let dimension = embedded.first().map_or(0, |embedding| embedding.vector.len());
+    let milliseconds = start.elapsed().as_secs_f64() * 1e3;
+    let identity = embedder.identity();
+    let precision = settings.embed.precision;
+    Ok(format!("{}, {precision}, dimension {dimension}, a first text in {milliseconds:.1} ms", identity.model))
+}
+
+/// Asks the store what it holds, and whether this model may search it.
+async fn store(settings: &Settings) -> anyhow::Result<String> {
+    let url = &settings.store.url;
+    let collection = &settings.store.collection;
+    let Some(info) = parts::store(&settings.store)?.info().await? else {
+        return Ok(format!("{url}, no collection {collection:?} yet; `asktwice index` makes it"));
+    };
+    // Whether the model itself is sound is another check's business.
+    if let Ok(embedder) = parts::embedder(settings, Workers::One) {
+        let place = format!("{url}, collection {collection:?}");
+        let given = embedder.identity();
+        if let Some(difference) = info.identity.as_ref().and_then(|stored| stored.difference(given)) {
+            return Err(StoreError::Identity { place, difference }.into());
+        }
+        if info.dimension != given.dimension {
+            return Err(StoreError::Dimension { place, stored: info.dimension, given: given.dimension }.into());
+        }
+    }
+    Ok(format!("{url}, {} passages in {collection:?}", info.passages))
+}
+
+/// Asks the language model for a rewrite.
+async fn llm(settings: &Settings) -> anyhow::Result<String> {
+    let Some(llm) = parts::llm(&settings.rewrite)? else {
+        return Ok("none is set; questions are searched as asked only (set rewrite.url and rewrite.model)".to_owned());
+    };
+    let start = Instant::now();
+    let rewrites = llm.rewrite(&Question::new("wheres my food??")?).await?;
+    let milliseconds = start.elapsed().as_secs_f64() * 1e3;
+    let first = rewrites.first().map(String::as_str).unwrap_or_default();
+    Ok(format!("{}, {first:?} in {milliseconds:.0} ms", settings.rewrite.model))
+}

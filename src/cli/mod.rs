@@ -1,0 +1,161 @@
+//! The command line: one file per command. What is typed becomes [`Settings`](crate::config::Settings), the settings
+//! become parts, and the parts do the work; nothing here is needed by who uses the library.
+
+mod ask;
+mod demo;
+mod doctor;
+mod eval;
+mod import_model;
+mod index;
+mod parts;
+mod timeline;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    config::{Settings, SettingsError},
+    embed::EmbedError,
+    error::{Error, ErrorKind},
+    search::StoreError,
+};
+
+/// Search with the question and its rewritten version at the same time, and fuse what both find.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Args)]
+struct Global {
+    /// A file of settings; without it asktwice.toml is read if it is there.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Any setting, such as --set search.depth=50; see config/default.toml for all of them.
+    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Where the passages are: edge:FOLDER or http://HOST:6334 [store.url].
+    #[arg(long, global = true, value_name = "URL")]
+    store: Option<String>,
+    /// The collection's name [store.collection].
+    #[arg(long, global = true, value_name = "NAME")]
+    collection: Option<String>,
+    /// What the embedder calculates with: int8 or fp32 [embed.precision].
+    #[arg(long, global = true, value_name = "PRECISION")]
+    precision: Option<String>,
+    /// The base URL of an OpenAI-compatible endpoint that rewrites questions [rewrite.url].
+    #[arg(long, global = true, value_name = "URL")]
+    llm: Option<String>,
+    /// The language model's name there [rewrite.model].
+    #[arg(long, global = true, value_name = "NAME")]
+    model: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Ask a question.
+    Ask(ask::Ask),
+    /// Index files: JSON lines, Markdown, plain text, BEIR folders.
+    Index(index::Index),
+    /// Measure the question alone, its rewrite alone and both fused, on judged questions.
+    Eval(eval::Eval),
+    /// Check the library, the model, the store and the language model, one by one.
+    Doctor(doctor::Doctor),
+    /// Show the main job on the help-centre corpus that comes with the program.
+    Demo(demo::Demo),
+    /// Turn a published BERT checkpoint (safetensors) into a model folder.
+    ImportModel(import_model::ImportModel),
+}
+
+/// Runs the program on the arguments of the process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("ASKTWICE_LOG")
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("off")),
+        )
+        .with_writer(std::io::stderr)
+        .finish();
+    // Fails only if the process has a subscriber already, and then that one serves.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("asktwice: {}", chain(&error));
+            exit_code(&error)
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let settings = cli.global.settings()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
+    let code = runtime.block_on(async {
+        match cli.command {
+            Command::Ask(command) => command.run(&settings).await,
+            Command::Index(command) => command.run(&settings).await,
+            Command::Eval(command) => command.run(&settings).await,
+            Command::Doctor(command) => command.run(&settings).await,
+            Command::Demo(command) => command.run(&settings).await,
+            Command::ImportModel(command) => command.run(&settings),
+        }
+    });
+    // A search or a rewrite that nobody waits for any more must not hold up the end.
+    runtime.shutdown_background();
+    code
+}
+
+impl Global {
+    fn settings(&self) -> Result<Settings, SettingsError> {
+        let named = [
+            ("store.url", &self.store),
+            ("store.collection", &self.collection),
+            ("embed.precision", &self.precision),
+            ("rewrite.url", &self.llm),
+            ("rewrite.model", &self.model),
+        ];
+        let named = named.into_iter().filter_map(|(key, value)| value.as_ref().map(|value| format!("{key}={value}")));
+        let flags: Vec<String> = self.set.iter().cloned().chain(named).collect();
+        let default = PathBuf::from("asktwice.toml");
+        let file = self.config.clone().or_else(|| default.exists().then_some(default));
+        let environment = std::env::vars_os()
+            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Settings::load(file.as_deref(), environment, &flags)
+    }
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &anyhow::Error) -> String {
+    crate::retrieval::Report(error.as_ref()).to_string()
+}
+
+/// 2: asked for something that cannot be done. 3: the set-up is wrong. 4: a part is down. 5: too late. 1: the rest.
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    let kind = error.chain().find_map(|cause| {
+        let of_crate = cause.downcast_ref::<Error>().map(Error::kind);
+        let of_embedder = cause.downcast_ref::<EmbedError>().map(EmbedError::kind);
+        let of_store = cause.downcast_ref::<StoreError>().map(StoreError::kind);
+        let of_settings = cause.downcast_ref::<SettingsError>().map(|_| ErrorKind::Invalid);
+        of_crate.or(of_embedder).or(of_store).or(of_settings)
+    });
+    ExitCode::from(match kind {
+        Some(ErrorKind::Invalid) => 2,
+        Some(ErrorKind::Setup) => 3,
+        Some(ErrorKind::Unavailable) => 4,
+        Some(ErrorKind::Deadline) => 5,
+        None => 1,
+    })
+}

@@ -1,0 +1,120 @@
+//! From settings to parts: the embedder, the store, the rewriter.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::Context as _;
+
+use crate::{
+    config::{RewriteSettings, Settings, SettingsError, StoreSettings},
+    embed::{OnnxEmbedder, OnnxOptions, library},
+    retriever::Retriever,
+    rewrite::{LlmRewriter, Prompt, RecordedRewriter, Rewriter},
+    search::{Adopted, EdgeStore, QdrantStore, StoreError, VectorStoreWriter},
+};
+
+/// The folder that the set-up step fills.
+const HOME: &str = ".asktwice";
+
+/// Where ONNX Runtime is: the setting, `ORT_DYLIB_PATH`, the set-up folder, beside the program, the system's folders.
+pub(super) fn library(settings: &Settings) -> PathBuf {
+    let setting = Some(settings.embed.library.clone()).filter(|path| !path.as_os_str().is_empty());
+    let variable = || std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()).map(PathBuf::from);
+    library::find(setting.or_else(variable).as_deref(), &[&Path::new(HOME).join("lib")])
+}
+
+/// The embedder, with as many workers as the settings say, or else as this command needs.
+pub(super) fn embedder(settings: &Settings, workers: Workers) -> anyhow::Result<OnnxEmbedder> {
+    let mut options = OnnxOptions::default();
+    options.library = library(settings);
+    options.precision = settings.embed.precision;
+    options.threads = settings.embed.threads;
+    options.workers = match (settings.embed.workers, workers) {
+        (0, Workers::PerCore) => options.workers,
+        (0, Workers::One) => 1,
+        (set, _) => set,
+    };
+    Ok(OnnxEmbedder::open_with(&settings.embed.model, &options)?)
+}
+
+/// How many texts a command embeds at the same time, unless the settings say otherwise.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Workers {
+    /// For a single question: its rewrite comes later, and a second session would cost start-up and memory.
+    One,
+    /// For many texts.
+    PerCore,
+}
+
+/// The store that the settings name.
+pub(super) fn store(settings: &StoreSettings) -> anyhow::Result<Arc<dyn VectorStoreWriter>> {
+    if let Some(folder) = settings.url.strip_prefix("edge:") {
+        if !settings.adopt_text.is_empty() {
+            let problem = "only a collection on a Qdrant server can be adopted; unset store.adopt_text".to_owned();
+            return Err(SettingsError::Value { setting: "store.adopt_text", problem }.into());
+        }
+        return Ok(Arc::new(edge(Path::new(folder), &settings.collection)?));
+    }
+    let mut store = QdrantStore::connect(&settings.url, &settings.collection)?.with_timeout(settings.timeout());
+    if let Some(key) = settings.key()? {
+        store = store.with_api_key(&key)?;
+    }
+    if !settings.adopt_text.is_empty() {
+        let title = Some(settings.adopt_title.clone()).filter(|title| !title.is_empty());
+        let adopted = Adopted { vector: settings.adopt_vector.clone(), text: settings.adopt_text.clone(), title };
+        store = store.adopting(adopted);
+    }
+    Ok(Arc::new(store))
+}
+
+/// A collection of the embedded engine.
+pub(super) fn edge(folder: &Path, collection: &str) -> Result<EdgeStore, StoreError> {
+    EdgeStore::open(folder.join(collection))
+}
+
+/// The rewriter that the settings name, if they name one.
+pub(super) fn rewriter(settings: &RewriteSettings) -> anyhow::Result<Option<Arc<dyn Rewriter>>> {
+    if !settings.recorded_file.as_os_str().is_empty() {
+        let recorded = RecordedRewriter::read(&settings.recorded_file)?;
+        return Ok(Some(Arc::new(recorded.with_latency(settings.recorded_latency()))));
+    }
+    Ok(match llm(settings)? {
+        Some(llm) => Some(Arc::new(llm)),
+        None => None,
+    })
+}
+
+/// The language model that the settings name, if they name one.
+pub(super) fn llm(settings: &RewriteSettings) -> anyhow::Result<Option<LlmRewriter>> {
+    if settings.url.is_empty() {
+        return Ok(None);
+    }
+    let mut llm = LlmRewriter::new(&settings.url, &settings.model).context("rewrite.url")?;
+    if let Some(key) = settings.key()? {
+        llm = llm.with_api_key(&key).context("rewrite.api_key")?;
+    }
+    if !settings.prompt_file.as_os_str().is_empty() {
+        llm = llm.with_prompt(Prompt::read(&settings.prompt_file).context("rewrite.prompt_file")?);
+    }
+    Ok(Some(llm.with_timeout(settings.deadline())))
+}
+
+/// The whole pipeline for asking.
+pub(super) fn retriever(settings: &Settings) -> anyhow::Result<Retriever> {
+    // Opening the folder and the model at the same time: a cold start pays for the longer of the two.
+    let (embedder, store) = std::thread::scope(|scope| {
+        let store = scope.spawn(|| store(&settings.store));
+        let embedder = embedder(settings, Workers::One);
+        (embedder, store.join().map_err(|_| anyhow::anyhow!("opening the store crashed")))
+    });
+    let store: Arc<dyn crate::search::VectorStore> = store??;
+    let mut retriever = Retriever::new(embedder?, store)
+        .with_fusion(settings.fuse.fusion()?)
+        .with_rewrite_deadline(settings.rewrite.deadline());
+    if let Some(rewriter) = rewriter(&settings.rewrite)? {
+        retriever = retriever.with_rewriter(rewriter);
+    }
+    Ok(retriever)
+}

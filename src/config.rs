@@ -1,0 +1,321 @@
+//! Settings: the compiled-in `config/default.toml`, then a file, then the environment, then flags; the later wins. An
+//! unknown key or a contradiction is an error that names it.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use config::{Config, Environment, File, FileFormat};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use crate::{embed::Precision, fuse::Fusion};
+
+/// Every setting; see `config/default.toml` for what each means.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Settings {
+    /// The local embedder.
+    pub embed: EmbedSettings,
+    /// Where the passages are.
+    pub store: StoreSettings,
+    /// Who rewrites the questions.
+    pub rewrite: RewriteSettings,
+    /// How deep to search.
+    pub search: SearchSettings,
+    /// How rankings become one.
+    pub fuse: FuseSettings,
+    /// How files become passages.
+    pub index: IndexSettings,
+}
+
+/// The local embedder.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct EmbedSettings {
+    /// The model's folder.
+    pub model: PathBuf,
+    /// ONNX Runtime's shared library; empty: search for it.
+    pub library: PathBuf,
+    /// What the model calculates with.
+    pub precision: Precision,
+    /// How many texts are embedded at the same time; 0: as the command needs.
+    pub workers: usize,
+    /// How many threads work on one text.
+    pub threads: usize,
+}
+
+/// Where the passages are.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct StoreSettings {
+    /// `edge:FOLDER` or the server's URL.
+    pub url: String,
+    /// The collection's name.
+    pub collection: String,
+    /// The server's API key, from the environment.
+    #[serde(default)]
+    pub api_key: Option<SecretString>,
+    /// A file that holds the server's API key.
+    pub api_key_file: PathBuf,
+    timeout_ms: u64,
+    /// The payload field of an adopted collection's text; empty: the collection is asktwice's own.
+    pub adopt_text: String,
+    /// An adopted collection's vector; empty: the unnamed one.
+    pub adopt_vector: String,
+    /// The payload field of an adopted collection's titles; empty: none.
+    pub adopt_title: String,
+}
+
+/// Who rewrites the questions.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct RewriteSettings {
+    /// The endpoint's base URL; empty: nobody.
+    pub url: String,
+    /// The language model's name.
+    pub model: String,
+    /// The endpoint's API key, from the environment.
+    #[serde(default)]
+    pub api_key: Option<SecretString>,
+    /// A file that holds the endpoint's API key.
+    pub api_key_file: PathBuf,
+    /// A file with a prompt; empty: the compiled-in one.
+    pub prompt_file: PathBuf,
+    deadline_ms: u64,
+    /// A file of recorded rewrites; empty: none.
+    pub recorded_file: PathBuf,
+    recorded_latency_ms: u64,
+}
+
+/// How deep to search.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct SearchSettings {
+    /// How deep each leg searches.
+    pub depth: usize,
+    /// How many hits come back.
+    pub limit: usize,
+}
+
+/// How rankings become one.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct FuseSettings {
+    method: String,
+}
+
+/// How files become passages.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct IndexSettings {
+    /// The longest passage, in tokens; 0: what the model reads.
+    pub passage_tokens: usize,
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// A layer cannot be read, or has an unknown key or a value of the wrong kind.
+    #[error("the settings cannot be read: {0}")]
+    Read(#[from] config::ConfigError),
+    /// A flag is not of the form `section.key=value`.
+    #[error("--set {given:?} is not of the form section.key=value")]
+    Flag {
+        /// What was given.
+        given: String,
+    },
+    /// A setting contradicts itself or another.
+    #[error("{setting}: {problem}")]
+    Value {
+        /// Which setting.
+        setting: &'static str,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+}
+
+impl SettingsError {
+    fn value(setting: &'static str, problem: impl Into<String>) -> Self {
+        Self::Value { setting, problem: problem.into() }
+    }
+}
+
+impl Settings {
+    /// Reads all layers: the defaults, `file`, the `environment` (the variables that begin with `ASKTWICE__`) and the
+    /// `flags` (`section.key=value`).
+    ///
+    /// # Errors
+    /// [`SettingsError`] names the key and the layer.
+    pub fn load(
+        file: Option<&Path>,
+        environment: HashMap<String, String>,
+        flags: &[String],
+    ) -> Result<Self, SettingsError> {
+        let environment = Environment::with_prefix("ASKTWICE")
+            .prefix_separator("__")
+            .separator("__")
+            .source(Some(environment));
+        let mut builder = Config::builder()
+            .add_source(File::from_str(include_str!("../config/default.toml"), FileFormat::Toml));
+        if let Some(file) = file {
+            builder = builder.add_source(File::from(file).format(FileFormat::Toml));
+        }
+        builder = builder.add_source(environment);
+        for flag in flags {
+            let (key, value) = flag.split_once('=').ok_or_else(|| SettingsError::Flag { given: flag.clone() })?;
+            builder = builder.set_override(key.trim(), value)?;
+        }
+        let settings: Self = builder.build()?.try_deserialize()?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> Result<(), SettingsError> {
+        let (rewrite, search) = (&self.rewrite, &self.search);
+        if search.limit == 0 {
+            return Err(SettingsError::value("search.limit", "at least one hit has to be asked for"));
+        }
+        if search.depth < search.limit {
+            let problem = format!("{} is less than search.limit, which is {}", search.depth, search.limit);
+            return Err(SettingsError::value("search.depth", problem));
+        }
+        if !rewrite.url.is_empty() && rewrite.model.is_empty() {
+            let problem = "rewrite.url is set, so the language model has to be named";
+            return Err(SettingsError::value("rewrite.model", problem));
+        }
+        if !rewrite.url.is_empty() && !rewrite.recorded_file.as_os_str().is_empty() {
+            let problem = "rewrite.url is set too; rewrites are either asked for or replayed";
+            return Err(SettingsError::value("rewrite.recorded_file", problem));
+        }
+        if rewrite.deadline_ms == 0 {
+            return Err(SettingsError::value("rewrite.deadline_ms", "no rewriter answers in 0 ms"));
+        }
+        if self.embed.threads == 0 {
+            return Err(SettingsError::value("embed.threads", "at least one thread has to work"));
+        }
+        self.fuse.fusion().map(drop)
+    }
+}
+
+impl StoreSettings {
+    /// How long the server may take for one request.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout_ms)
+    }
+
+    /// The server's API key, if there is one.
+    ///
+    /// # Errors
+    /// [`SettingsError`] if the key's file cannot be read.
+    pub fn key(&self) -> Result<Option<SecretString>, SettingsError> {
+        key("store.api_key_file", self.api_key.as_ref(), &self.api_key_file)
+    }
+}
+
+impl RewriteSettings {
+    /// How long the rewriter may take.
+    #[must_use]
+    pub fn deadline(&self) -> Duration {
+        Duration::from_millis(self.deadline_ms)
+    }
+
+    /// How long a replayed rewrite takes.
+    #[must_use]
+    pub fn recorded_latency(&self) -> Duration {
+        Duration::from_millis(self.recorded_latency_ms)
+    }
+
+    /// The endpoint's API key, if there is one.
+    ///
+    /// # Errors
+    /// [`SettingsError`] if the key's file cannot be read.
+    pub fn key(&self) -> Result<Option<SecretString>, SettingsError> {
+        key("rewrite.api_key_file", self.api_key.as_ref(), &self.api_key_file)
+    }
+}
+
+impl FuseSettings {
+    /// The fusion.
+    ///
+    /// # Errors
+    /// [`SettingsError`] if the method is not a fusion's name.
+    pub fn fusion(&self) -> Result<Fusion, SettingsError> {
+        self.method.parse().map_err(|error: crate::fuse::UnknownFusion| SettingsError::value("fuse.method", error.to_string()))
+    }
+}
+
+/// A key from the environment or, failing that, from a file; an empty one is none.
+fn key(
+    setting: &'static str,
+    given: Option<&SecretString>,
+    file: &Path,
+) -> Result<Option<SecretString>, SettingsError> {
+    let read = || {
+        std::fs::read_to_string(file).map(SecretString::from).map_err(|error| {
+            SettingsError::value(setting, format!("{} cannot be read: {error}", file.display()))
+        })
+    };
+    let key = match given {
+        Some(key) => Some(key.clone()),
+        None if file.as_os_str().is_empty() => None,
+        None => Some(read()?),
+    };
+    Ok(key.filter(|key| !key.expose_secret().trim().is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(environment: &[(&str, &str)], flags: &[&str]) -> Result<Settings, SettingsError> {
+        let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        Settings::load(None, environment, &flags)
+    }
+
+    #[test]
+    fn later_layers_win() {
+        assert_eq!(load(&[], &[]).unwrap().search.depth, 100);
+        let environment = [("ASKTWICE__SEARCH__DEPTH", "50")];
+        assert_eq!(load(&environment, &[]).unwrap().search.depth, 50);
+        assert_eq!(load(&environment, &["search.depth=20"]).unwrap().search.depth, 20);
+    }
+
+    #[test]
+    fn errors_name_the_key() {
+        let cases: [(&[&str], &str); 7] = [
+            (&["search.dept=1"], "dept"),
+            (&["search.depth=many"], "search.depth"),
+            (&["search.depth=5"], "search.depth"),
+            (&["rewrite.url=http://localhost"], "rewrite.model"),
+            (&["fuse.method=borda"], "fuse.method"),
+            (&["embed.precision=int4"], "int4"),
+            (&["search"], "section.key=value"),
+        ];
+        for (flags, named) in cases {
+            let error = load(&[], flags).unwrap_err().to_string();
+            assert!(error.contains(named), "{flags:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn keys_are_read_and_never_printed() {
+        let settings = load(&[("ASKTWICE__STORE__API_KEY", "canary")], &[]).unwrap();
+        assert_eq!(settings.store.key().unwrap().unwrap().expose_secret(), "canary");
+        assert!(!format!("{settings:?}").contains("canary"));
+        let missing = load(&[], &["rewrite.api_key_file=/does/not/exist"]).unwrap();
+        assert!(missing.rewrite.key().unwrap_err().to_string().contains("rewrite.api_key_file"));
+    }
+}
