@@ -176,6 +176,14 @@ pub struct FoundBy {
     pub contribution: f64,
 }
 
+impl FoundBy {
+    /// A leg's part in a hit.
+    #[must_use]
+    pub fn new(leg: usize, rank: usize, score: f32, contribution: f64) -> Self {
+        Self { leg, rank, score, contribution }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

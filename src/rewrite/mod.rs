@@ -65,3 +65,10 @@ pub enum RewriteError {
         reason: Rejection,
     },
 }
+
+impl RewriteError {
+    /// An error of a rewriter of one's own; `problem` completes the sentence "the rewriter …".
+    pub fn failed(problem: impl Into<String>) -> Self {
+        Self::Failed { problem: problem.into(), source: None }
+    }
+}

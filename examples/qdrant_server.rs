@@ -1,0 +1,32 @@
+//! The same pipeline over a Qdrant server or cluster; only the line that opens the store differs.
+//!
+//! Start a server, index something into it (`asktwice --store http://localhost:6334 index examples/help-centre`), then
+//! run `cargo run --release --example qdrant_server -- http://localhost:6334 "wheres my food"`.
+
+use std::path::Path;
+
+use asktwice::{
+    RetrieveOptions, Retriever,
+    embed::{OnnxEmbedder, OnnxOptions, library},
+    search::{Filter, QdrantStore},
+};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let url = arguments.next().ok_or("name the server: http://HOST:6334")?;
+    let question = arguments.next().unwrap_or_else(|| "wheres my food".to_owned());
+
+    let mut options = OnnxOptions::default();
+    options.library = library::find(None, &[Path::new(".asktwice/lib")]);
+    let embedder = OnnxEmbedder::open_with(".asktwice/models/all-MiniLM-L6-v2", &options)?;
+    let store = QdrantStore::connect(&url, "passages")?;
+
+    let customers = Filter::equals("metadata.audience", "customer");
+    let options = RetrieveOptions::default().with_limit(5).with_filter(customers);
+    let retrieval = Retriever::new(embedder, store).retrieve_with(&question, &options).await?;
+    for hit in &retrieval.hits {
+        println!("{:.4}  {}", hit.score, hit.passage.title);
+    }
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! `asktwice demo`: the main job on the help-centre corpus that comes with the program, step by step.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use clap::Args;
+
+use super::{
+    ask, index,
+    parts::{self, Workers},
+    timeline,
+};
+use crate::{
+    config::Settings,
+    embed::Embedder as _,
+    evaluate::{Dataset, JudgedQuestion, Rewrites},
+    ranking::Hit,
+    retrieval::{Origin, Report, Retrieval},
+    retriever::{RetrieveOptions, Retriever},
+    rewrite::RecordedRewriter,
+};
+
+/// Where the demo keeps its corpus and its index.
+const FOLDER: &str = ".asktwice/demo";
+/// The files of the corpus, in BEIR's layout; compiled in, so that the program needs nothing beside itself.
+const CORPUS: [(&str, &str); 4] = [
+    ("corpus.jsonl", include_str!("../../examples/help-centre/corpus.jsonl")),
+    ("queries.jsonl", include_str!("../../examples/help-centre/queries.jsonl")),
+    ("qrels/test.tsv", include_str!("../../examples/help-centre/qrels/test.tsv")),
+    ("rewrites.jsonl", include_str!("../../examples/help-centre/rewrites.jsonl")),
+];
+/// What is shown when nothing else is asked for. One rewrite misleads (q28), as rewrites sometimes do.
+const SHOWN: [&str; 5] = ["q01", "q11", "q21", "q28", "q37"];
+/// How long a replayed rewrite takes, so that the timeline shows what a real one would do to it.
+const REPLAY_LATENCY: Duration = Duration::from_millis(60);
+/// How many hits of each ranking are shown.
+const PLACES: usize = 4;
+/// How wide a column is, in characters.
+const COLUMN: usize = 38;
+
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// Show all 40 questions.
+    #[arg(long)]
+    all: bool,
+    /// Ask this instead; without a language model it is searched as asked only.
+    #[arg(long)]
+    question: Option<String>,
+}
+
+impl Demo {
+    pub(super) async fn run(self, settings: &Settings) -> anyhow::Result<ExitCode> {
+        let corpus = unpack()?;
+        let dataset = Dataset::open(&corpus, "test")?;
+        let retriever = prepare(settings, &corpus, &dataset).await?;
+        if let Some(question) = &self.question {
+            show(&retriever, question, None).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        for question in &dataset.questions {
+            if self.all || SHOWN.contains(&question.id.as_str()) {
+                show(&retriever, &question.text, Some(question)).await?;
+            }
+        }
+        println!("✓ marks an article that answers the question. Go on with a question of your own:");
+        println!("  target/release/asktwice demo --question \"my food is late and cold\" [--llm URL --model NAME]");
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Writes the compiled-in corpus where it can be read as any other; returns the folder.
+fn unpack() -> anyhow::Result<PathBuf> {
+    let folder = Path::new(FOLDER).join("help-centre");
+    for (name, content) in CORPUS {
+        let file = folder.join(name);
+        if fs::read(&file).is_ok_and(|found| found == content.as_bytes()) {
+            continue;
+        }
+        let written = file.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&file, content));
+        written.with_context(|| format!("{} cannot be written", file.display()))?;
+    }
+    Ok(folder)
+}
+
+/// Opens every part, indexes the corpus (a second time: only looks that nothing has changed) and says so.
+async fn prepare(settings: &Settings, corpus: &Path, dataset: &Dataset) -> anyhow::Result<Retriever> {
+    let embedder = parts::embedder(settings, Workers::PerCore)?;
+    let precision = settings.embed.precision;
+    let store = Arc::new(parts::edge(Path::new(FOLDER), &format!("index-{precision}"))?);
+    let model = &embedder.identity().model;
+    println!("Embedding: {model}, {precision}, on this machine. Searching: the embedded engine, in {FOLDER}.");
+    let report = index::index(&embedder, Arc::clone(&store) as _, &[corpus.join("corpus.jsonl")], 0).await?;
+    let articles = report.indexed + report.skipped;
+    let (rate, seconds) = (report.passages_per_second(), report.took.as_secs_f64());
+    match report.indexed {
+        0 => println!("The help centre's {articles} articles are indexed already."),
+        _ => println!("Indexed the help centre's {articles} articles in {seconds:.1} s ({rate:.0} docs/s)."),
+    }
+    let retriever = Retriever::new(embedder, store)
+        .with_fusion(settings.fuse.fusion()?)
+        .with_rewrite_deadline(settings.rewrite.deadline());
+    if let Some(llm) = parts::llm(&settings.rewrite)? {
+        println!("Rewriting: {} at {}.\n", settings.rewrite.model, settings.rewrite.url);
+        return Ok(retriever.with_rewriter(llm));
+    }
+    let milliseconds = REPLAY_LATENCY.as_millis();
+    println!("Rewriting: no language model is set, so rewrites written for this demo are replayed, each after");
+    println!("{milliseconds} ms. `make demo ARGS=\"--llm URL --model NAME\"` asks a real one.\n");
+    Ok(retriever.with_rewriter(replay(corpus, dataset)?.with_latency(REPLAY_LATENCY)))
+}
+
+fn replay(corpus: &Path, dataset: &Dataset) -> anyhow::Result<RecordedRewriter> {
+    let rewrites = Rewrites::open(corpus.join("rewrites.jsonl"))?;
+    let pair = |question: &JudgedQuestion| (question.text.clone(), rewrites.of(&question.id).to_vec());
+    Ok(RecordedRewriter::from_pairs(dataset.questions.iter().map(pair)))
+}
+
+async fn show(retriever: &Retriever, question: &str, judged: Option<&JudgedQuestion>) -> anyhow::Result<()> {
+    // Every point that either leg found comes back, so that the legs can be shown one by one.
+    let options = RetrieveOptions::default().with_depth(20).with_limit(40);
+    let options = RetrieveOptions { depth: 40, ..options };
+    let retrieval = retriever.retrieve_with(question, &options).await?;
+    println!("{}", "─".repeat(3 * COLUMN + 10));
+    for variant in &retrieval.variants {
+        println!("{:<8} {}", ask::origin(variant.origin), variant.text);
+    }
+    for degradation in &retrieval.degradations {
+        println!("lost     {}", Report(degradation));
+    }
+    println!();
+    print!("{}", table(&retrieval, judged));
+    println!();
+    print!("{}", timeline::draw(&retrieval));
+    println!();
+    Ok(())
+}
+
+/// What the question alone found, what the rewrite alone found, and both fused, side by side.
+fn table(retrieval: &Retrieval, judged: Option<&JudgedQuestion>) -> String {
+    let columns = [
+        ("the question alone", leg(retrieval, Origin::Asked)),
+        ("the rewrite alone", leg(retrieval, Origin::Rewrite)),
+        ("fused", retrieval.hits.iter().collect()),
+    ];
+    let heads = columns.iter().map(|(head, _)| format!("     {head:<COLUMN$}"));
+    let mut lines = vec![heads.collect::<String>().trim_end().to_owned()];
+    for place in 0..PLACES {
+        let cells = columns.iter().map(|(_, hits)| cell(hits.get(place).copied(), place, judged));
+        lines.push(cells.collect::<String>().trim_end().to_owned());
+    }
+    lines.join("\n") + "\n"
+}
+
+fn cell(hit: Option<&Hit>, place: usize, judged: Option<&JudgedQuestion>) -> String {
+    let Some(hit) = hit else { return " ".repeat(COLUMN + 5) };
+    let right = judged.is_some_and(|judged| judged.grades.contains_key(&hit.passage.point_id()));
+    let mark = if right { '✓' } else { ' ' };
+    let title: String = match hit.passage.title.char_indices().nth(COLUMN - 2) {
+        None => hit.passage.title.clone(),
+        Some((at, _)) => format!("{}…", &hit.passage.title[..at]),
+    };
+    format!("{:>2} {mark} {title:<COLUMN$}", place + 1)
+}
+
+/// The hits of one origin's leg, in that leg's own order.
+fn leg(retrieval: &Retrieval, origin: Origin) -> Vec<&Hit> {
+    let rank = |hit: &Hit| {
+        let found = hit.found_by.iter().filter(|by| retrieval.variants[retrieval.legs[by.leg].variant].origin == origin);
+        found.map(|by| by.rank).min()
+    };
+    let mut ranked: Vec<_> = retrieval.hits.iter().filter_map(|hit| Some((rank(hit)?, hit))).collect();
+    ranked.sort_by_key(|(rank, _)| *rank);
+    ranked.into_iter().map(|(_, hit)| hit).collect()
+}

@@ -1,0 +1,119 @@
+//! `asktwice eval`: the question alone, its rewrite alone and both fused, measured on judged questions.
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use indicatif::ProgressBar;
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    index,
+    parts::{self, Workers},
+};
+use crate::{
+    config::Settings,
+    embed::Embedder as _,
+    evaluate::{Configuration, Dataset, Evaluation, Evaluator, Rewrites},
+    fuse::Fusion,
+    rewrite::{Limits, clean},
+};
+
+/// Where the indexes of evaluated collections are kept.
+const KEPT: &str = ".asktwice/eval";
+
+#[derive(Debug, Args)]
+pub(super) struct Eval {
+    /// A folder in BEIR's layout: corpus.jsonl, queries.jsonl, qrels/test.tsv.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Recorded rewrites: lines of {"_id": …, "rewrites": […]}.
+    #[arg(long, value_name = "FILE")]
+    rewrites: Option<PathBuf>,
+    /// Which judgements to use: qrels/SPLIT.tsv.
+    #[arg(long, default_value = "test")]
+    split: String,
+    /// Which channels to search.
+    #[arg(long, value_enum, default_value_t = Legs::Dense)]
+    legs: Legs,
+    /// A fusion to measure: rrf, rrf:K, intersection or intersection:strict; may be given several times [fuse.method].
+    #[arg(long)]
+    fusion: Vec<Fusion>,
+    /// Print the results as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The channels that are searched.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Legs {
+    /// Embeddings.
+    Dense,
+}
+
+impl Eval {
+    pub(super) async fn run(self, settings: &Settings) -> anyhow::Result<ExitCode> {
+        let Legs::Dense = self.legs;
+        let dataset = Dataset::open(&self.data, &self.split)?;
+        let rewrites = self.rewrites.as_ref().map(Rewrites::open).transpose()?.unwrap_or_default();
+        let evaluation = self.measure(settings, &dataset, &rewrites).await?;
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&evaluation)?);
+        } else {
+            println!("{evaluation}");
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn measure(&self, settings: &Settings, dataset: &Dataset, rewrites: &Rewrites) -> anyhow::Result<Evaluation> {
+        let embedder = parts::embedder(settings, Workers::PerCore)?;
+        let corpus = self.data.join("corpus.jsonl");
+        let kept = kept(&corpus, &embedder.identity().weights, settings)?;
+        let store = Arc::new(parts::edge(Path::new(KEPT), &kept)?);
+        let report = index::index(&embedder, Arc::clone(&store) as _, &[corpus], 0).await?;
+        if report.interrupted {
+            anyhow::bail!("interrupted while indexing; the same command goes on from here");
+        }
+        for problem in &report.problems.first {
+            eprintln!("asktwice: not indexed: {problem}");
+        }
+        let bar = ProgressBar::new(dataset.questions.len() as u64);
+        let evaluator = Evaluator::new(Arc::new(embedder), store)
+            .with_depth(settings.search.depth.try_into().context("search.depth")?)
+            .with_cleaner(Arc::new(|question, rewrite| {
+                // Expansions of many words are rewrites, too: the generous limits.
+                clean(rewrite, question, &Limits::expansion()).unwrap_or_default()
+            }));
+        let configurations = self.configurations(settings)?;
+        let evaluation =
+            evaluator.run(dataset, rewrites, &configurations, |done, _| bar.set_position(done as u64)).await;
+        bar.finish_and_clear();
+        Ok(evaluation?)
+    }
+
+    /// The settings' own fusion under the name `default`, or those named, under their own.
+    fn configurations(&self, settings: &Settings) -> anyhow::Result<Vec<Configuration>> {
+        if self.fusion.is_empty() {
+            return Ok(vec![Configuration::new("default", settings.fuse.fusion()?)]);
+        }
+        Ok(self.fusion.iter().map(|fusion| Configuration::new(fusion.to_string(), *fusion)).collect())
+    }
+}
+
+/// The name of the index of a corpus: what is in the corpus and what embeds it decide, not where it lies.
+fn kept(corpus: &Path, weights: &str, settings: &Settings) -> anyhow::Result<String> {
+    let mut hash = Sha256::new();
+    let read = File::open(corpus).and_then(|mut file| io::copy(&mut file, &mut hash));
+    read.with_context(|| format!("{} cannot be read", corpus.display()))?;
+    hash.update(weights);
+    let hash = format!("{:x}", hash.finalize());
+    let name = corpus.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+    let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    Ok(format!("{name}-{}-{}", &hash[..12], settings.embed.precision))
+}

@@ -1,0 +1,114 @@
+//! `asktwice index`: files become passages in the store.
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::sync::watch;
+
+use super::parts::{self, Workers};
+use crate::{
+    config::Settings,
+    embed::OnnxEmbedder,
+    index::{IndexError, Indexer, Progress, Report},
+    search::VectorStoreWriter,
+};
+
+/// What the shell reports for a program that was ended by Ctrl-C.
+const INTERRUPTED: u8 = 130;
+
+#[derive(Debug, Args)]
+pub(super) struct Index {
+    /// Files (.jsonl, .ndjson, .md, .markdown, .txt) or folders of them; of a BEIR folder, corpus.jsonl is read.
+    #[arg(required = true)]
+    sources: Vec<PathBuf>,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Index {
+    pub(super) async fn run(self, settings: &Settings) -> anyhow::Result<ExitCode> {
+        let store = parts::store(&settings.store)?;
+        let embedder = parts::embedder(settings, Workers::PerCore)?;
+        let report = index(&embedder, store, &self.sources, settings.index.passage_tokens).await?;
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&report)?);
+        }
+        Ok(tell(&report))
+    }
+}
+
+/// Indexes with a progress bar; Ctrl-C finishes the batches under way and ends the run.
+pub(super) async fn index(
+    embedder: &OnnxEmbedder,
+    store: Arc<dyn VectorStoreWriter>,
+    sources: &[PathBuf],
+    passage_tokens: usize,
+) -> Result<Report, IndexError> {
+    let counter = embedder.clone();
+    let mut indexer = Indexer::new(Arc::new(embedder.clone()), store)
+        .with_token_counter(Arc::new(move |text: &str| counter.count_tokens(text)))
+        .with_stop(stop_on_ctrl_c());
+    if passage_tokens > 0 {
+        indexer = indexer.with_passage_tokens(passage_tokens);
+    }
+    let bar = ProgressBar::new(0);
+    // The template is a constant; if it were wrong, the default bar would serve.
+    let style = ProgressStyle::with_template("{bar:30} {percent:>3} %  {msg}  {eta} left");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let report = indexer.run(sources, |progress| show(&bar, progress)).await;
+    bar.finish_and_clear();
+    report
+}
+
+/// Becomes true at the first Ctrl-C. A second one ends the process as usual.
+fn stop_on_ctrl_c() -> watch::Receiver<bool> {
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            eprintln!("\nasktwice: finishing what is under way; Ctrl-C again ends at once");
+            let _ = stop.send(true);
+            if tokio::signal::ctrl_c().await.is_ok() {
+                std::process::exit(INTERRUPTED.into());
+            }
+        }
+    });
+    stopped
+}
+
+fn show(bar: &ProgressBar, progress: &Progress) {
+    let seconds = progress.elapsed.as_secs_f64().max(f64::EPSILON);
+    let rate = |count: u64| count as f64 / seconds;
+    bar.set_length(progress.bytes_total);
+    bar.set_position(progress.bytes_done);
+    let (docs, tokens) = (rate(progress.indexed), rate(progress.tokens));
+    bar.set_message(format!("{} new, {} unchanged, {docs:.0} docs/s, {tokens:.0} tokens/s", progress.indexed, progress.skipped));
+}
+
+/// Says on standard error what was done and what was not; the exit code is that of a success only if all was.
+fn tell(report: &Report) -> ExitCode {
+    for problem in &report.problems.first {
+        eprintln!("asktwice: not indexed: {problem}");
+    }
+    let mut said = vec![format!("{} passages indexed", report.indexed), format!("{} unchanged", report.skipped)];
+    let counts = [
+        (report.deleted, "stale ones deleted"),
+        (report.truncated, "longer than the model reads (their ends cannot be found)"),
+        (report.ignored_files, "files of other kinds left aside"),
+        (report.problems.count, "problems: what they name was NOT indexed"),
+    ];
+    said.extend(counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
+    eprintln!(
+        "{} in {:.1} s: {:.0} docs/s, {:.0} tokens/s",
+        said.join(", "),
+        report.took.as_secs_f64(),
+        report.passages_per_second(),
+        report.tokens_per_second()
+    );
+    if report.interrupted {
+        eprintln!("interrupted; what was indexed can be searched, and the same command goes on from here");
+        return ExitCode::from(INTERRUPTED);
+    }
+    if report.problems.count > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
