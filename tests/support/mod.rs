@@ -1,0 +1,3 @@
+//! Hand-written fakes.
+
+pub mod embedder;
