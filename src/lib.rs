@@ -24,6 +24,11 @@ pub use retrieval::{Degradation, Outcome, Retrieval, Variant};
 pub mod retriever;
 pub use retriever::{RetrieveOptions, Retriever};
 
+#[cfg(feature = "index")]
+pub mod index;
+
+pub mod evaluate;
+
 pub mod error;
 pub use error::{Error, ErrorKind};
 

@@ -2,7 +2,7 @@
 
 mod support;
 
-mod fuse;
-
-#[cfg(feature = "onnx")]
 mod embed;
+mod evaluate;
+mod fuse;
+mod index;

@@ -4,7 +4,7 @@
 //! fetched once, at the end. Everything that a search of four legs would haul for nothing stays in the store.
 
 mod filter;
-pub use filter::{Condition, Filter, FilterError, Match, Range};
+pub use filter::{Condition, FieldMatch, FieldRange, Filter, FilterError, Match, Range};
 
 mod memory;
 pub use memory::MemoryStore;

@@ -1,5 +1,7 @@
 //! What several test modules share: where things are, and small helpers.
 
+pub mod embedder;
+
 use std::{
     path::{Path, PathBuf},
     process::Command,

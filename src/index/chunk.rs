@@ -1,0 +1,142 @@
+//! From a Markdown or text document to passages that the model can read whole. Cuts fall on the largest boundary that
+//! fits: a heading, a paragraph, a sentence, a word.
+
+use std::{fmt, sync::Arc};
+
+use pulldown_cmark::{Event, Parser, Tag, TagEnd};
+use text_splitter::{ChunkConfig, ChunkSizer, MarkdownSplitter, TextSplitter};
+
+use super::source::Format;
+use crate::ranking::Passage;
+
+/// Counts the tokens that the model reads of a text.
+pub type TokenCounter = Arc<dyn Fn(&str) -> usize + Send + Sync>;
+
+/// The size of a passage in tokens when neither the caller nor the model says one.
+pub const DEFAULT_PASSAGE_TOKENS: usize = 256;
+
+/// What BERT-like models put around every text; a counter may or may not include them.
+const SPECIAL_TOKENS: usize = 2;
+/// A longer heading is cut: the title stands before every passage of its document.
+const LONGEST_TITLE_CHARS: usize = 200;
+
+/// Guesses tokens for an embedder that cannot count them: English text has about four bytes to a token.
+pub(super) fn guessed_tokens(text: &str) -> usize {
+    text.len().div_ceil(4)
+}
+
+/// Cuts documents into passages.
+#[derive(Clone)]
+pub(super) struct Chunker {
+    pub(super) tokens: usize,
+    pub(super) counter: TokenCounter,
+}
+
+impl fmt::Debug for Chunker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chunker").field("tokens", &self.tokens).finish_non_exhaustive()
+    }
+}
+
+impl Chunker {
+    /// Cuts a document into passages `DOCUMENT#0`, `DOCUMENT#1` …; none if it holds no text.
+    pub(super) fn passages(&self, document_id: &str, text: &str, format: Format) -> Vec<Passage> {
+        let title = if format == Format::Markdown { first_heading(text) } else { String::new() };
+        // The title is embedded before each passage, so it takes its room from each; but never more than half.
+        let taken = SPECIAL_TOKENS + if title.is_empty() { 0 } else { (self.counter)(&title) };
+        let room = self.tokens.saturating_sub(taken).max(self.tokens / 2).max(1);
+        let config = ChunkConfig::new(room).with_sizer(Sizer(&self.counter));
+        let passage = |(position, text): (u32, &str)| {
+            let id = passage_id(document_id, position);
+            Passage::new(id, text).with_title(title.as_str()).cut_from(document_id, position)
+        };
+        match format {
+            Format::Markdown => (0..).zip(MarkdownSplitter::new(config).chunks(text)).map(passage).collect(),
+            Format::JsonLines | Format::Text => {
+                (0..).zip(TextSplitter::new(config).chunks(text)).map(passage).collect()
+            }
+        }
+    }
+}
+
+/// The id of the passage at a position of a document that was cut.
+pub(super) fn passage_id(document_id: &str, position: u32) -> String {
+    format!("{document_id}#{position}")
+}
+
+struct Sizer<'a>(&'a TokenCounter);
+
+impl ChunkSizer for Sizer<'_> {
+    fn size(&self, chunk: &str) -> usize {
+        self.0(chunk)
+    }
+}
+
+/// The text of a Markdown document's first heading that has any; empty if there is none.
+fn first_heading(text: &str) -> String {
+    let mut heading: Option<String> = None;
+    for event in Parser::new(text) {
+        match (event, &mut heading) {
+            (Event::Start(Tag::Heading { .. }), _) => heading = Some(String::new()),
+            (Event::Text(part) | Event::Code(part), Some(heading)) => heading.push_str(&part),
+            (Event::SoftBreak | Event::HardBreak, Some(heading)) => heading.push(' '),
+            (Event::End(TagEnd::Heading(_)), Some(heading)) if !heading.trim().is_empty() => {
+                return heading.trim().chars().take(LONGEST_TITLE_CHARS).collect();
+            }
+            (Event::End(TagEnd::Heading(_)), _) => heading = None,
+            _ => {}
+        }
+    }
+    String::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(tokens: usize) -> Chunker {
+        Chunker { tokens, counter: Arc::new(|text: &str| text.split_whitespace().count()) }
+    }
+
+    #[test]
+    fn a_short_document_is_one_passage_with_its_heading_as_title() {
+        let passages = words(50).passages("a/b.md", "intro\n\n## The *title* `x`\n\nand text", Format::Markdown);
+        assert_eq!(passages.len(), 1);
+        assert_eq!((passages[0].id.as_str(), passages[0].document_id.as_str()), ("a/b.md#0", "a/b.md"));
+        assert_eq!(passages[0].title, "The title x");
+    }
+
+    #[test]
+    fn a_heading_in_a_code_block_is_no_title() {
+        let passages = words(50).passages("a.md", "```\n# not this\n```\n\nThis\n====\n", Format::Markdown);
+        assert_eq!(passages[0].title, "This");
+    }
+
+    #[test]
+    fn long_documents_are_cut_and_no_passage_is_longer_than_the_size() {
+        let text = "One two three four. ".repeat(50);
+        for format in [Format::Text, Format::Markdown] {
+            let passages = words(12).passages("a", &text, format);
+            assert!(passages.len() >= 20, "{}", passages.len());
+            assert!(passages.iter().all(|p| p.text.split_whitespace().count() <= 10));
+            assert_eq!(passages[3].id, "a#3");
+            assert_eq!(passages[3].position, 3);
+            let words: usize = passages.iter().map(|p| p.text.split_whitespace().count()).sum();
+            assert_eq!(words, 200);
+        }
+    }
+
+    #[test]
+    fn a_word_longer_than_the_size_is_cut_too() {
+        let chunker = Chunker { tokens: 12, counter: Arc::new(guessed_tokens) };
+        let passages = chunker.passages("a", &"x".repeat(400), Format::Text);
+        assert_eq!(passages.iter().map(|p| p.text.len()).sum::<usize>(), 400);
+        assert!(passages.iter().all(|p| p.text.len() <= 40));
+    }
+
+    #[test]
+    fn nothing_but_white_space_is_no_passage() {
+        assert!(words(12).passages("a", " \n\t\n", Format::Text).is_empty());
+        assert!(words(12).passages("a", "", Format::Markdown).is_empty());
+    }
+}

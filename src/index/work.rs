@@ -1,0 +1,169 @@
+//! Writing: what becomes of one batch. Passages that the store already holds unchanged are skipped, the others are
+//! embedded and stored, and what is left of documents that have become shorter is deleted.
+
+use std::{collections::HashMap, time::Duration};
+
+use super::{
+    chunk::passage_id,
+    read::{Batch, Ended},
+    report::Problems,
+};
+use crate::{
+    embed::{EmbedError, Embedder, Embedding, Role},
+    ranking::{Passage, PointId},
+    search::{Condition, FieldRange, Filter, Range, StoreError, VectorStoreWriter},
+};
+
+/// How often a batch is offered to an embedder that says it is overloaded, waiting twice as long each time.
+const ATTEMPTS: u32 = 8;
+/// How long to wait before the second attempt.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+/// How many passages beyond a document's end are looked for at once.
+const STALE_WINDOW: u32 = 64;
+
+/// What was done with a batch, or with several.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    pub(super) documents: u64,
+    pub(super) indexed: u64,
+    pub(super) skipped: u64,
+    pub(super) deleted: u64,
+    pub(super) truncated: u64,
+    pub(super) tokens: u64,
+    pub(super) bytes: u64,
+    pub(super) problems: Problems,
+}
+
+/// Why a batch failed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    Embed(EmbedError),
+    Store(StoreError),
+}
+
+impl From<EmbedError> for Failure {
+    fn from(error: EmbedError) -> Self {
+        Self::Embed(error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Who does the work.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Work<'a> {
+    pub(super) embedder: &'a dyn Embedder,
+    pub(super) store: &'a dyn VectorStoreWriter,
+}
+
+impl Work<'_> {
+    /// Does a batch. What was done before a failure is returned beside it.
+    pub(super) async fn batch(self, batch: Batch) -> (Done, Result<(), Failure>) {
+        let Batch { passages, ended, documents, bytes, problems } = batch;
+        let mut done = Done { documents, problems, ..Done::default() };
+        let result = self.passages_and_ends(passages, &ended, &mut done).await;
+        if result.is_ok() {
+            done.bytes = bytes;
+        }
+        (done, result)
+    }
+
+    async fn passages_and_ends(self, passages: Vec<Passage>, ended: &[Ended], done: &mut Done) -> Result<(), Failure> {
+        let beyond = |end: &Ended| PointId::of(&passage_id(&end.document_id, end.passages));
+        let ids: Vec<PointId> = passages.iter().map(Passage::point_id).chain(ended.iter().map(beyond)).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let stored: HashMap<PointId, Passage> = self.store.fetch(&ids).await?.into_iter().collect();
+        let given = passages.len() as u64;
+        let (changed, rewritten) = compare(passages, &stored);
+        done.skipped += given - changed.len() as u64;
+        self.store_passages(changed, done).await?;
+        for end in ended {
+            // Deleted last: until the new passages are stored, the old ones are better than none.
+            if stored.contains_key(&beyond(end)) || rewritten.contains(&end.document_id) {
+                self.delete_stale(end, done).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn store_passages(self, passages: Vec<Passage>, done: &mut Done) -> Result<(), Failure> {
+        if passages.is_empty() {
+            return Ok(());
+        }
+        let embeddings = self.embed(passages.iter().map(Passage::embedded_text).collect()).await?;
+        let count = passages.len() as u64;
+        let truncated = embeddings.iter().filter(|embedding| embedding.truncated).count() as u64;
+        let tokens: u64 = embeddings.iter().map(|embedding| embedding.tokens as u64).sum();
+        let vectors = embeddings.into_iter().map(|embedding| embedding.vector);
+        self.store.upsert(passages.into_iter().zip(vectors).collect()).await?;
+        done.indexed += count;
+        done.truncated += truncated;
+        done.tokens += tokens;
+        Ok(())
+    }
+
+    /// Embeds texts, waiting for an embedder that is overloaded: indexing can wait, questions cannot.
+    async fn embed(self, texts: Vec<String>) -> Result<Vec<Embedding>, EmbedError> {
+        let mut wait = FIRST_WAIT;
+        for _ in 1..ATTEMPTS {
+            match self.embedder.embed(Role::Passage, texts.clone()).await {
+                Err(EmbedError::Overloaded { .. }) => tokio::time::sleep(wait).await,
+                other => return checked(other?, texts.len()),
+            }
+            wait *= 2;
+        }
+        let count = texts.len();
+        checked(self.embedder.embed(Role::Passage, texts).await?, count)
+    }
+
+    /// Deletes the passages of a document from its new end on.
+    async fn delete_stale(self, end: &Ended, done: &mut Done) -> Result<(), StoreError> {
+        let mut from = end.passages;
+        loop {
+            // Only to count them; the deletion itself does not depend on what is found here.
+            let until = from.saturating_add(STALE_WINDOW);
+            let ids: Vec<PointId> = (from..until).map(|at| PointId::of(&passage_id(&end.document_id, at))).collect();
+            let found = self.store.fetch(&ids).await?.len();
+            done.deleted += found as u64;
+            if found < ids.len() {
+                break;
+            }
+            from = until;
+        }
+        let beyond = Range { gte: Some(f64::from(end.passages)), ..Range::default() };
+        let beyond = FieldRange { key: "position".to_owned(), range: beyond };
+        let mut filter = Filter::equals("document_id", end.document_id.as_str());
+        filter.must.push(Condition::Range(beyond));
+        self.store.delete_matching(&filter).await
+    }
+}
+
+/// Leaves out the passages that are stored as they are; names the documents of which a stored passage has changed.
+fn compare(passages: Vec<Passage>, stored: &HashMap<PointId, Passage>) -> (Vec<Passage>, Vec<String>) {
+    let mut rewritten: Vec<String> = vec![];
+    let mut changed = vec![];
+    for passage in passages {
+        match stored.get(&passage.point_id()) {
+            Some(stored) if *stored == passage => continue,
+            Some(_) if rewritten.last() != Some(&passage.document_id) => rewritten.push(passage.document_id.clone()),
+            _ => {}
+        }
+        changed.push(passage);
+    }
+    (changed, rewritten)
+}
+
+/// Embeddings are matched with their texts by order: one missing would shift all that follow.
+fn checked(embeddings: Vec<Embedding>, texts: usize) -> Result<Vec<Embedding>, EmbedError> {
+    if embeddings.len() == texts {
+        return Ok(embeddings);
+    }
+    let problem = format!("it returned {} embeddings for {texts} texts", embeddings.len());
+    Err(EmbedError::Inference { problem })
+}

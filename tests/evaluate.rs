@@ -1,0 +1,193 @@
+//! Evaluation over a small collection in memory.
+
+use std::{fs, path::Path, sync::Arc};
+
+use asktwice::{
+    Fusion, Passage, VectorStoreWriter,
+    embed::{Embedder, Role},
+    evaluate::{Configuration, Dataset, DatasetError, EvaluateError, Evaluation, Evaluator, Rewrites},
+    search::MemoryStore,
+};
+use serde_json::json;
+
+use crate::support::embedder::HashEmbedder;
+
+const CORPUS: &str = r#"{"_id": "d1", "title": "", "text": "sourdough bread stays flat"}
+{"_id": "d2", "text": "yeast starter feeding schedule"}
+{"_id": "d3", "text": "engine oil change"}
+{"_id": 4, "text": "car tyre pressure"}
+"#;
+const QUERIES: &str = r#"{"_id": "q1", "text": "sourdough flat"}
+{"_id": "q2", "text": "automobile lubricant"}
+{"_id": "q3", "text": "nobody judged this"}
+"#;
+const QRELS: &str = "query-id\tcorpus-id\tscore\nq1\td1\t1\nq1\td2\t1\nq2\td3\t1\nq2\td9\t0\n";
+const REWRITES: &str = "{\"_id\": \"q2\", \"rewrites\": [\"engine oil\", \" \"]}\n";
+
+fn dataset(change: impl Fn(&Path)) -> (tempfile::TempDir, Result<Dataset, DatasetError>) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("qrels")).unwrap();
+    for (name, text) in
+        [("corpus.jsonl", CORPUS), ("queries.jsonl", QUERIES), ("qrels/test.tsv", QRELS), ("r.jsonl", REWRITES)]
+    {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    change(folder.path());
+    let dataset = Dataset::open(folder.path(), "test");
+    (folder, dataset)
+}
+
+async fn filled(passages: Vec<Passage>) -> (Arc<HashEmbedder>, Arc<MemoryStore>) {
+    let (embedder, store) = (Arc::new(HashEmbedder::new()), Arc::new(MemoryStore::new()));
+    store.prepare(embedder.identity()).await.unwrap();
+    let texts = passages.iter().map(Passage::embedded_text).collect();
+    let vectors = embedder.embed(Role::Passage, texts).await.unwrap();
+    store.upsert(passages.into_iter().zip(vectors.into_iter().map(|e| e.vector)).collect()).await.unwrap();
+    (embedder, store)
+}
+
+fn passages() -> Vec<Passage> {
+    [
+        ("d1", "sourdough bread stays flat"),
+        ("d2", "yeast starter feeding schedule"),
+        ("d3", "engine oil change"),
+        ("4", "car tyre pressure"),
+    ]
+    .map(|(id, text)| Passage::new(id, text))
+    .to_vec()
+}
+
+async fn evaluated(passages: Vec<Passage>) -> Evaluation {
+    let (folder, dataset) = dataset(|_| {});
+    let (embedder, store) = filled(passages).await;
+    let rewrites = Rewrites::open(folder.path().join("r.jsonl")).unwrap();
+    let configurations =
+        [Configuration::new("default", Fusion::default()), Configuration::new("k2", Fusion::Rrf { k: 2.0 })];
+    Evaluator::new(embedder, store).run(&dataset.unwrap(), &rewrites, &configurations, |_, _| {}).await.unwrap()
+}
+
+#[tokio::test]
+async fn compares_asked_rewrite_and_fused_for_each_configuration() {
+    let evaluation = evaluated(passages()).await;
+    let names: Vec<_> = evaluation.runs.iter().map(|run| (run.configuration.as_str(), run.name)).collect();
+    let expected: Vec<_> =
+        ["default", "k2"].iter().flat_map(|c| ["asked", "rewrite", "fused"].map(|r| (*c, r))).collect();
+    assert_eq!(names, expected);
+    let [asked, rewrite, fused] = &evaluation.runs[..3] else { panic!() };
+    assert!(evaluation.runs.iter().all(|run| run.questions == 2 && run.recall_at_100 == 1.0));
+    // q1 has no rewrite and counts as asked; q2's rewrite has the words of d3 and the question has none of them.
+    assert_eq!(rewrite.delta_ndcg_at_10.mean, rewrite.ndcg_at_10 - asked.ndcg_at_10);
+    assert!(rewrite.ndcg_at_10 > asked.ndcg_at_10, "{evaluation}");
+    assert!(fused.ndcg_at_10 >= asked.ndcg_at_10, "{evaluation}");
+    assert!(evaluation.notes[0].starts_with("1 questions have no usable rewrite"), "{evaluation}");
+    assert!(evaluation.notes[1].starts_with("1 judged documents are not in the corpus"), "{evaluation}");
+}
+
+#[tokio::test]
+async fn serialises_to_the_agreed_form() {
+    let evaluation = serde_json::to_value(evaluated(passages()).await).unwrap();
+    let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(&evaluation), ["runs"]);
+    let run = &evaluation["runs"][0];
+    assert_eq!(
+        keys(run),
+        [
+            "configuration",
+            "delta_ndcg_at_10",
+            "mrr_at_10",
+            "name",
+            "ndcg_at_10",
+            "questions",
+            "recall_at_10",
+            "recall_at_100"
+        ]
+    );
+    assert_eq!(run["delta_ndcg_at_10"], json!({"mean": 0.0, "low": 0.0, "high": 0.0}));
+    assert_eq!(
+        (&run["configuration"], &run["name"], &run["questions"]),
+        (&json!("default"), &json!("asked"), &json!(2))
+    );
+}
+
+#[tokio::test]
+async fn a_document_that_was_cut_counts_where_its_best_passage_stands() {
+    let cut = |document: &str, position, text: &str| {
+        Passage::new(format!("{document}#{position}"), text).cut_from(document, position)
+    };
+    let cut = vec![
+        cut("d1", 0, "sourdough flat"),
+        cut("d1", 1, "sourdough"),
+        cut("d1", 2, "flat"),
+        cut("d2", 0, "flat yeast starter"),
+        cut("d3", 0, "engine oil"),
+    ];
+    let evaluation = evaluated(cut).await;
+    // d1 at rank 1 and d2 at rank 2: had each passage a rank of its own, d2 would stand at rank 4.
+    let (folder, dataset) =
+        dataset(|folder| fs::write(folder.join("qrels/test.tsv"), "q1\td1\t1\nq1\td2\t1\n").unwrap());
+    assert_eq!(dataset.as_ref().unwrap().questions.len(), 1, "{}", folder.path().display());
+    assert!(evaluation.runs[0].recall_at_10 == 1.0);
+    let (embedder, store) = filled(vec![
+        Passage::new("d1#0", "sourdough flat").cut_from("d1", 0),
+        Passage::new("d1#1", "sourdough flat").cut_from("d1", 1),
+        Passage::new("d2#0", "flat yeast starter").cut_from("d2", 0),
+    ])
+    .await;
+    let configurations = [Configuration::new("default", Fusion::default())];
+    let evaluator = Evaluator::new(embedder, store);
+    let evaluation = evaluator.run(&dataset.unwrap(), &Rewrites::default(), &configurations, |_, _| {}).await.unwrap();
+    assert_eq!(evaluation.runs[0].ndcg_at_10, 1.0);
+}
+
+#[tokio::test]
+async fn a_document_of_the_questions_own_id_is_left_out() {
+    let (_folder, dataset) = dataset(|folder| fs::write(folder.join("qrels/test.tsv"), "q1\td1\t1\n").unwrap());
+    let (embedder, store) =
+        filled(vec![Passage::new("q1", "sourdough flat"), Passage::new("d1", "sourdough bread stays flat")]).await;
+    let configurations = [Configuration::new("default", Fusion::default())];
+    let evaluator = Evaluator::new(embedder, store);
+    let evaluation = evaluator.run(&dataset.unwrap(), &Rewrites::default(), &configurations, |_, _| {}).await.unwrap();
+    assert_eq!(evaluation.runs[0].mrr_at_10, 1.0);
+}
+
+#[tokio::test]
+async fn each_search_runs_once_and_a_missing_collection_is_an_error() {
+    let (folder, dataset) = dataset(|_| {});
+    let dataset = dataset.unwrap();
+    let rewrites = Rewrites::open(folder.path().join("r.jsonl")).unwrap();
+    let (embedder, store) = filled(passages()).await;
+    let before = embedder.embedded();
+    let configurations = ["a", "b", "c"].map(|name| Configuration::new(name, Fusion::default()));
+    let told = std::cell::RefCell::new(vec![]);
+    let progress = |done, total| told.borrow_mut().push((done, total));
+    Evaluator::new(embedder.clone(), store).run(&dataset, &rewrites, &configurations, progress).await.unwrap();
+    assert_eq!(embedder.embedded() - before, 3);
+    assert_eq!(told.into_inner(), [(1, 2), (2, 2)]);
+    let evaluator = Evaluator::new(embedder, Arc::new(MemoryStore::new()));
+    let error = evaluator.run(&dataset, &rewrites, &configurations, |_, _| {}).await.unwrap_err();
+    assert!(matches!(error, EvaluateError::Search { .. }));
+}
+
+#[test]
+fn errors_name_the_file_and_the_line() {
+    let error = |name: &'static str, text: &'static str| {
+        let (_folder, dataset) = dataset(move |folder| fs::write(folder.join(name), text).unwrap());
+        dataset.unwrap_err().to_string()
+    };
+    let broken = error("qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1\td1\n");
+    assert!(broken.contains("test.tsv:2: has 2 columns"), "{broken}");
+    let broken = error("qrels/test.tsv", "q1\td1\t1\n\nq1\td1\tmany\n");
+    assert!(broken.contains("test.tsv:3: the grade \"many\""), "{broken}");
+    let broken = error("corpus.jsonl", "{\"_id\": \"d1\"}\n{\n");
+    assert!(broken.contains("corpus.jsonl:2: EOF"), "{broken}");
+    let broken = error("queries.jsonl", "{\"_id\": \"q1\"}\n");
+    assert!(broken.contains("queries.jsonl:1: missing field `text`"), "{broken}");
+    let broken = error("queries.jsonl", "{\"_id\": \"other\", \"text\": \"t\"}\n");
+    assert!(broken.contains("none of its questions is judged"), "{broken}");
+    let (folder, _) = dataset(|_| {});
+    assert!(matches!(Dataset::open(folder.path(), "dev"), Err(DatasetError::Read { .. })));
+    let rewrites = folder.path().join("twice.jsonl");
+    fs::write(&rewrites, "{\"_id\": \"q\", \"rewrites\": []}\n{\"_id\": \"q\", \"rewrites\": []}\n").unwrap();
+    let error = Rewrites::open(&rewrites).unwrap_err().to_string();
+    assert!(error.contains("twice.jsonl:2: the question \"q\" has rewrites on an earlier line"), "{error}");
+}
