@@ -4,18 +4,20 @@ use std::{
     collections::HashMap,
     fs,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use qdrant_edge::{
     CountRequest, CreateIndex, Distance, EdgeConfig, EdgeShard, EdgeSparseVectorParamsBuilder, EdgeVectorParamsBuilder,
     FieldIndexOperations, JsonPath, Modifier, NamedQuery, PayloadFieldSchema, PayloadSchemaType, PointInsertOperations,
-    PointOperations, PointStructPersisted, QueryEnum, QueryRequest, ScoringQuery, ScrollRequest, UpdateOperation,
-    VectorInternal, WalOptions, WithPayloadInterface, WithVector,
+    PointOperations, PointStructPersisted, QueryEnum, QueryRequest, ScoredPoint, ScoringQuery, ScrollRequest,
+    UpdateOperation, VectorInternal, WalOptions, WithPayloadInterface, WithVector,
 };
 
 use super::{
     fault::{Fault, guard},
     folder::{bytes_on_disk, sync_tree},
+    numbering::{self, PROBE},
     point,
 };
 use crate::{
@@ -27,15 +29,17 @@ use crate::{
 const LOG_FILE_BYTES: usize = 1 << 20;
 /// How many points a compaction copies at a time.
 const COPIED_AT_ONCE: usize = 256;
-/// Where a log is put that cannot be opened. Its presence says that the numbering of writes has begun anew.
-const LOG_ASIDE: &str = "wal.unreadable";
 const LOG: &str = "wal";
+/// Where a log is put that cannot be opened; it goes with its generation.
+const LOG_ASIDE: &str = "wal.unreadable";
 
 /// A shard, open.
 #[derive(Debug)]
 pub(super) struct Generation {
     path: PathBuf,
     shard: EdgeShard,
+    /// How many writes the engine numbered.
+    writes: AtomicU64,
 }
 
 impl Generation {
@@ -43,38 +47,37 @@ impl Generation {
     pub(super) fn create(path: &Path, dimension: usize) -> Result<Self, Fault> {
         fs::create_dir(path).map_err(|error| Fault::io("creating a generation", error))?;
         let shard = guard("creating a generation", || EdgeShard::new(path, config(dimension)))?;
-        let generation = Self { path: path.to_owned(), shard };
+        let generation = Self { path: path.to_owned(), shard, writes: AtomicU64::new(0) };
         generation.index(layout::DOCUMENT_ID, PayloadKind::Keyword)?;
         generation.settle()?;
         Ok(generation)
     }
 
-    /// Opens a generation. If its log cannot be opened, it is opened without: the log is never replayed, so no
-    /// acknowledged write is in it that is not in the segments.
+    /// Opens a generation. If its log cannot be opened, it is opened with a new one: the log is never replayed, so no
+    /// acknowledged write is in it that is not in the segments too.
     pub(super) fn load(path: &Path, dimension: usize) -> Result<Self, Fault> {
         let load = || guard("opening the collection", || EdgeShard::load(path, Some(config(dimension))));
         let shard = load().or_else(|fault| {
-            let aside = path.join(LOG_ASIDE);
-            let fresh = aside.exists();
-            let moved = if fresh { fs::remove_dir_all(path.join(LOG)) } else { fs::rename(path.join(LOG), &aside) };
-            if moved.is_err() {
+            let (log, aside) = (path.join(LOG), path.join(LOG_ASIDE));
+            let _ = fs::remove_dir_all(&aside);
+            if fs::rename(&log, &aside).is_err() {
                 return Err(fault);
             }
-            tracing::warn!(path = %path.display(), ?fault, "the engine's log cannot be opened; trying without");
-            load().inspect_err(|_| {
-                if !fresh {
-                    let _ = fs::remove_dir_all(path.join(LOG));
-                    let _ = fs::rename(&aside, path.join(LOG));
-                }
+            load().map_err(|_| {
+                let _ = fs::remove_dir_all(&log).and_then(|()| fs::rename(&aside, &log));
+                fault
             })
         });
-        Ok(Self { path: path.to_owned(), shard: shard.map_err(Fault::as_damage)? })
+        let writes = AtomicU64::new(numbering::remembered(path));
+        Ok(Self { path: path.to_owned(), shard: shard.map_err(Fault::as_damage)?, writes })
     }
 
-    /// Whether writes to it can be lost: with a new log the engine numbers them from 0 again, and silently skips
-    /// those to points that carry a higher number.
-    pub(super) fn needs_replacing(&self) -> bool {
-        self.path.join(LOG_ASIDE).exists()
+    pub(super) fn writes_remembered(&self) -> u64 {
+        self.writes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_from(&self, writes: u64) {
+        self.writes.store(writes, Ordering::Relaxed);
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -102,6 +105,14 @@ impl Generation {
         self.update(UpdateOperation::PointOperation(PointOperations::DeletePoints { ids }))
     }
 
+    pub(super) fn delete_probe(&self) -> Result<(), Fault> {
+        self.update(UpdateOperation::PointOperation(PointOperations::DeletePoints { ids: vec![PROBE] }))
+    }
+
+    pub(super) fn holds_probe(&self) -> Result<bool, Fault> {
+        guard("fetching", || self.shard.retrieve(&[PROBE], Some(false.into()), None)).map(|found| !found.is_empty())
+    }
+
     pub(super) fn delete_matching(&self, filter: &Filter) -> Result<(), Fault> {
         let filter = point::filter_to_engine(filter)?;
         self.update(UpdateOperation::PointOperation(PointOperations::DeletePointsByFilter(filter)))
@@ -125,7 +136,9 @@ impl Generation {
     }
 
     fn update(&self, operation: UpdateOperation) -> Result<(), Fault> {
-        guard("writing", || self.shard.update(operation))
+        guard("writing", || self.shard.update(operation))?;
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Forces all updates to disk. Only this makes them survive a crash: the log is not replayed.
@@ -133,7 +146,8 @@ impl Generation {
         guard("writing to disk", || {
             self.shard.flush();
             Ok(())
-        })
+        })?;
+        numbering::remember(&self.path, self.writes_remembered())
     }
 
     /// Merges segments and builds the approximate index; takes as long as that takes.
@@ -179,7 +193,8 @@ impl Generation {
                 with_vector: WithVector::Bool(true),
                 ..ScrollRequest::default()
             };
-            let (records, next) = guard("copying", || self.shard.scroll(request))?;
+            let (mut records, next) = guard("copying", || self.shard.scroll(request))?;
+            records.retain(|record| record.id != PROBE);
             copied += records.len() as u64;
             copy.upsert(records.into_iter().map(point::copied).collect::<Result<_, _>>()?)?;
             offset = next;
@@ -203,8 +218,12 @@ impl Generation {
             with_vector: WithVector::Bool(false),
             with_payload: WithPayloadInterface::Bool(false),
         };
-        let found = guard("searching", || self.shard.query(request))?;
+        let found = self.query(request)?;
         Ok(Ranking::new(found.iter().map(point::scored).collect()).top(depth))
+    }
+
+    pub(super) fn query(&self, request: QueryRequest) -> Result<Vec<ScoredPoint>, Fault> {
+        guard("searching", || self.shard.query(request))
     }
 
     pub(super) fn fetch(&self, ids: &[PointId]) -> Result<Vec<(PointId, Passage)>, Fault> {
@@ -219,7 +238,8 @@ impl Generation {
 
     pub(super) fn count(&self) -> Result<u64, Fault> {
         let request = CountRequest { filter: None, exact: true };
-        guard("counting", || self.shard.count(request)).map(|count| count as u64)
+        let count = guard("counting", || self.shard.count(request))?;
+        Ok(count as u64 - u64::from(self.holds_probe()?))
     }
 }
 

@@ -6,6 +6,7 @@
 mod fault;
 mod folder;
 mod generation;
+mod numbering;
 mod point;
 mod writer;
 

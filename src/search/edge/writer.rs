@@ -61,6 +61,8 @@ pub(super) struct Writer {
     folder: Option<Folder>,
     /// Whether memory and disk may differ.
     in_doubt: bool,
+    /// Whether the engine was seen to number writes on from where it was.
+    numbered: bool,
     /// The log's length below which no compaction is tried again after one failed.
     log_patience: u64,
 }
@@ -69,7 +71,8 @@ impl Writer {
     /// Opens what is there, on the calling thread; creates nothing.
     pub(super) fn open(path: PathBuf, options: EdgeOptions, slot: Arc<Slot>) -> Result<Self, StoreError> {
         let place = path.display().to_string();
-        let mut writer = Self { path, place, options, slot, folder: None, in_doubt: false, log_patience: 0 };
+        let mut writer =
+            Self { path, place, options, slot, folder: None, in_doubt: false, numbered: false, log_patience: 0 };
         if Folder::holds_collection(&writer.path) {
             writer.attach()?;
         }
@@ -95,7 +98,6 @@ impl Writer {
         let opened = self.load(&folder).map_err(|fault| fault.at(&self.place))?;
         self.folder = Some(folder);
         let Some(live) = opened else { return Ok(false) };
-        self.in_doubt = live.generation.needs_replacing();
         self.slot.replace(Some(live));
         Ok(true)
     }
@@ -171,14 +173,26 @@ impl Writer {
     }
 
     fn write_to_live(&mut self, space: u64, work: impl FnOnce(&Generation) -> Result<(), Fault>) -> Result<(), Fault> {
-        if self.in_doubt {
-            self.compact()?;
-        }
         self.check_space(space)?;
+        self.settle_doubt()?;
         let Some(live) = self.slot.live() else { return Err(Fault::request("there is no collection")) };
         let done = work(&live.generation).and_then(|()| live.generation.flush());
         self.in_doubt |= done.as_ref().is_err_and(Fault::is_grave);
         done
+    }
+
+    /// Replaces the live generation if writes to it could be lost.
+    fn settle_doubt(&mut self) -> Result<(), Fault> {
+        let Some(live) = self.slot.live() else { return Ok(()) };
+        if !self.in_doubt && !self.numbered {
+            self.in_doubt = !live.generation.numbers_go_on().inspect_err(|_| self.in_doubt = true)?;
+        }
+        drop(live);
+        if self.in_doubt {
+            self.compact()?;
+        }
+        self.numbered = true;
+        Ok(())
     }
 
     fn live(&self) -> Result<Arc<Live>, StoreError> {
@@ -229,6 +243,7 @@ impl Writer {
         self.slot.replace(Some(Live { identity, generation })).into_iter().for_each(retire);
         remove(&old);
         self.in_doubt = false;
+        self.numbered = true;
         Ok(())
     }
 }
