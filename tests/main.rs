@@ -2,6 +2,7 @@
 
 mod support;
 
+mod edge;
 mod embed;
 mod evaluate;
 mod fuse;

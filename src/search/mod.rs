@@ -9,10 +9,10 @@ pub use filter::{Condition, FieldMatch, FieldRange, Filter, FilterError, Match, 
 mod memory;
 pub use memory::MemoryStore;
 
-// #[cfg(feature = "edge")]
-// mod edge;
-// #[cfg(feature = "edge")]
-// pub use edge::EdgeStore;
+#[cfg(feature = "edge")]
+mod edge;
+#[cfg(feature = "edge")]
+pub use edge::{EdgeOptions, EdgeStore};
 
 // #[cfg(feature = "qdrant")]
 // mod qdrant;
@@ -223,6 +223,17 @@ pub enum StoreError {
         /// The folder.
         place: String,
     },
+    /// The collection's files or settings are damaged, or of a layout that this version does not read.
+    #[error("{place} cannot be read: {problem}")]
+    Unreadable {
+        /// Which collection.
+        place: String,
+        /// What is wrong, and what to do.
+        problem: String,
+        /// The engine's or system's own error.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
     /// The filter or another part of the request cannot be used.
     #[error("{place} refused the request: {problem}")]
     Request {
@@ -264,9 +275,11 @@ impl StoreError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Request { .. } => ErrorKind::Invalid,
-            Self::Missing { .. } | Self::Identity { .. } | Self::Dimension { .. } | Self::Key { .. } => {
-                ErrorKind::Setup
-            }
+            Self::Missing { .. }
+            | Self::Identity { .. }
+            | Self::Dimension { .. }
+            | Self::Unreadable { .. }
+            | Self::Key { .. } => ErrorKind::Setup,
             Self::Locked { .. } | Self::Unavailable { .. } => ErrorKind::Unavailable,
             Self::Timeout { .. } => ErrorKind::Deadline,
         }

@@ -1,0 +1,211 @@
+//! The folder of an embedded collection, all but what the engine keeps in it.
+//!
+//! - `lock`: locked by the one process that has the collection open
+//! - `collection.json`: the layout's version and the identity of the passage side
+//! - `generation-000001`: the engine's files; a later number after each compaction
+//! - `CURRENT`: the name of the live generation. Replacing this file is the moment at which a compaction happens:
+//!   before it, the new generation is rubbish; after it, the old one is.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::fault::Fault;
+use crate::{
+    embed::Identity,
+    search::{StoreError, layout},
+};
+
+const LOCK: &str = "lock";
+const COLLECTION: &str = "collection.json";
+const CURRENT: &str = "CURRENT";
+const PREFIX: &str = "generation-";
+
+/// The folder, locked for this process until it is dropped.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    _lock: File,
+}
+
+/// What `collection.json` says.
+#[derive(Debug, Serialize, Deserialize)]
+struct Description {
+    layout: u32,
+    identity: Identity,
+}
+
+impl Folder {
+    /// Whether there is a collection, or what is left of one.
+    pub(super) fn holds_collection(path: &Path) -> bool {
+        path.join(CURRENT).exists() || path.join(COLLECTION).exists()
+    }
+
+    /// Locks a folder that exists.
+    pub(super) fn lock(path: &Path) -> Result<Self, StoreError> {
+        let place = path.display().to_string();
+        let lock = OpenOptions::new().create(true).write(true).truncate(false).open(path.join(LOCK));
+        let lock = lock.map_err(|error| Fault::io("opening the lock file", error).at(&place))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(StoreError::Locked { place }),
+            Err(TryLockError::Error(error)) => Err(Fault::io("locking the folder", error).at(&place)),
+        }
+    }
+
+    /// The identity of the passage side and the path of the live generation; `None` if creation never finished.
+    pub(super) fn read(&self) -> Result<Option<(Identity, PathBuf)>, Fault> {
+        let Some(description) = read_if_there(&self.path.join(COLLECTION))? else {
+            if self.path.join(CURRENT).exists() {
+                return Err(Fault::damage(format!("{COLLECTION} is missing; restore it, or index into a new folder")));
+            }
+            return Ok(None);
+        };
+        let identity = parse(&description)?;
+        let name = match read_if_there(&self.path.join(CURRENT))? {
+            Some(name) => name.trim().to_owned(),
+            None => self.adopt_only_generation()?,
+        };
+        if number(&name).is_none() || !self.path.join(&name).is_dir() {
+            return Err(Fault::damage(format!("{CURRENT} names {name:?}, which is not a generation in this folder")));
+        }
+        Ok(Some((identity, self.path.join(name))))
+    }
+
+    /// A crash during creation can lose `CURRENT`. With one generation there is no doubt which it was.
+    fn adopt_only_generation(&self) -> Result<String, Fault> {
+        match self.generations()?.as_slice() {
+            [only] => {
+                self.make_current(&self.path.join(only))?;
+                Ok(only.clone())
+            }
+            generations => Err(Fault::damage(format!(
+                "{CURRENT} is missing; write the name of the newest whole one of {generations:?} into it"
+            ))),
+        }
+    }
+
+    /// Where the next generation goes; nothing is there.
+    pub(super) fn next_generation(&self) -> Result<PathBuf, Fault> {
+        let newest = self.generations()?.iter().filter_map(|name| number(name)).max().unwrap_or(0);
+        Ok(self.path.join(format!("{PREFIX}{:06}", newest + 1)))
+    }
+
+    /// Writes down whose passages the collection holds.
+    pub(super) fn describe(&self, identity: &Identity) -> Result<(), Fault> {
+        let description = Description { layout: layout::VERSION, identity: identity.clone() };
+        let text = serde_json::to_vec_pretty(&description).map_err(|error| Fault::io("describing", error.into()))?;
+        self.replace(COLLECTION, &text)
+    }
+
+    /// Makes a generation the live one; whole and on disk before and after.
+    pub(super) fn make_current(&self, generation: &Path) -> Result<(), Fault> {
+        let name = generation.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        self.replace(CURRENT, format!("{name}\n").as_bytes())
+    }
+
+    /// Removes every generation but the live one: what a crash or a failed compaction left.
+    pub(super) fn sweep(&self, live: Option<&Path>) {
+        for name in self.generations().unwrap_or_default() {
+            let path = self.path.join(name);
+            if Some(path.as_path()) != live {
+                remove(&path);
+            }
+        }
+    }
+
+    fn generations(&self) -> Result<Vec<String>, Fault> {
+        let entries = fs::read_dir(&self.path).map_err(|error| Fault::io("listing the folder", error))?;
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        Ok(names.filter(|name| number(name).is_some()).collect())
+    }
+
+    /// Replaces a small file so that a crash leaves the old or the new one, never a part.
+    fn replace(&self, name: &str, content: &[u8]) -> Result<(), Fault> {
+        let temporary = self.path.join(format!("{name}.new"));
+        let write = || -> io::Result<()> {
+            let mut file = File::create(&temporary)?;
+            file.write_all(content)?;
+            file.sync_all()?;
+            fs::rename(&temporary, self.path.join(name))?;
+            sync_folder(&self.path)
+        };
+        write().map_err(|error| Fault::io(&format!("writing {name}"), error))
+    }
+}
+
+fn parse(description: &str) -> Result<Identity, Fault> {
+    let refuse = |problem: String| Fault::damage(format!("{COLLECTION} {problem}"));
+    let value: serde_json::Value = serde_json::from_str(description).map_err(|e| refuse(format!("is damaged: {e}")))?;
+    let version = value.get("layout").and_then(serde_json::Value::as_u64);
+    if version != Some(layout::VERSION.into()) {
+        let version = version.map_or("none".to_owned(), |version| version.to_string());
+        return Err(refuse(format!(
+            "names layout {version}, this asktwice reads layout {}; use the asktwice that wrote it, or index again \
+             into a new folder",
+            layout::VERSION
+        )));
+    }
+    let description: Description = serde_json::from_value(value).map_err(|e| refuse(format!("is damaged: {e}")))?;
+    Ok(description.identity)
+}
+
+/// The number of a generation, if the name is one's.
+fn number(name: &str) -> Option<u64> {
+    name.strip_prefix(PREFIX)?.parse().ok()
+}
+
+fn read_if_there(path: &Path) -> Result<Option<String>, Fault> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Fault::io(&format!("reading {}", path.display()), error).as_damage()),
+    }
+}
+
+/// Removes a folder that nothing needs; what cannot be removed now is swept at the next start.
+pub(super) fn remove(path: &Path) {
+    if let Err(error) = fs::remove_dir_all(path) {
+        tracing::warn!(path = %path.display(), %error, "an old generation could not be removed");
+    }
+}
+
+/// How many bytes a folder and all in it take up on disk; the engine's files are sparse.
+pub(super) fn bytes_on_disk(path: &Path) -> u64 {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    entries.map(|entry| if is_folder(&entry) { bytes_on_disk(&entry.path()) } else { file_bytes(&entry) }).sum()
+}
+
+fn is_folder(entry: &fs::DirEntry) -> bool {
+    entry.file_type().is_ok_and(|kind| kind.is_dir())
+}
+
+fn file_bytes(entry: &fs::DirEntry) -> u64 {
+    #[cfg(unix)]
+    let bytes = |data: fs::Metadata| std::os::unix::fs::MetadataExt::blocks(&data) * 512;
+    #[cfg(not(unix))]
+    let bytes = |data: fs::Metadata| data.len();
+    entry.metadata().map(bytes).unwrap_or(0)
+}
+
+/// Forces a folder and all in it to disk, names included, which the engine's own flush leaves to the system.
+pub(super) fn sync_tree(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if is_folder(&entry) {
+            sync_tree(&entry.path())?;
+        } else {
+            File::open(entry.path())?.sync_all()?;
+        }
+    }
+    sync_folder(path)
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    // Elsewhere a folder cannot be opened as a file, and a rename is as durable as the system makes it.
+    if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
+}

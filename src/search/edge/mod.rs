@@ -1,0 +1,260 @@
+//! The embedded engine: Qdrant's own, in this process, on a folder of its own. A search runs on the blocking pool, a
+//! write on the one writer's thread; what a write acknowledges is on disk.
+//!
+//! One process at a time can open a folder. A reader takes the lock as well: the engine writes even when it only opens.
+
+mod fault;
+mod folder;
+mod generation;
+mod numbering;
+mod point;
+mod writer;
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
+
+use async_trait::async_trait;
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot},
+    task,
+};
+
+use self::{
+    fault::Fault,
+    writer::{Job, Live, Slot, Writer},
+};
+use super::{CollectionInfo, Filter, PayloadKind, Search, StoreError, VectorStore, VectorStoreWriter};
+use crate::{
+    embed::Identity,
+    ranking::{Passage, PointId, Ranking},
+};
+
+/// How many writes wait before a caller waits too.
+const WAITING_WRITES: usize = 16;
+
+/// What an [`EdgeStore`] may choose.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct EdgeOptions {
+    /// Bytes: once the engine's log is longer than this and than the data, the collection is compacted. 64 MiB.
+    pub log_limit_bytes: u64,
+    /// Bytes that writes leave free on the disk. 64 MiB.
+    pub reserve_bytes: u64,
+    /// How many searches and fetches run at once; the rest waits. The number of processors.
+    pub concurrent_reads: usize,
+}
+
+impl Default for EdgeOptions {
+    fn default() -> Self {
+        let processors = thread::available_parallelism().map_or(2, usize::from);
+        Self { log_limit_bytes: 64 << 20, reserve_bytes: 64 << 20, concurrent_reads: processors }
+    }
+}
+
+impl EdgeOptions {
+    /// Sets the length of the engine's log, in bytes, beyond which the collection is compacted.
+    #[must_use]
+    pub fn with_log_limit(mut self, bytes: u64) -> Self {
+        self.log_limit_bytes = bytes;
+        self
+    }
+
+    /// Sets how many bytes writes leave free on the disk.
+    #[must_use]
+    pub fn with_reserve(mut self, bytes: u64) -> Self {
+        self.reserve_bytes = bytes;
+        self
+    }
+
+    /// Sets how many searches and fetches run at once, at least 1.
+    #[must_use]
+    pub fn with_concurrent_reads(mut self, reads: usize) -> Self {
+        self.concurrent_reads = reads;
+        self
+    }
+}
+
+/// A collection in a folder, in this process. Clones share it; the last one dropped closes it and waits for that.
+#[derive(Debug, Clone)]
+pub struct EdgeStore {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    place: String,
+    slot: Arc<Slot>,
+    reads: Arc<Semaphore>,
+    jobs: Option<mpsc::Sender<Job>>,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl EdgeStore {
+    /// Opens the collection in a folder. If there is none, nothing is created: [`VectorStoreWriter::prepare`] does.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] if another process has it open, [`StoreError::Unreadable`] if it is damaged or of
+    /// another layout.
+    pub fn open(folder: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        Self::open_with(folder, EdgeOptions::default())
+    }
+
+    /// Opens the collection in a folder with options of one's own.
+    ///
+    /// # Errors
+    /// As [`EdgeStore::open`].
+    pub fn open_with(folder: impl Into<PathBuf>, options: EdgeOptions) -> Result<Self, StoreError> {
+        let folder = folder.into();
+        let place = folder.display().to_string();
+        let slot = Arc::new(Slot::default());
+        let reads = Arc::new(Semaphore::new(options.concurrent_reads.clamp(1, Semaphore::MAX_PERMITS)));
+        let writer = Writer::open(folder, options, slot.clone())?;
+        let (jobs, queue) = mpsc::channel(WAITING_WRITES);
+        let thread = thread::Builder::new().name("edge-writer".into()).spawn(move || writer.run(queue));
+        let thread = thread.map_err(|error| Fault::io("starting the writer's thread", error).at(&place))?;
+        Ok(Self { inner: Arc::new(Inner { place, slot, reads, jobs: Some(jobs), writer: Some(thread) }) })
+    }
+
+    /// Copies the collection into a new generation, which shortens the engine's log. It happens by itself when due.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], for one if the disk has no room for the copy; the collection is as it was.
+    pub async fn compact(&self) -> Result<(), StoreError> {
+        let place = self.inner.place.clone();
+        self.write(move |writer| writer.compact().map_err(|fault| fault.at(&place))).await
+    }
+
+    /// Runs a read on the blocking pool; `None` if there is no collection.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Live) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<Option<T>, StoreError> {
+        let closed = |_| self.stopped();
+        let permit = self.inner.reads.clone().acquire_owned().await.map_err(closed)?;
+        let slot = self.inner.slot.clone();
+        // The permit moves into the closure: a read whose caller has gone still runs, and still counts.
+        let task = task::spawn_blocking(move || {
+            let read = slot.live().map(|live| work(&live)).transpose();
+            drop(permit);
+            read
+        });
+        let mut task = AbortOnDrop(task);
+        (&mut task.0).await.map_err(|error| StoreError::Unavailable {
+            place: self.inner.place.clone(),
+            problem: "a read was broken off".into(),
+            source: Some(error.into()),
+        })?
+    }
+
+    /// Runs a write on the writer's thread. One whose caller has gone before it began is left out.
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Writer) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |writer| {
+            if !reply.is_closed() {
+                let _ = reply.send(work(writer));
+            }
+        });
+        let jobs = self.inner.jobs.as_ref().ok_or_else(|| self.stopped())?;
+        jobs.send(job).await.map_err(|_| self.stopped())?;
+        answer.await.map_err(|_| self.stopped())?
+    }
+
+    fn missing(&self) -> StoreError {
+        StoreError::Missing { place: self.inner.place.clone() }
+    }
+
+    fn stopped(&self) -> StoreError {
+        let problem = "the writer failed on this; what was acknowledged before is safe; try again".into();
+        StoreError::Unavailable { place: self.inner.place.clone(), problem, source: None }
+    }
+}
+
+#[async_trait]
+impl VectorStore for EdgeStore {
+    async fn search(&self, search: Search) -> Result<Ranking, StoreError> {
+        let place = self.inner.place.clone();
+        let found = self.read(move |live| {
+            let (stored, given) = (live.identity.dimension, search.vector.len());
+            if stored != given {
+                return Err(StoreError::Dimension { place, stored, given });
+            }
+            if search.depth == 0 {
+                return Ok(Ranking::default());
+            }
+            let found = live.generation.search(search.vector, search.depth, search.filter.as_deref());
+            found.map_err(|fault| fault.at(&place))
+        });
+        found.await?.ok_or_else(|| self.missing())
+    }
+
+    async fn fetch(&self, ids: &[PointId]) -> Result<Vec<(PointId, Passage)>, StoreError> {
+        let (place, ids) = (self.inner.place.clone(), ids.to_vec());
+        let found = self.read(move |live| live.generation.fetch(&ids).map_err(|fault| fault.at(&place)));
+        found.await?.ok_or_else(|| self.missing())
+    }
+
+    async fn info(&self) -> Result<Option<CollectionInfo>, StoreError> {
+        let place = self.inner.place.clone();
+        self.read(move |live| {
+            let passages = live.generation.count().map_err(|fault| fault.at(&place))?;
+            Ok(CollectionInfo::new(passages, live.identity.dimension, Some(live.identity.clone())))
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl VectorStoreWriter for EdgeStore {
+    async fn prepare(&self, identity: &Identity) -> Result<(), StoreError> {
+        let identity = identity.clone();
+        self.write(move |writer| writer.prepare(&identity)).await
+    }
+
+    async fn upsert(&self, passages: Vec<(Passage, Vec<f32>)>) -> Result<(), StoreError> {
+        self.write(move |writer| writer.upsert(passages)).await
+    }
+
+    async fn delete(&self, ids: &[PointId]) -> Result<(), StoreError> {
+        let ids = ids.to_vec();
+        self.write(move |writer| writer.remove(|generation| generation.delete(&ids))).await
+    }
+
+    async fn delete_matching(&self, filter: &Filter) -> Result<(), StoreError> {
+        let filter = filter.clone();
+        self.write(move |writer| writer.remove(|generation| generation.delete_matching(&filter))).await
+    }
+
+    async fn index_payload(&self, key: &str, kind: PayloadKind) -> Result<(), StoreError> {
+        let key = key.to_owned();
+        self.write(move |writer| writer.rebuild(|generation| generation.index(&key, kind))).await
+    }
+
+    async fn optimize(&self) -> Result<(), StoreError> {
+        self.write(move |writer| writer.rebuild(|generation| generation.optimize())).await
+    }
+}
+
+impl Drop for Inner {
+    /// Waits for the writer, so that the folder can be opened again when this returns.
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
+    }
+}
+
+/// A read that has not started when its caller goes must not run.
+struct AbortOnDrop<T>(task::JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

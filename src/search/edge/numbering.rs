@@ -1,0 +1,82 @@
+//! Guards against the engine's quietest failure. It numbers writes by their place in its log, and a write to a point
+//! that carries a higher number is skipped without an error: a log that was lost or cut short makes later writes
+//! vanish. So a generation remembers how many writes it had, and the first write after opening is preceded by a
+//! probe that shows where the engine counts now.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    io::Write,
+    path::Path,
+};
+
+use qdrant_edge::{
+    NamedQuery, PointId as EngineId, PointStructPersisted, QueryEnum, QueryRequest, ScoringQuery, SparseVector,
+    VectorInternal, VectorPersisted, VectorStructPersisted, WithPayloadInterface, WithVector, external::uuid::Uuid,
+};
+
+use super::{fault::Fault, generation::Generation};
+use crate::search::Channel;
+
+/// The file that holds the number of writes.
+const WRITES: &str = "writes";
+/// The probe's id; no passage has it, since theirs are UUIDs of version 5.
+pub(super) const PROBE: EngineId = EngineId::Uuid(Uuid::max());
+/// The probe's only term in the sparse channel, so that no dense search ever finds it.
+const TERM: u32 = u32::MAX;
+
+/// How many writes the generation had, as far as it remembers; unreadable counts as more than any.
+pub(super) fn remembered(generation: &Path) -> u64 {
+    let text = fs::read_to_string(generation.join(WRITES)).unwrap_or_default();
+    text.trim().parse().unwrap_or(u64::MAX)
+}
+
+/// Remembers how many writes the generation had. Not atomic: what a crash leaves half-written counts as unreadable.
+pub(super) fn remember(generation: &Path, writes: u64) -> Result<(), Fault> {
+    let write = || {
+        let mut file = File::create(generation.join(WRITES))?;
+        writeln!(file, "{writes}")?;
+        file.sync_data()
+    };
+    write().map_err(|error| Fault::io("counting writes", error))
+}
+
+impl Generation {
+    /// Whether the engine counts on from where it was. If not, the generation must be replaced before it is written.
+    pub(super) fn numbers_go_on(&self) -> Result<bool, Fault> {
+        if self.holds_probe()? {
+            // A crash in the middle of this function left it, with a number that says nothing about now.
+            return Ok(false);
+        }
+        let term = || SparseVector { indices: vec![TERM], values: vec![1.0] };
+        let vector = HashMap::from([(Channel::Bm25.name().to_owned(), VectorPersisted::Sparse(term()))]);
+        let vector = VectorStructPersisted::Named(vector);
+        self.upsert(vec![PointStructPersisted { id: PROBE, vector, payload: None }])?;
+        let number = self.number_of(term())?;
+        self.delete_probe()?;
+        match number {
+            Some(number) if number >= self.writes_remembered() => {
+                // The probe was write `number`, its removal the next.
+                self.count_from(number + 2);
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    fn number_of(&self, term: SparseVector) -> Result<Option<u64>, Fault> {
+        let nearest = NamedQuery::new(VectorInternal::Sparse(term), Channel::Bm25.name());
+        let found = self.query(QueryRequest {
+            prefetches: vec![],
+            query: Some(ScoringQuery::Vector(QueryEnum::Nearest(nearest))),
+            filter: None,
+            score_threshold: None,
+            limit: 1,
+            offset: 0,
+            params: None,
+            with_vector: WithVector::Bool(false),
+            with_payload: WithPayloadInterface::Bool(false),
+        })?;
+        Ok(found.iter().find(|point| point.id == PROBE).map(|point| point.version))
+    }
+}

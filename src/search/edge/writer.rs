@@ -1,0 +1,279 @@
+//! The one thread that changes a collection. qdrant-edge takes its locks with `try_lock().expect()` when it flushes,
+//! so two changes at once would panic; here they queue.
+//!
+//! A write is acknowledged after the flush that carries it. When a write or flush fails, what the engine holds in
+//! memory and what lies on disk may differ: the generation is in doubt, and before the next write it is replaced by
+//! a copy. Searches go on meanwhile, on the old generation.
+
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{Arc, PoisonError, RwLock},
+    thread,
+    time::Duration,
+};
+
+use tokio::sync::mpsc;
+
+use super::{
+    EdgeOptions,
+    fault::{Fault, guard},
+    folder::{Folder, remove},
+    generation::Generation,
+    point,
+};
+use crate::{embed::Identity, ranking::Passage, search::StoreError};
+
+/// How many passages the engine gets at a time.
+const WRITTEN_AT_ONCE: usize = 256;
+
+/// Something to do on the writer's thread.
+pub(super) type Job = Box<dyn FnOnce(&mut Writer) + Send>;
+
+/// The open collection.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) identity: Identity,
+    pub(super) generation: Generation,
+}
+
+/// Where searches find the open collection, if there is one.
+#[derive(Debug, Default)]
+pub(super) struct Slot(RwLock<Option<Arc<Live>>>);
+
+impl Slot {
+    pub(super) fn live(&self) -> Option<Arc<Live>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn replace(&self, live: Option<Live>) -> Option<Arc<Live>> {
+        std::mem::replace(&mut *self.0.write().unwrap_or_else(PoisonError::into_inner), live.map(Arc::new))
+    }
+}
+
+/// What the writer's thread owns.
+#[derive(Debug)]
+pub(super) struct Writer {
+    path: PathBuf,
+    place: String,
+    options: EdgeOptions,
+    slot: Arc<Slot>,
+    folder: Option<Folder>,
+    /// Whether memory and disk may differ.
+    in_doubt: bool,
+    /// Whether the engine was seen to number writes on from where it was.
+    numbered: bool,
+    /// The log's length below which no compaction is tried again after one failed.
+    log_patience: u64,
+}
+
+impl Writer {
+    /// Opens what is there, on the calling thread; creates nothing.
+    pub(super) fn open(path: PathBuf, options: EdgeOptions, slot: Arc<Slot>) -> Result<Self, StoreError> {
+        let place = path.display().to_string();
+        let mut writer =
+            Self { path, place, options, slot, folder: None, in_doubt: false, numbered: false, log_patience: 0 };
+        if Folder::holds_collection(&writer.path) {
+            writer.attach()?;
+        }
+        Ok(writer)
+    }
+
+    /// Serves jobs until the last handle is gone, then closes the collection.
+    pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        while let Some(job) = jobs.blocking_recv() {
+            let done = guard("a write", || {
+                job(&mut self);
+                Ok(())
+            });
+            self.in_doubt |= done.is_err();
+            self.compact_if_due();
+        }
+        self.slot.replace(None).into_iter().for_each(retire);
+    }
+
+    /// Locks the folder and opens the collection in it; `false` if there is none.
+    fn attach(&mut self) -> Result<bool, StoreError> {
+        let folder = Folder::lock(&self.path)?;
+        let opened = self.load(&folder).map_err(|fault| fault.at(&self.place))?;
+        self.folder = Some(folder);
+        let Some(live) = opened else { return Ok(false) };
+        self.slot.replace(Some(live));
+        Ok(true)
+    }
+
+    fn load(&self, folder: &Folder) -> Result<Option<Live>, Fault> {
+        let Some((identity, path)) = folder.read()? else { return Ok(None) };
+        folder.sweep(Some(&path));
+        let generation = Generation::load(&path, identity.dimension)?;
+        Ok(Some(Live { identity, generation }))
+    }
+
+    /// Creates the collection, or checks that it was made by the same passage side.
+    pub(super) fn prepare(&mut self, identity: &Identity) -> Result<(), StoreError> {
+        if self.slot.live().is_none() && self.folder.is_none() {
+            let created = fs::create_dir_all(&self.path);
+            created.map_err(|error| Fault::io("creating the folder", error).at(&self.place))?;
+            self.attach()?;
+        }
+        let Some(live) = self.slot.live() else { return self.create(identity).map_err(|fault| fault.at(&self.place)) };
+        match live.identity.difference(identity) {
+            Some(difference) => Err(StoreError::Identity { place: self.place.clone(), difference }),
+            None => Ok(()),
+        }
+    }
+
+    fn create(&self, identity: &Identity) -> Result<(), Fault> {
+        let Some(folder) = &self.folder else { return Err(Fault::damage("the folder is not locked")) };
+        self.check_space(self.options.reserve_bytes)?;
+        folder.sweep(None);
+        let generation = Generation::create(&folder.next_generation()?, identity.dimension)?;
+        // In this order: without the first file there is no collection, without the second the only generation counts.
+        folder.describe(identity)?;
+        folder.make_current(generation.path())?;
+        self.slot.replace(Some(Live { identity: identity.clone(), generation }));
+        Ok(())
+    }
+
+    pub(super) fn upsert(&mut self, passages: Vec<(Passage, Vec<f32>)>) -> Result<(), StoreError> {
+        let stored = self.live()?.identity.dimension;
+        let (mut bytes, mut points) = (0, Vec::with_capacity(passages.len()));
+        for (passage, vector) in passages {
+            if vector.len() != stored {
+                return Err(StoreError::Dimension { place: self.place.clone(), stored, given: vector.len() });
+            }
+            bytes += weight(&passage, &vector);
+            points.push(point::written(&passage, vector, &self.place)?);
+        }
+        self.write(self.options.reserve_bytes + bytes, |generation| {
+            while !points.is_empty() {
+                let rest = points.split_off(points.len().min(WRITTEN_AT_ONCE));
+                generation.upsert(std::mem::replace(&mut points, rest))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// A write that frees more than it takes; it may use half of the reserve, so that a full store can be emptied.
+    pub(super) fn remove(&mut self, work: impl FnOnce(&Generation) -> Result<(), Fault>) -> Result<(), StoreError> {
+        self.write(self.options.reserve_bytes / 2, work)
+    }
+
+    /// A write that takes up to the size of the data once more.
+    pub(super) fn rebuild(&mut self, work: impl FnOnce(&Generation) -> Result<(), Fault>) -> Result<(), StoreError> {
+        let data = self.live()?.generation.data_bytes();
+        self.write(self.options.reserve_bytes + data, work)
+    }
+
+    /// Changes the collection and forces the change to disk.
+    fn write(&mut self, space: u64, work: impl FnOnce(&Generation) -> Result<(), Fault>) -> Result<(), StoreError> {
+        self.live()?;
+        let done = self.write_to_live(space, work);
+        done.map_err(|fault| fault.at(&self.place))
+    }
+
+    fn write_to_live(&mut self, space: u64, work: impl FnOnce(&Generation) -> Result<(), Fault>) -> Result<(), Fault> {
+        self.check_space(space)?;
+        self.settle_doubt()?;
+        let Some(live) = self.slot.live() else { return Err(Fault::request("there is no collection")) };
+        let done = work(&live.generation).and_then(|()| live.generation.flush());
+        self.in_doubt |= done.as_ref().is_err_and(Fault::is_grave);
+        done
+    }
+
+    /// Replaces the live generation if writes to it could be lost.
+    fn settle_doubt(&mut self) -> Result<(), Fault> {
+        let Some(live) = self.slot.live() else { return Ok(()) };
+        if !self.in_doubt && !self.numbered {
+            self.in_doubt = !live.generation.numbers_go_on().inspect_err(|_| self.in_doubt = true)?;
+        }
+        drop(live);
+        if self.in_doubt {
+            self.compact()?;
+        }
+        self.numbered = true;
+        Ok(())
+    }
+
+    fn live(&self) -> Result<Arc<Live>, StoreError> {
+        self.slot.live().ok_or_else(|| StoreError::Missing { place: self.place.clone() })
+    }
+
+    /// The engine's files are sparse and written through memory maps: on a full disk such a write kills the process
+    /// (SIGBUS) where no error can be caught. So the space is looked for beforehand.
+    fn check_space(&self, wanted: u64) -> Result<(), Fault> {
+        let free = fs4::available_space(&self.path).map_err(|error| Fault::io("looking for free space", error))?;
+        if free < wanted { Err(Fault::space(free, wanted)) } else { Ok(()) }
+    }
+
+    /// The engine never shortens its log. Once it is longer than the limit and than the data itself, a copy is
+    /// cheaper than the log, and the cost of copying stays in proportion to what was written.
+    fn compact_if_due(&mut self) {
+        let Some(live) = self.slot.live() else { return };
+        let log = live.generation.log_bytes();
+        let limit = self.options.log_limit_bytes.max(self.log_patience);
+        if log <= limit || log <= live.generation.data_bytes() {
+            return;
+        }
+        drop(live);
+        match self.compact() {
+            Ok(()) => self.log_patience = 0,
+            Err(fault) => {
+                tracing::warn!(
+                    place = self.place,
+                    ?fault,
+                    "the engine's log could not be compacted; it goes on growing"
+                );
+                self.log_patience = log + log / 4;
+            }
+        }
+    }
+
+    /// Replaces the live generation by a copy with a new log.
+    pub(super) fn compact(&mut self) -> Result<(), Fault> {
+        let (Some(folder), Some(live)) = (&self.folder, self.slot.live()) else { return Ok(()) };
+        self.check_space(self.options.reserve_bytes + live.generation.data_bytes())?;
+        let path = folder.next_generation()?;
+        let dimension = live.identity.dimension;
+        let copy = live.generation.copy_to(&path, dimension);
+        let replaced = copy.and_then(|copy| folder.make_current(copy.path()).map(|()| copy));
+        let generation = replaced.inspect_err(|_| folder.sweep(Some(live.generation.path())))?;
+        let (old, identity) = (live.generation.path().to_owned(), live.identity.clone());
+        drop(live);
+        self.slot.replace(Some(Live { identity, generation })).into_iter().for_each(retire);
+        remove(&old);
+        self.in_doubt = false;
+        self.numbered = true;
+        Ok(())
+    }
+}
+
+/// Closes a generation once the searches that began before its end are done with it. The engine flushes when it is
+/// dropped, and panics if it cannot: never on a search's thread.
+fn retire(mut live: Arc<Live>) {
+    loop {
+        match Arc::try_unwrap(live) {
+            Ok(live) => {
+                let closed = guard("closing a generation", || {
+                    drop(live);
+                    Ok(())
+                });
+                if let Err(fault) = closed {
+                    tracing::warn!(?fault, "a generation did not close cleanly; nothing acknowledged is lost");
+                }
+                return;
+            }
+            Err(still_searched) => {
+                live = still_searched;
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
+}
+
+/// An upper bound of the bytes that a passage takes up: in the segment, in the log, and as much again for indexes.
+fn weight(passage: &Passage, vector: &[f32]) -> u64 {
+    let payload: usize = passage.payload.values().map(|value| value.to_string().len() + 32).sum();
+    let text = passage.id.len() + passage.title.len() + passage.text.len() + passage.document_id.len();
+    4 * (text + payload + vector.len() * 5 + 512) as u64
+}

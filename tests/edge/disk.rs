@@ -1,0 +1,112 @@
+//! A full disk, on a small file system in memory. Needs root; says so where it cannot run.
+
+use std::{fs, path::Path, process::Command};
+
+use asktwice::{ErrorKind, StoreError, VectorStore, VectorStoreWriter};
+
+use super::{
+    child::{Kind, Running, Step, Word},
+    identity, open, search, vector, versions, written,
+};
+
+/// A mounted file system in memory, unmounted when dropped.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount(mebibytes: u64) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={mebibytes}m"), "tmpfs"])
+            .arg(folder.path())
+            .output()
+            .is_ok_and(|output| output.status.success());
+        if !mounted {
+            println!("SKIPPED: mounting a tmpfs needs root");
+            return None;
+        }
+        Some(Self(folder))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_refuses_writes_and_keeps_reads() {
+    let Some(disk) = SmallDisk::mount(64) else { return };
+    let (ballast, folder) = (disk.path().join("ballast"), disk.path().join("store"));
+    fs::write(&ballast, vec![1; 30 << 20]).unwrap();
+    let store = open(&folder);
+    store.prepare(&identity()).await.unwrap();
+    let mut stored = 0;
+    let refused = loop {
+        match store.upsert(written(stored..stored + 200, 1)).await {
+            Ok(()) => stored += 200,
+            Err(error) => break error,
+        }
+    };
+    assert!(
+        matches!(refused, StoreError::Unavailable { .. }) && refused.to_string().contains("free space"),
+        "{refused}"
+    );
+    assert_eq!(refused.kind(), ErrorKind::Unavailable);
+    assert!(stored >= 1000, "only {stored} fitted");
+    assert_eq!(versions(&store, 0..stored).await, vec![Some(1); stored as usize]);
+    assert_eq!(store.search(search(vector(5, 1), 10)).await.unwrap().len(), 10);
+    store.delete(&[super::point(0)]).await.unwrap();
+
+    fs::remove_file(ballast).unwrap();
+    store.upsert(written(0..200, 2)).await.unwrap();
+    store.upsert(written(stored..stored + 200, 2)).await.unwrap();
+    drop(store);
+    let store = open(&folder);
+    let found = versions(&store, 0..stored + 200).await;
+    assert!(found[..200].iter().chain(&found[stored as usize..]).all(|version| *version == Some(2)));
+    assert!(found[200..stored as usize].iter().all(|version| *version == Some(1)));
+}
+
+/// Without a reserve the engine meets the full disk itself, as it would if another program filled it meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_fills_under_the_engine_loses_nothing_acknowledged() {
+    for ballast_mebibytes in [0, 3, 7, 10, 14] {
+        let Some(disk) = SmallDisk::mount(32) else { return };
+        let (ballast, folder) = (disk.path().join("ballast"), disk.path().join("store"));
+        fs::write(&ballast, vec![1; ballast_mebibytes << 20]).unwrap();
+        let mut child = Running::start(&folder, 1, 0, Kind::Fill);
+        let (mut stored, mut begun, mut end) = (0, 0, None);
+        while let Some(word) = child.next() {
+            match word {
+                Word::Begun(Step::Upsert { .. }) => begun += 100,
+                Word::Done => stored += 100,
+                word => end = Some(word),
+            }
+        }
+        let status = child.process.wait().unwrap();
+        println!("ballast {ballast_mebibytes} MiB: {stored} stored, then {end:?}, {status}");
+        assert!(begun >= stored && stored > 0);
+        fs::remove_file(ballast).unwrap();
+        let spare = disk.path().join("spare");
+        drop(child);
+        // A disk without a free byte cannot be opened from; so some is made.
+        make_room(&disk, &spare);
+        let store = open(&folder);
+        assert_eq!(
+            versions(&store, 0..stored).await,
+            vec![Some(1); 0].into_iter().chain((0..stored).map(|id| Some(id / 100))).collect::<Vec<_>>()
+        );
+        store.upsert(written(0..100, 9_999)).await.unwrap();
+        assert_eq!(versions(&store, 0..100).await, vec![Some(9_999); 100]);
+    }
+}
+
+fn make_room(disk: &SmallDisk, _: &Path) {
+    let grown = Command::new("mount").args(["-o", "remount,size=256m"]).arg(disk.path()).status().unwrap();
+    assert!(grown.success());
+}
