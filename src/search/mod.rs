@@ -14,13 +14,13 @@ pub use memory::MemoryStore;
 // #[cfg(feature = "edge")]
 // pub use edge::EdgeStore;
 
-// #[cfg(feature = "qdrant")]
-// mod qdrant;
-// #[cfg(feature = "qdrant")]
-// pub use qdrant::{Adopted, QdrantStore};
+#[cfg(feature = "qdrant")]
+mod qdrant;
+#[cfg(feature = "qdrant")]
+pub use qdrant::{Adopted, QdrantStore};
 
-#[cfg(any(feature = "edge", feature = "qdrant"))]
 mod layout;
+mod path;
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
@@ -72,7 +72,7 @@ pub struct Search {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct CollectionInfo {
-    /// How many passages it holds.
+    /// How many passages it holds; a server may count roughly while it optimises.
     pub passages: u64,
     /// The dimension of the dense vectors.
     pub dimension: usize,
@@ -231,6 +231,15 @@ pub enum StoreError {
         /// What is wrong, and what to do.
         problem: String,
     },
+    /// What is there is not a collection that can be used this way: of another layout, of somebody else's making, or
+    /// named or addressed wrongly.
+    #[error("{place} cannot be used: {problem}")]
+    Unusable {
+        /// Which collection.
+        place: String,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
     /// The store wants a key, or another one.
     #[error("{place} wants a valid API key; set store.api_key_file or ASKTWICE_QDRANT_API_KEY")]
     Key {
@@ -264,9 +273,11 @@ impl StoreError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Request { .. } => ErrorKind::Invalid,
-            Self::Missing { .. } | Self::Identity { .. } | Self::Dimension { .. } | Self::Key { .. } => {
-                ErrorKind::Setup
-            }
+            Self::Missing { .. }
+            | Self::Identity { .. }
+            | Self::Dimension { .. }
+            | Self::Unusable { .. }
+            | Self::Key { .. } => ErrorKind::Setup,
             Self::Locked { .. } | Self::Unavailable { .. } => ErrorKind::Unavailable,
             Self::Timeout { .. } => ErrorKind::Deadline,
         }
