@@ -1,12 +1,15 @@
 //! What may be found: a filter in Qdrant's own JSON form, as a type of ours, so that neither engine's type leaks and
 //! each engine's feature builds without the other. Every store converts it; the in-memory store evaluates it.
 
+#[cfg(any(feature = "edge", feature = "qdrant"))]
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::ranking::{Passage, PointId};
+use super::path::Path;
+#[cfg(any(feature = "edge", feature = "qdrant"))]
+use crate::ranking::PointId;
 
 /// How deep filters may nest.
 const MAX_DEPTH: usize = 8;
@@ -158,6 +161,15 @@ pub enum FilterError {
         /// The value.
         value: Value,
     },
+    /// A key that is no path of a payload field.
+    #[error(
+        "`{key}` is not the path of a payload field: names are of letters, digits, _ and -, others stand in double \
+         quotes; `.` steps into an object, `[]` into a list"
+    )]
+    Key {
+        /// The key.
+        key: String,
+    },
     /// A range without a bound.
     #[error("the range of `{key}` has no bound; give at least one of lt, lte, gt, gte")]
     Unbounded {
@@ -208,6 +220,9 @@ impl Filter {
             if *conditions > MAX_CONDITIONS {
                 return Err(FilterError::Size);
             }
+            if let Some(key) = condition.key().filter(|key| Path::parse(key).is_none()) {
+                return Err(FilterError::Key { key: key.to_owned() });
+            }
             match condition {
                 Condition::Match(field) => field.check()?,
                 Condition::Range(field) if field.range == Range::default() => {
@@ -220,12 +235,11 @@ impl Filter {
         Ok(())
     }
 
-    /// Whether a passage matches; `fields` is its payload as the store keeps it.
-    #[must_use]
-    pub fn matches(&self, passage: &Passage, fields: &Map<String, Value>) -> bool {
-        self.must.iter().all(|c| c.matches(passage, fields))
-            && (self.should.is_empty() || self.should.iter().any(|c| c.matches(passage, fields)))
-            && !self.must_not.iter().any(|c| c.matches(passage, fields))
+    /// Whether the passage of this id matches; `fields` is its payload as a collection keeps it.
+    pub(super) fn matches(&self, id: &str, fields: &Map<String, Value>) -> bool {
+        self.must.iter().all(|c| c.matches(id, fields))
+            && (self.should.is_empty() || self.should.iter().any(|c| c.matches(id, fields)))
+            && !self.must_not.iter().any(|c| c.matches(id, fields))
     }
 
     /// Qdrant's JSON form with the ids of passages replaced by those of their points.
@@ -259,16 +273,31 @@ impl FieldMatch {
 }
 
 impl Condition {
-    fn matches(&self, passage: &Passage, fields: &Map<String, Value>) -> bool {
+    /// The payload field that is looked at.
+    fn key(&self) -> Option<&str> {
         match self {
-            Self::Match(field) => field.condition.matches(&values(fields, &field.key)),
-            Self::Range(field) => {
-                values(fields, &field.key).iter().filter_map(|v| v.as_f64()).any(|n| field.range.contains(n))
+            Self::Match(field) => Some(&field.key),
+            Self::Range(field) => Some(&field.key),
+            Self::IsEmpty(field) => Some(&field.is_empty.key),
+            Self::IsNull(field) => Some(&field.is_null.key),
+            Self::HasId(_) | Self::Filter(_) => None,
+        }
+    }
+
+    fn matches(&self, id: &str, fields: &Map<String, Value>) -> bool {
+        // A key that is no path finds nothing; `check` has refused it before.
+        let path = self.key().and_then(Path::parse);
+        let found = path.map(|path| path.find(fields)).unwrap_or_default();
+        match self {
+            Self::Match(field) => elements(found).any(|value| field.condition.matches(value)),
+            Self::Range(field) => elements(found).filter_map(Value::as_f64).any(|n| field.range.contains(n)),
+            // A list of nulls is not empty: Qdrant looks at the list, not into it.
+            Self::IsEmpty(_) => {
+                found.iter().all(|value| value.is_null() || value.as_array().is_some_and(Vec::is_empty))
             }
-            Self::IsEmpty(field) => values(fields, &field.is_empty.key).iter().all(|value| value.is_null()),
-            Self::IsNull(field) => values(fields, &field.is_null.key).iter().any(|value| value.is_null()),
-            Self::HasId(condition) => condition.has_id.contains(&passage.id),
-            Self::Filter(filter) => filter.matches(passage, fields),
+            Self::IsNull(_) => found.iter().any(|value| value.is_null()),
+            Self::HasId(condition) => condition.has_id.iter().any(|wanted| wanted == id),
+            Self::Filter(filter) => filter.matches(id, fields),
         }
     }
 
@@ -284,6 +313,7 @@ impl Condition {
     }
 }
 
+#[cfg(any(feature = "edge", feature = "qdrant"))]
 impl HasId {
     /// The points of the passages, each once.
     pub(super) fn points(&self) -> impl Iterator<Item = PointId> {
@@ -292,11 +322,11 @@ impl HasId {
 }
 
 impl Match {
-    fn matches(&self, values: &[&Value]) -> bool {
+    fn matches(&self, value: &Value) -> bool {
         match self {
-            Self::Value(wanted) => values.contains(&wanted),
-            Self::Any(wanted) => values.iter().any(|value| wanted.contains(value)),
-            Self::Except(unwanted) => values.iter().any(|value| !value.is_null() && !unwanted.contains(value)),
+            Self::Value(wanted) => value == wanted,
+            Self::Any(wanted) => wanted.contains(value),
+            Self::Except(unwanted) => !value.is_null() && !unwanted.contains(value),
         }
     }
 }
@@ -310,15 +340,12 @@ impl Range {
     }
 }
 
-/// The values of a field: those of a list one by one, as Qdrant compares them.
-fn values<'a>(fields: &'a Map<String, Value>, key: &str) -> Vec<&'a Value> {
-    let mut steps = key.split('.');
-    let first = steps.next().and_then(|step| fields.get(step));
-    match steps.try_fold(first, |value, step| value.map(|value| value.get(step))) {
-        Some(Some(Value::Array(list))) => list.iter().collect(),
-        Some(Some(value)) => vec![value],
-        _ => vec![],
-    }
+/// The values one by one, those of a list too, as Qdrant compares them.
+fn elements(values: Vec<&Value>) -> impl Iterator<Item = &Value> {
+    values.into_iter().flat_map(|value| match value {
+        Value::Array(list) => list.as_slice(),
+        one => std::slice::from_ref(one),
+    })
 }
 
 /// Qdrant's form allows one condition in place of a list.
@@ -354,5 +381,119 @@ impl Condition {
                 "condition {value} has none of match, range, is_empty, is_null, has_id, must, should, must_not"
             ))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn parse(value: &Value) -> Result<Filter, FilterError> {
+        value.to_string().parse()
+    }
+
+    #[test]
+    fn a_filter_comes_back_as_it_was_written() {
+        let written = json!({
+            "must": [{"key": "topic", "match": {"value": "refunds"}}, {"key": "year", "range": {"gte": 2020.0}}],
+            "should": [{"has_id": ["a"]}, {"is_empty": {"key": "topic"}}],
+            "must_not": [{"must": [{"is_null": {"key": "author.name"}}]}, {"key": "tags", "match": {"any": ["x"]}}],
+        });
+        let filter = parse(&written).unwrap();
+        assert_eq!(serde_json::to_value(&filter).unwrap(), written);
+    }
+
+    #[test]
+    fn one_condition_may_stand_in_place_of_a_list() {
+        let one = parse(&json!({"must": {"key": "a", "match": {"value": 1}}})).unwrap();
+        assert_eq!(one, Filter::equals("a", 1));
+        assert_eq!(parse(&json!({"must": null})).unwrap(), Filter::default());
+    }
+
+    #[test]
+    fn what_is_no_filter_is_refused_with_the_condition_named() {
+        let refused = [
+            (json!({"must": [{"key": "topic", "equals": 1}]}), "none of match"),
+            (json!({"must": [{"key": "topic", "match": {"val": 1}}]}), "unknown variant `val`"),
+            (json!({"must": [{"match": {"value": 1}}]}), "missing field `key`"),
+            (json!({"must": [{"key": "a", "range": {"above": 1}}]}), "unknown field `above`"),
+            (json!({"must": [{"key": "a", "match": {"value": 1}, "extra": 1}]}), "unknown field `extra`"),
+            (json!({"must": [{"has_id": "a"}]}), "invalid type"),
+            (json!({"where": []}), "unknown field `where`"),
+            (json!([]), "not a filter"),
+            (json!({"must": [{"key": "a", "range": {}}]}), "no bound"),
+            (json!({"must": [{"key": "a", "match": {"value": 1.5}}]}), "`a` with 1.5"),
+            (json!({"must": [{"key": "a", "match": {"any": ["x", 1]}}]}), "`a` with"),
+            (json!({"must": [{"key": "a b", "match": {"value": 1}}]}), "`a b` is not the path"),
+            (json!({"must": [{"is_null": {"key": ""}}]}), "`` is not the path"),
+        ];
+        for (filter, wanted) in refused {
+            let error = parse(&filter).unwrap_err().to_string();
+            assert!(error.contains(wanted), "{filter}: {error}");
+        }
+    }
+
+    #[test]
+    fn size_is_bounded() {
+        let condition = json!({"key": "a", "match": {"value": 1}});
+        assert!(parse(&json!({"must": vec![condition.clone(); MAX_CONDITIONS]})).is_ok());
+        assert!(matches!(parse(&json!({"must": vec![condition.clone(); MAX_CONDITIONS + 1]})), Err(FilterError::Size)));
+        let nest = |depth| (1..depth).fold(json!({"must": [condition]}), |inner, _| json!({"must": [inner]}));
+        assert!(parse(&nest(MAX_DEPTH)).is_ok());
+        assert!(matches!(parse(&nest(MAX_DEPTH + 1)), Err(FilterError::Size)));
+    }
+
+    #[test]
+    fn conditions_hold_as_they_do_in_qdrant() {
+        let payload = json!({
+            "topic": "refunds", "year": 2021, "price": 9.5, "open": true, "tags": ["x", "y"], "author": {"name": "Ada"},
+            "nothing": null, "none": [], "nulls": [null],
+        });
+        let cases = [
+            (json!({"key": "topic", "match": {"value": "refunds"}}), true),
+            (json!({"key": "topic", "match": {"value": "refund"}}), false),
+            (json!({"key": "open", "match": {"value": true}}), true),
+            (json!({"key": "year", "match": {"value": 2021}}), true),
+            (json!({"key": "price", "match": {"any": [9]}}), false),
+            (json!({"key": "tags", "match": {"value": "y"}}), true),
+            (json!({"key": "tags", "match": {"any": ["z", "x"]}}), true),
+            (json!({"key": "tags", "match": {"any": []}}), false),
+            (json!({"key": "tags", "match": {"except": ["x"]}}), true),
+            (json!({"key": "tags", "match": {"except": ["x", "y"]}}), false),
+            (json!({"key": "year", "match": {"except": ["x"]}}), true),
+            (json!({"key": "nothing", "match": {"except": ["x"]}}), false),
+            (json!({"key": "absent", "match": {"except": ["x"]}}), false),
+            (json!({"key": "author.name", "match": {"value": "Ada"}}), true),
+            (json!({"key": "price", "range": {"gt": 9.4, "lte": 9.5}}), true),
+            (json!({"key": "price", "range": {"lt": 9.5}}), false),
+            (json!({"key": "topic", "range": {"gt": 0}}), false),
+            (json!({"is_empty": {"key": "absent"}}), true),
+            (json!({"is_empty": {"key": "nothing"}}), true),
+            (json!({"is_empty": {"key": "none"}}), true),
+            (json!({"is_empty": {"key": "nulls"}}), false),
+            (json!({"is_empty": {"key": "topic"}}), false),
+            (json!({"is_null": {"key": "nothing"}}), true),
+            (json!({"is_null": {"key": "absent"}}), false),
+            (json!({"is_null": {"key": "none"}}), false),
+            (json!({"has_id": ["other", "id"]}), true),
+            (json!({"has_id": []}), false),
+            (json!({"must_not": [{"has_id": ["id"]}]}), false),
+            (json!({"should": [{"has_id": ["x"]}, {"has_id": ["id"]}]}), true),
+        ];
+        for (condition, wanted) in cases {
+            let filter = parse(&json!({"must": [condition]})).unwrap();
+            assert_eq!(filter.matches("id", payload.as_object().unwrap()), wanted, "{condition}");
+        }
+    }
+
+    #[test]
+    fn neither_filter_can_widen_the_other() {
+        let both = Filter::equals("a", 1).and(Filter { should: Filter::equals("b", 2).must, ..Filter::default() });
+        let matches = |payload: Value| both.matches("id", payload.as_object().unwrap());
+        assert!(matches(json!({"a": 1, "b": 2})));
+        assert!(!matches(json!({"a": 1})));
+        assert!(!matches(json!({"b": 2})));
     }
 }

@@ -8,13 +8,17 @@ use super::StoreError;
 use crate::ranking::Passage;
 
 /// The version of this layout; a collection remembers it, and another version is refused.
+#[cfg(any(feature = "edge", feature = "qdrant"))]
 pub(super) const VERSION: u32 = 1;
+
+/// The payload field that holds the passage's id as the caller gave it.
+pub(super) const ID: &str = "_id";
 
 /// The payload field that holds the document's id; deletions of whole documents filter on it.
 pub(super) const DOCUMENT_ID: &str = "document_id";
 
 /// The payload fields that are ours; a caller's field may not be called so.
-pub(super) const RESERVED: [&str; 5] = ["_id", "title", "text", DOCUMENT_ID, "position"];
+pub(super) const RESERVED: [&str; 5] = [ID, "title", "text", DOCUMENT_ID, "position"];
 
 /// A passage as a payload.
 pub(super) fn to_payload(passage: &Passage, place: &str) -> Result<Map<String, Value>, StoreError> {
@@ -24,7 +28,7 @@ pub(super) fn to_payload(passage: &Passage, place: &str) -> Result<Map<String, V
         return Err(StoreError::Request { place: place.to_owned(), problem });
     }
     let mut payload = passage.payload.clone();
-    payload.insert("_id".into(), passage.id.clone().into());
+    payload.insert(ID.into(), passage.id.clone().into());
     payload.insert("text".into(), passage.text.clone().into());
     payload.insert(DOCUMENT_ID.into(), passage.document_id.clone().into());
     payload.insert("position".into(), passage.position.into());
@@ -40,7 +44,7 @@ pub(super) fn from_payload(mut payload: Map<String, Value>) -> Passage {
         Some(Value::String(text)) => text,
         _ => String::new(),
     };
-    let mut passage = Passage::new(text("_id"), text("text")).with_title(text("title"));
+    let mut passage = Passage::new(text(ID), text("text")).with_title(text("title"));
     let document_id = text(DOCUMENT_ID);
     let position = payload.remove("position").and_then(|value| value.as_u64()).unwrap_or_default();
     passage = passage.cut_from(document_id, u32::try_from(position).unwrap_or(u32::MAX));

@@ -8,7 +8,9 @@ use std::{
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-use super::{CollectionInfo, Filter, PayloadKind, Search, StoreError, VectorStore, VectorStoreWriter};
+use super::{
+    CollectionInfo, Filter, PayloadKind, Search, StoreError, VectorStore, VectorStoreWriter, layout, path::Path,
+};
 use crate::{
     embed::Identity,
     ranking::{Passage, PointId, Ranking, Scored},
@@ -23,7 +25,21 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct Collection {
     identity: Option<Identity>,
-    points: HashMap<PointId, (Passage, Vec<f32>)>,
+    points: HashMap<PointId, Point>,
+}
+
+/// A passage as the engines keep it, so that filters see here what they see there.
+#[derive(Debug)]
+struct Point {
+    payload: Map<String, Value>,
+    vector: Vec<f32>,
+}
+
+impl Point {
+    fn matches(&self, filter: &Filter) -> bool {
+        let id = self.payload.get(layout::ID).and_then(Value::as_str).unwrap_or_default();
+        filter.matches(id, &self.payload)
+    }
 }
 
 impl MemoryStore {
@@ -64,22 +80,22 @@ impl VectorStore for MemoryStore {
     async fn search(&self, search: Search) -> Result<Ranking, StoreError> {
         let collection = self.read();
         collection.check_dimension(search.vector.len())?;
-        let matches = |passage: &Passage| match &search.filter {
-            Some(filter) => filter.matches(passage, &fields(passage)),
-            None => true,
-        };
+        let filter = search.filter.as_deref();
+        filter.map_or(Ok(()), check)?;
         let found = collection
             .points
             .iter()
-            .filter(|(_, (passage, _))| matches(passage))
-            .map(|(id, (_, vector))| Scored { id: *id, score: cosine(&search.vector, vector) })
+            .filter(|(_, point)| filter.is_none_or(|filter| point.matches(filter)))
+            .map(|(id, point)| Scored { id: *id, score: cosine(&search.vector, &point.vector) })
             .collect();
         Ok(Ranking::new(found).top(search.depth))
     }
 
     async fn fetch(&self, ids: &[PointId]) -> Result<Vec<(PointId, Passage)>, StoreError> {
         let collection = self.read();
-        Ok(ids.iter().filter_map(|id| collection.points.get(id).map(|(passage, _)| (*id, passage.clone()))).collect())
+        collection.dimension()?;
+        let passage = |id: &PointId| Some((*id, layout::from_payload(collection.points.get(id)?.payload.clone())));
+        Ok(ids.iter().filter_map(passage).collect())
     }
 
     async fn info(&self) -> Result<Option<CollectionInfo>, StoreError> {
@@ -107,25 +123,40 @@ impl VectorStoreWriter for MemoryStore {
 
     async fn upsert(&self, passages: Vec<(Passage, Vec<f32>)>) -> Result<(), StoreError> {
         let mut collection = self.write();
-        for (_, vector) in &passages {
+        collection.dimension()?;
+        let mut points = Vec::with_capacity(passages.len());
+        for (passage, vector) in passages {
             collection.check_dimension(vector.len())?;
+            points.push((passage.point_id(), Point { payload: layout::to_payload(&passage, PLACE)?, vector }));
         }
-        collection.points.extend(passages.into_iter().map(|(passage, vector)| (passage.point_id(), (passage, vector))));
+        collection.points.extend(points);
         Ok(())
     }
 
     async fn delete(&self, ids: &[PointId]) -> Result<(), StoreError> {
-        self.write().points.retain(|id, _| !ids.contains(id));
+        let mut collection = self.write();
+        collection.dimension()?;
+        for id in ids {
+            collection.points.remove(id);
+        }
         Ok(())
     }
 
     async fn delete_matching(&self, filter: &Filter) -> Result<(), StoreError> {
-        self.write().points.retain(|_, (passage, _)| !filter.matches(passage, &fields(passage)));
+        let mut collection = self.write();
+        collection.dimension()?;
+        check(filter)?;
+        collection.points.retain(|_, point| !point.matches(filter));
         Ok(())
     }
 
-    async fn index_payload(&self, _key: &str, _kind: PayloadKind) -> Result<(), StoreError> {
-        Ok(())
+    async fn index_payload(&self, key: &str, _kind: PayloadKind) -> Result<(), StoreError> {
+        self.read().dimension()?;
+        if Path::parse(key).is_some() {
+            return Ok(());
+        }
+        let problem = format!("`{key}` is not the path of a payload field");
+        Err(StoreError::Request { place: PLACE.to_owned(), problem })
     }
 
     async fn optimize(&self) -> Result<(), StoreError> {
@@ -133,14 +164,10 @@ impl VectorStoreWriter for MemoryStore {
     }
 }
 
-/// The fields that a filter sees: the caller's own, and the passage's text, title, document and position.
-fn fields(passage: &Passage) -> Map<String, Value> {
-    let mut fields = passage.payload.clone();
-    fields.insert("text".into(), passage.text.clone().into());
-    fields.insert("title".into(), passage.title.clone().into());
-    fields.insert("document_id".into(), passage.document_id.clone().into());
-    fields.insert("position".into(), passage.position.into());
-    fields
+fn check(filter: &Filter) -> Result<(), StoreError> {
+    let refuse =
+        |error: super::FilterError| StoreError::Request { place: PLACE.to_owned(), problem: error.to_string() };
+    filter.check().map_err(refuse)
 }
 
 /// The cosine similarity of two vectors; 0 if either has no length.

@@ -14,10 +14,12 @@ mod edge;
 #[cfg(feature = "edge")]
 pub use edge::{EdgeOptions, EdgeStore};
 
-// #[cfg(feature = "qdrant")]
-// mod qdrant;
-// #[cfg(feature = "qdrant")]
-// pub use qdrant::{Adopted, QdrantStore};
+mod path;
+
+#[cfg(feature = "qdrant")]
+mod qdrant;
+#[cfg(feature = "qdrant")]
+pub use qdrant::{Adopted, QdrantStore};
 
 #[cfg(any(feature = "edge", feature = "qdrant"))]
 mod layout;
@@ -72,7 +74,7 @@ pub struct Search {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct CollectionInfo {
-    /// How many passages it holds.
+    /// How many passages it holds; a server may count roughly while it optimises.
     pub passages: u64,
     /// The dimension of the dense vectors.
     pub dimension: usize,
@@ -242,6 +244,15 @@ pub enum StoreError {
         /// What is wrong, and what to do.
         problem: String,
     },
+    /// What is there is not a collection that can be used this way: of another layout, of somebody else's making, or
+    /// named or addressed wrongly.
+    #[error("{place} cannot be used: {problem}")]
+    Unusable {
+        /// Which collection.
+        place: String,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
     /// The store wants a key, or another one.
     #[error("{place} wants a valid API key; set store.api_key_file or ASKTWICE__STORE__API_KEY")]
     Key {
@@ -278,7 +289,11 @@ impl StoreError {
             Self::Missing { .. }
             | Self::Identity { .. }
             | Self::Dimension { .. }
+<<<<<<< HEAD
             | Self::Unreadable { .. }
+=======
+            | Self::Unusable { .. }
+>>>>>>> qdrant
             | Self::Key { .. } => ErrorKind::Setup,
             Self::Locked { .. } | Self::Unavailable { .. } => ErrorKind::Unavailable,
             Self::Timeout { .. } => ErrorKind::Deadline,

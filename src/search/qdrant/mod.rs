@@ -1,0 +1,280 @@
+//! A collection of a Qdrant server or cluster, over gRPC.
+//!
+//! Either one of asktwice's own making, with the named vectors `dense` and `bm25` and the identity of its passage side
+//! in the collection's metadata (Qdrant 1.16 or newer), or an existing one of somebody else's, [`Adopted`] for reading.
+
+mod adopt;
+pub use adopt::Adopted;
+
+mod batch;
+mod connection;
+mod convert;
+mod describe;
+mod failure;
+mod write;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use qdrant_client::qdrant::{GetPoints, Query, QueryPoints, RetrievedPoint, VectorInput, query, vector_input};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::OnceCell;
+
+use self::{
+    connection::{Budget, Connection},
+    convert::Ids,
+};
+use super::{Channel, CollectionInfo, Filter, Search, StoreError, VectorStore, layout};
+use crate::ranking::{Passage, PointId, Ranking};
+
+/// How long a call may take unless [`QdrantStore::with_timeout`] says otherwise.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// How many passages one reply may hold: a question's hits are far fewer, and a reply's size stays bounded.
+const FETCHED_AT_ONCE: usize = 256;
+
+/// One collection of a Qdrant server. A clone shares the connections.
+///
+/// ```no_run
+/// # use asktwice::search::{QdrantStore, VectorStore};
+/// # async fn run() -> Result<(), asktwice::StoreError> {
+/// let store = QdrantStore::connect("http://localhost:6334", "notes")?;
+/// println!("{:?}", store.info().await?);
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct QdrantStore {
+    connection: Connection,
+    collection: String,
+    timeout: Duration,
+    adopted: Option<Arc<Adopted>>,
+    /// The dimension of the dense vectors, once the collection was seen to be one that can be used.
+    dimension: Arc<OnceCell<usize>>,
+}
+
+impl QdrantStore {
+    /// Names a collection of a server. Nothing is sent yet: whether the server answers shows at the first call.
+    ///
+    /// `url` is that of the gRPC port, such as `http://localhost:6334` (also the port that is taken if it names none).
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`] if the url or the collection's name cannot be used.
+    pub fn connect(url: &str, collection: &str) -> Result<Self, StoreError> {
+        let connection = Connection::to(url, collection)?;
+        if !is_collection_name(collection) {
+            let problem = "a collection's name is 1 to 128 letters, digits, `.`, `_` and `-`, the first of them a \
+                           letter or digit";
+            return Err(connection.unusable(problem));
+        }
+        Ok(Self {
+            connection,
+            collection: collection.to_owned(),
+            timeout: TIMEOUT,
+            adopted: None,
+            dimension: Arc::default(),
+        })
+    }
+
+    /// Sends this API key with every call. White space around it, such as the line end of a key file, is dropped.
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`] if it is empty or holds a character that no header can carry; the key is not shown.
+    pub fn with_api_key(mut self, key: SecretString) -> Result<Self, StoreError> {
+        self.connection = self.connection.with_key(key.expose_secret().trim())?;
+        Ok(self)
+    }
+
+    /// Sets how long any call may take, 30 s by default. A search may ask for less, never for more.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Reads an existing collection of somebody else's making instead of one of asktwice's own. It is never written.
+    #[must_use]
+    pub fn adopting(mut self, adopted: Adopted) -> Self {
+        self.adopted = Some(Arc::new(adopted));
+        // What was learned of the collection was learned of another vector.
+        self.dimension = Arc::default();
+        self
+    }
+
+    fn budget(&self, wanted: Duration) -> Budget {
+        Budget::of(wanted.min(self.timeout))
+    }
+
+    /// The name of the dense vector; "" is the unnamed one.
+    fn vector(&self) -> &str {
+        self.adopted.as_ref().map_or(Channel::Dense.name(), |adopted| &adopted.vector)
+    }
+
+    fn ids(&self) -> Ids {
+        if self.adopted.is_some() { Ids::AsPrinted } else { Ids::Derived }
+    }
+
+    fn convert(&self, filter: &Filter) -> Result<qdrant_client::qdrant::Filter, StoreError> {
+        convert::filter(filter, self.ids()).map_err(|error| self.connection.request(error.to_string()))
+    }
+
+    /// The dimension of the dense vectors. The first call sees to it that the collection is one that can be used.
+    async fn dimension(&self, budget: Budget) -> Result<usize, StoreError> {
+        let describe = || async {
+            let info = self.describe(budget).await?;
+            info.map(|info| info.dimension).ok_or_else(|| self.connection.missing())
+        };
+        self.dimension.get_or_try_init(describe).await.copied()
+    }
+
+    async fn check_dimension(&self, given: usize, budget: Budget) -> Result<(), StoreError> {
+        let stored = self.dimension(budget).await?;
+        if stored == given { Ok(()) } else { Err(self.connection.dimension(stored, given)) }
+    }
+
+    /// The reason behind a refused request: the collection may have been made anew, otherwise, since it was looked at.
+    async fn explain(&self, error: StoreError, given: usize, budget: Budget) -> StoreError {
+        if !matches!(error, StoreError::Request { .. }) {
+            return error;
+        }
+        match self.describe(budget).await {
+            Ok(Some(info)) if info.dimension != given => self.connection.dimension(info.dimension, given),
+            Ok(None) => self.connection.missing(),
+            Err(reason @ (StoreError::Unusable { .. } | StoreError::Missing { .. })) => reason,
+            _ => error,
+        }
+    }
+
+    fn passage(&self, point: RetrievedPoint) -> Result<(PointId, Passage), StoreError> {
+        let id = convert::from_id(point.id).ok_or_else(|| self.connection.garbled("a point without a usable id"))?;
+        let payload = convert::from_payload(point.payload);
+        let passage = match &self.adopted {
+            Some(adopted) => adopted.passage(id, payload),
+            None => layout::from_payload(payload),
+        };
+        Ok((id, passage))
+    }
+}
+
+#[async_trait]
+impl VectorStore for QdrantStore {
+    async fn search(&self, search: Search) -> Result<Ranking, StoreError> {
+        let budget = self.budget(search.timeout);
+        let given = search.vector.len();
+        self.check_dimension(given, budget).await?;
+        let filter = search.filter.as_deref().map(|filter| self.convert(filter)).transpose()?;
+        if search.depth == 0 {
+            // Qdrant refuses a limit of 0.
+            return Ok(Ranking::default());
+        }
+        let request = QueryPoints {
+            collection_name: self.collection.clone(),
+            query: Some(nearest(search.vector)),
+            using: Some(self.vector().to_owned()).filter(|name| !name.is_empty()),
+            filter,
+            limit: Some(search.depth as u64),
+            with_payload: Some(false.into()),
+            timeout: Some(budget.seconds()),
+            ..QueryPoints::default()
+        };
+        match self.connection.call(budget, |client| async move { client.query(request).await }).await {
+            Ok(answer) => {
+                let found = answer.result.into_iter().map(convert::from_scored).collect::<Option<Vec<_>>>();
+                let found = found.ok_or_else(|| self.connection.garbled("a point without a usable id"))?;
+                Ok(Ranking::new(found).top(search.depth))
+            }
+            Err(error) => Err(self.explain(error, given, budget).await),
+        }
+    }
+
+    async fn fetch(&self, ids: &[PointId]) -> Result<Vec<(PointId, Passage)>, StoreError> {
+        let budget = self.budget(self.timeout);
+        let mut found = std::collections::HashMap::with_capacity(ids.len());
+        for ids in ids.chunks(FETCHED_AT_ONCE) {
+            let request = GetPoints {
+                collection_name: self.collection.clone(),
+                ids: ids.iter().map(|id| convert::to_id(*id)).collect(),
+                with_payload: Some(true.into()),
+                with_vectors: Some(false.into()),
+                timeout: Some(budget.seconds()),
+                ..GetPoints::default()
+            };
+            let answer = self.connection.call(budget, |client| async move { client.get_points(request).await }).await?;
+            for point in answer.result {
+                let (id, passage) = self.passage(point)?;
+                found.insert(id, passage);
+            }
+        }
+        // A server answers in an order of its own.
+        Ok(ids.iter().filter_map(|id| Some((*id, found.get(id)?.clone()))).collect())
+    }
+
+    async fn info(&self) -> Result<Option<CollectionInfo>, StoreError> {
+        let info = self.describe(self.budget(self.timeout)).await?;
+        if let Some(info) = &info {
+            // Another task may have been first; what it stored is as good.
+            let _ = self.dimension.set(info.dimension);
+        }
+        Ok(info)
+    }
+}
+
+impl fmt::Debug for QdrantStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QdrantStore")
+            .field("connection", &self.connection)
+            .field("timeout", &self.timeout)
+            .field("adopted", &self.adopted)
+            .finish_non_exhaustive()
+    }
+}
+
+fn nearest(vector: Vec<f32>) -> Query {
+    let input = VectorInput { variant: Some(vector_input::Variant::Dense(vector.into())) };
+    Query { variant: Some(query::Variant::Nearest(input)) }
+}
+
+fn is_collection_name(name: &str) -> bool {
+    let rest = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    name.len() <= 128 && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(url: &str, collection: &str) -> String {
+        QdrantStore::connect(url, collection).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn urls_and_names_are_checked_before_anything_is_sent() {
+        for url in ["http://localhost:6334", "https://host.example", "http://127.0.0.1:6334/", "http://[::1]:6334"] {
+            assert!(QdrantStore::connect(url, "notes").is_ok(), "{url}");
+        }
+        for url in
+            ["", "localhost:6334", "ftp://host", "http://", "http://host:6334/path", "http://host?x=1", "http://a b"]
+        {
+            assert!(matches!(QdrantStore::connect(url, "notes"), Err(StoreError::Unusable { .. })), "{url}");
+        }
+        for name in ["", "a/b", "../x", "-a", "a b", "ä", &"a".repeat(129)] {
+            assert!(problem("http://localhost:6334", name).contains("a collection's name"), "{name}");
+        }
+        assert!(QdrantStore::connect("http://localhost:6334", &"a".repeat(128)).is_ok());
+    }
+
+    #[test]
+    fn a_password_in_the_url_is_refused_and_not_repeated() {
+        let error = problem("http://user:CANARY@localhost:6334", "notes");
+        assert!(error.contains("with_api_key") && !error.contains("CANARY"), "{error}");
+    }
+
+    #[test]
+    fn a_key_is_trimmed_and_never_shown() {
+        let store = || QdrantStore::connect("http://localhost:6334", "notes").unwrap();
+        let kept = store().with_api_key("  CANARY\n".into()).unwrap();
+        assert!(!format!("{kept:?}").contains("CANARY"));
+        for key in ["", " \n", "CANARY\nx", "CANARY\u{0}"] {
+            let error = store().with_api_key(key.into()).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("CANARY"));
+        }
+    }
+}
