@@ -2,7 +2,7 @@
 //! cleaned, checked, and never waited for longer than agreed.
 
 mod clean;
-pub use clean::{Rejection, clean};
+pub use clean::{Cleaned, Limits, Rejection, clean};
 
 // mod recorded;
 // pub use recorded::{RecordedError, RecordedRewriter};

@@ -1,0 +1,204 @@
+//! What surrounds a reply: characters that nobody sees, reasoning, end marks, code fences.
+
+use std::iter::Peekable;
+
+/// The reply proper, with `\n` as its only control character.
+pub(super) fn unwrap(reply: &str) -> String {
+    let text = readable(reply);
+    let text = without_channels(&text);
+    let text = without_reasoning(text);
+    let text = until_end_mark(&text);
+    fenced(text).unwrap_or_else(|| text.to_owned())
+}
+
+/// Drops terminal escapes, invisible and bidirectional characters; makes line ends `\n`, other controls spaces, and
+/// hyphens that only steer line breaks plain hyphens.
+fn readable(reply: &str) -> String {
+    let mut out = String::with_capacity(reply.len());
+    let mut last = ' ';
+    let mut chars = reply.chars().peekable();
+    while let Some(c) = chars.next() {
+        let kept = match c {
+            '\u{1b}' => {
+                skip_escape(&mut chars);
+                continue;
+            }
+            '\r' | '\n' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => '\n',
+            '\u{2010}' | '\u{2011}' => '-',
+            // Persian, Indic scripts and emoji need these joiners between two characters; elsewhere they hide.
+            '\u{200c}' | '\u{200d}' if last.is_whitespace() || matches!(last, '\u{200c}' | '\u{200d}') => continue,
+            c if c.is_control() => ' ',
+            c if is_invisible(c) => continue,
+            c => c,
+        };
+        out.push(kept);
+        last = kept;
+    }
+    out
+}
+
+/// Skips the rest of a terminal escape sequence: `ESC [ … letter`, `ESC ] … BEL`.
+fn skip_escape(chars: &mut Peekable<std::str::Chars<'_>>) {
+    match chars.peek() {
+        Some('[') => {
+            chars.next();
+            while chars.next_if(|c| matches!(c, ' '..='?')).is_some() {}
+            chars.next_if(|c| matches!(c, '@'..='~'));
+        }
+        Some(']') => while chars.next_if(|c| !matches!(c, '\u{7}' | '\u{1b}' | '\n')).is_some() {},
+        _ => {}
+    }
+}
+
+/// Format characters that show nothing and only reorder, hide or smuggle text.
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+        | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Takes the final channel of the "harmony" format, which some servers pass on raw.
+fn without_channels(text: &str) -> &str {
+    const FINAL: &str = "<|channel|>final<|message|>";
+    match text.rfind(FINAL) {
+        Some(at) => &text[at + FINAL.len()..],
+        None if text.trim_start().starts_with("<|channel|>") => "",
+        None => text,
+    }
+}
+
+/// Names of the tags around a model's thinking.
+const REASONING: [&str; 8] =
+    ["think", "thinking", "thought", "thoughts", "reasoning", "reflection", "analysis", "scratchpad"];
+
+/// Drops what a model thinks aloud: between the tags, after an opening tag that is never closed, and before a closing
+/// tag that was never opened (some chat templates open it in the prompt). In the middle of a line an opening tag is
+/// text: somebody may ask about it.
+fn without_reasoning(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    // Whether only blanks stand before this place on its line; kept up to date rather than looked up, so that a
+    // megabyte of tags stays cheap.
+    let mut blank = true;
+    let mut push = |out: &mut String, part: &str| {
+        out.push_str(part);
+        blank = match part.rsplit_once('\n') {
+            Some((_, tail)) => tail.trim().is_empty(),
+            None => blank && part.trim().is_empty(),
+        };
+        blank
+    };
+    let mut thinking = false;
+    let mut rest = text;
+    while let Some(at) = rest.find(['<', '[', '◁']) {
+        let (before, tail) = rest.split_at(at);
+        let line_starts = push(&mut out, if thinking { "" } else { before });
+        let Some((closing, length)) = reasoning_tag(tail) else {
+            let next = tail.chars().next().map_or(0, char::len_utf8);
+            push(&mut out, if thinking { "" } else { &tail[..next] });
+            rest = &tail[next..];
+            continue;
+        };
+        rest = &tail[length..];
+        let after = rest.trim_start_matches([' ', '\t']);
+        match (closing, thinking) {
+            (true, true) => thinking = false,
+            (true, false) if line_starts || after.starts_with('\n') || after.is_empty() => out.clear(),
+            (false, false) if line_starts => thinking = true,
+            (_, false) => {
+                push(&mut out, &tail[..length]);
+            }
+            (false, true) => {}
+        }
+    }
+    if !thinking {
+        out.push_str(rest);
+    }
+    out
+}
+
+/// Reads a reasoning tag at the start of a text: whether it closes, and how long it is.
+fn reasoning_tag(text: &str) -> Option<(bool, usize)> {
+    let close = match text.chars().next()? {
+        '<' => '>',
+        '[' => ']',
+        _ => '▷',
+    };
+    // The longest name is 10 characters long.
+    let end = text.char_indices().take(16).find(|(_, c)| *c == close)?.0;
+    let name = text[..end].trim_start_matches(['<', '[', '◁']);
+    let closing = name.starts_with('/');
+    let name = name.trim_matches('/').trim();
+    REASONING.iter().any(|known| name.eq_ignore_ascii_case(known)).then_some((closing, end + close.len_utf8()))
+}
+
+/// Cuts at the first end mark of a chat template (`<|im_end|>`, `</s>`): what follows is no longer the reply.
+fn until_end_mark(text: &str) -> &str {
+    let mut text = text.trim();
+    // Marks before the reply: `<|im_start|>assistant`.
+    while let Some(length) = template_mark(text) {
+        text = text[length..].trim_start();
+        let rest = text.strip_prefix("assistant").unwrap_or(text);
+        if rest.starts_with(['\n', '<']) {
+            text = rest.trim_start();
+        }
+    }
+    let mut from = 0;
+    while let Some(at) = text[from..].find('<').map(|at| from + at) {
+        let glued = !text[..at].ends_with(' ');
+        let sentence_end =
+            text[at..].strip_prefix("</s>").is_some_and(|rest| rest.is_empty() || rest.starts_with('\n'));
+        if (glued && template_mark(&text[at..]).is_some()) || sentence_end {
+            return text[..at].trim_end();
+        }
+        from = at + 1;
+    }
+    text
+}
+
+/// The length of a `<|name|>` at the start of a text.
+fn template_mark(text: &str) -> Option<usize> {
+    let name = text.strip_prefix("<|")?;
+    let end = name.char_indices().take(40).find(|(_, c)| !(c.is_ascii_alphanumeric() || *c == '_'))?.0;
+    name[end..].starts_with("|>").then_some(end + 4)
+}
+
+/// What stands in code fences, if there are any that hold something: the model marked it as its answer.
+fn fenced(text: &str) -> Option<String> {
+    let mut inside = false;
+    let mut kept: Vec<&str> = vec![];
+    for line in text.lines() {
+        let trimmed = line.trim();
+        let Some(info) = trimmed.strip_prefix("```").or_else(|| trimmed.strip_prefix("~~~")) else {
+            if inside {
+                kept.push(line);
+            }
+            continue;
+        };
+        let info = info.trim_start_matches(['`', '~']);
+        if let Some(whole) = info.strip_suffix("```").or_else(|| info.strip_suffix("~~~")) {
+            // Opened and closed on one line.
+            kept.push(without_language(whole));
+            continue;
+        }
+        inside = !inside;
+        if inside && !is_language(info) {
+            kept.push(info);
+        }
+    }
+    kept.iter().any(|line| !line.trim().is_empty()).then(|| kept.join("\n"))
+}
+
+/// Whether what follows the opening fence names a language rather than being text.
+fn is_language(info: &str) -> bool {
+    let info = info.trim();
+    info.len() <= 12 && info.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '#' | '.' | '_'))
+}
+
+fn without_language(text: &str) -> &str {
+    let text = text.trim();
+    match text.split_once(char::is_whitespace) {
+        Some(("json" | "text" | "txt" | "plaintext" | "markdown" | "md", rest)) => rest,
+        _ => text,
+    }
+}

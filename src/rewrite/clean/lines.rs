@@ -1,0 +1,164 @@
+//! Which lines of a reply the model meant as its answer.
+//!
+//! The model's own signs decide: if it labels lines ("Rewritten question: …"), these are the answer; else if it marks
+//! lines as a list, these are; else every line is that is neither a preamble nor a remark.
+
+use super::{
+    Rejection,
+    chatter::{self, Kind},
+    marks::{self, Mark, Numbering},
+};
+
+/// Lines looked at: a reply with more is not a list of questions.
+const MAX_LINES: usize = 200;
+/// A line of more bytes is not looked into: no limit lets it pass.
+const MAX_LINE: usize = 20_000;
+
+/// What the lines of a reply turned out to be.
+#[derive(Default)]
+struct Sorted<'a> {
+    labelled: Vec<&'a str>,
+    marked: Vec<Item<'a>>,
+    outputs: Vec<&'a str>,
+    plain: Vec<&'a str>,
+    headings: Vec<&'a str>,
+    chatter: bool,
+}
+
+struct Item<'a> {
+    mark: Mark,
+    indent: usize,
+    text: &'a str,
+}
+
+/// Finds the lines that are the answer, and tidies each once.
+pub(super) fn items(text: &str, question: &str) -> Result<Vec<String>, Rejection> {
+    let lines = || text.lines().filter(|line| marks::has_words(line)).take(MAX_LINES);
+    let numbering = Numbering::of(lines().map(str::trim_start));
+    let mut sorted = Sorted::default();
+    // Whether lines are part of the answer: not those under a heading like "Explanation:".
+    let mut answering = true;
+    for line in lines() {
+        answering = sorted.add(line, numbering, question, answering);
+    }
+    let chatter = sorted.chatter;
+    let found: Vec<String> = sorted.answer().into_iter().map(tidied).filter(|line| !line.is_empty()).collect();
+    match (found.is_empty(), chatter) {
+        (false, _) => Ok(found),
+        (true, true) => Err(Rejection::Preamble),
+        (true, false) => Err(Rejection::Empty),
+    }
+}
+
+impl<'a> Sorted<'a> {
+    /// Sorts a line in; returns whether the next lines are part of the answer.
+    fn add(&mut self, line: &'a str, numbering: Numbering, question: &str, answering: bool) -> bool {
+        let indent = line.len() - line.trim_start().len();
+        let line = line.trim();
+        if line.len() > MAX_LINE {
+            self.plain.push(line);
+            return answering;
+        }
+        let line = untagged(line);
+        if line.is_empty() {
+            self.chatter = true;
+            return answering;
+        }
+        let heading = marks::heading(line);
+        let (mark, text) = match marks::mark(heading.unwrap_or(line), numbering) {
+            // What the question itself begins with is not a mark: "1. FC Köln" stays.
+            (Mark::Number, rest) if begins_like(question, line, rest) => (Mark::None, line),
+            marked => marked,
+        };
+        // A question about search queries has their names in it; what it says itself is not a label.
+        let asked_for = |rest: &str| !rest.is_empty() && begins_like(question, text, rest);
+        match chatter::label(text, heading.is_some()).filter(|(_, rest)| !asked_for(rest)) {
+            Some((kind, "")) => {
+                self.chatter = true;
+                return !matches!(kind, Kind::Aside | Kind::Echo);
+            }
+            Some((Kind::Question, rest)) => {
+                self.labelled.push(rest);
+                return answering;
+            }
+            Some((Kind::Output, rest)) => {
+                self.outputs.push(rest);
+                return answering;
+            }
+            Some((Kind::Aside | Kind::Echo, _)) => {
+                self.chatter = true;
+                return answering;
+            }
+            None => {}
+        }
+        if !answering || chatter::is_remark(text) {
+            self.chatter = true;
+        } else if mark != Mark::None {
+            self.marked.push(Item { mark, indent, text });
+        } else if heading.is_some() {
+            self.headings.push(text);
+        } else {
+            self.plain.push(text);
+        }
+        answering
+    }
+
+    /// The group of lines that is the answer.
+    fn answer(self) -> Vec<&'a str> {
+        if !self.labelled.is_empty() {
+            return self.labelled;
+        }
+        let Some(first) = self.marked.first() else {
+            return [self.outputs, self.plain, self.headings]
+                .into_iter()
+                .find(|group| !group.is_empty())
+                .unwrap_or_default();
+        };
+        // A question, then points that say what was changed.
+        let asks = |text: &str| text.trim_end_matches(['*', '"', '”', '_']).ends_with(['?', '？']);
+        if let [single] = self.plain[..]
+            && first.mark == Mark::Bullet
+            && asks(single)
+            && !self.marked.iter().any(|item| asks(item.text))
+        {
+            return vec![single];
+        }
+        // Points below a point explain it.
+        let (mark, indent) = (first.mark, first.indent + 1);
+        self.marked.iter().filter(|item| item.mark == mark && item.indent <= indent).map(|item| item.text).collect()
+    }
+}
+
+/// Takes tags off that open or close on this line and close or open on another: `<query>` alone, `<query>text`.
+fn untagged(line: &str) -> &str {
+    let names_a_rewrite = |name: &str| chatter::key(name).is_some();
+    let line = match marks::tag(line) {
+        Some((_, "")) => "",
+        Some((name, rest)) if names_a_rewrite(name) && !rest.contains('<') => rest.trim_start(),
+        _ => line,
+    };
+    match line.rsplit_once("</") {
+        Some((text, name)) if name.strip_suffix('>').is_some_and(names_a_rewrite) && !text.contains('<') => {
+            text.trim_end()
+        }
+        _ => line,
+    }
+}
+
+/// Whether a question begins with the sign that was taken for a mark.
+fn begins_like(question: &str, line: &str, rest: &str) -> bool {
+    let sign = line[..line.len() - rest.len()].trim();
+    question.get(..sign.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(sign))
+}
+
+/// Takes quotes, emphasis and politeness off a line, and folds its white space.
+fn tidied(line: &str) -> String {
+    if line.len() > MAX_LINE {
+        return line.to_owned();
+    }
+    let line = marks::unquoted(line);
+    let line = chatter::without_courtesies(line);
+    let line = marks::without_emphasis(line);
+    let line = line.trim_matches(['\u{200c}', '\u{200d}']);
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,285 @@
+//! What a model puts around the text of one line: list marks, headings, quotes, emphasis.
+
+/// Whether a line says anything: at least one letter or digit.
+pub(super) fn has_words(line: &str) -> bool {
+    line.chars().any(char::is_alphanumeric)
+}
+
+/// The kinds of list marks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    None,
+    Bullet,
+    Number,
+    Quote,
+}
+
+/// What the lines of a reply, taken together, say about its marks. A lone "2. Bundesliga" or "E. coli" is text; as
+/// one of several such lines it is marked.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Numbering {
+    numbers: bool,
+    letters: bool,
+}
+
+impl Numbering {
+    pub(super) fn of<'a>(lines: impl Iterator<Item = &'a str>) -> Self {
+        let (mut numbers, mut letters) = (0, [false; 2]);
+        for line in lines {
+            let line = line.trim_start_matches(['*', '_', '#', ' ']);
+            numbers += usize::from(number(line).is_some());
+            if let Some((letter @ 'a'..='b', _)) = letter(line) {
+                letters[usize::from(letter == 'b')] = true;
+            }
+        }
+        Self { numbers: numbers > 1, letters: letters == [true, true] }
+    }
+}
+
+/// Takes a list mark off a line.
+pub(super) fn mark(line: &str, numbering: Numbering) -> (Mark, &str) {
+    let line = line.trim();
+    if let Some(rest) = line.strip_prefix('>') {
+        return (Mark::Quote, rest.trim_start());
+    }
+    if let Some(rest) = bullet(line) {
+        return (Mark::Bullet, rest);
+    }
+    match number(line) {
+        Some((1, rest)) if rest.starts_with(char::is_whitespace) => return (Mark::Number, rest.trim_start()),
+        Some((_, rest)) if numbering.numbers => return (Mark::Number, rest.trim_start()),
+        _ => {}
+    }
+    if let Some((_, rest)) = closed(line) {
+        return (Mark::Number, rest);
+    }
+    match letter(line) {
+        Some((_, rest)) if numbering.letters => (Mark::Number, rest),
+        _ => (Mark::None, line),
+    }
+}
+
+/// `- text`, `• text`: a bullet that is a sign of its own needs no space, one that may belong to a word does.
+fn bullet(line: &str) -> Option<&str> {
+    let mut chars = line.chars();
+    let first = chars.next()?;
+    let rest = chars.as_str().trim_start_matches('\u{fe0f}');
+    match first {
+        '•' | '◦' | '▪' | '▫' | '‣' | '⁃' | '●' | '○' | '■' | '□' | '◆' | '◇' | '·' | '∙' | '➤' | '➜' | '►' | '▶'
+        | '✓' | '✔' | '✅' | '🔹' | '🔸' | '👉' | '⭐' | '・' => Some(rest.trim_start()),
+        '-' | '*' | '+' | '–' | '—' | '→' | '~' if rest.starts_with(char::is_whitespace) => {
+            Some(rest.trim_start())
+        }
+        _ => None,
+    }
+}
+
+/// `1. text`, `1: text`, `#1 text`, `1 - text`, `1️⃣ text`: the number, and what follows its sign.
+fn number(line: &str) -> Option<(u32, &str)> {
+    let hash = line.strip_prefix('#');
+    let (value, rest) = digits(hash.unwrap_or(line))?;
+    if let Some(rest) = rest.strip_prefix('\u{fe0f}').unwrap_or(rest).strip_prefix('\u{20e3}') {
+        return Some((value, rest));
+    }
+    if let Some(rest) = rest.strip_prefix(" - ").or_else(|| rest.strip_prefix(" – ")) {
+        return Some((value, rest));
+    }
+    let rest = match rest.strip_prefix(['.', ':', '、', '．', '：']) {
+        Some(rest) => rest,
+        None => return hash.and(Some((value, rest))).filter(|(_, rest)| rest.starts_with(' ')),
+    };
+    // "3.5 mm", "10:30" and "2.x" are not marks.
+    let spaced =
+        rest.starts_with(|c: char| c.is_whitespace() || "\"“*'".contains(c) || c.is_uppercase() || c > '\u{2e80}');
+    spaced.then_some((value, rest))
+}
+
+/// `1) text`, `(1) text`, `[1] text`, `a) text`: no text begins like this.
+fn closed(line: &str) -> Option<(&str, &str)> {
+    let open = line.strip_prefix(['(', '[']);
+    let body = open.unwrap_or(line);
+    let end = body.char_indices().take(4).find(|(_, c)| matches!(c, ')' | ']'))?.0;
+    let name = &body[..end];
+    let counts = digits(name).is_some_and(|(_, rest)| rest.is_empty());
+    let roman = name.chars().all(|c| matches!(c, 'i' | 'v' | 'x'));
+    let letter = name.len() == 1 && name.chars().all(|c| c.is_ascii_alphabetic());
+    let rest = &body[end + 1..];
+    (end > 0 && (counts || roman || letter) && rest.starts_with(char::is_whitespace)).then(|| (name, rest.trim_start()))
+}
+
+/// `a. text`: the letter in lower case, and the text.
+fn letter(line: &str) -> Option<(char, &str)> {
+    let first = line.chars().next().filter(char::is_ascii_alphabetic)?;
+    let rest = line[1..].strip_prefix(['.', ':'])?;
+    rest.starts_with(char::is_whitespace).then(|| (first.to_ascii_lowercase(), rest.trim_start()))
+}
+
+/// A number of at most two digits at the start of a text.
+fn digits(text: &str) -> Option<(u32, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    if !(1..=2).contains(&end) {
+        return None;
+    }
+    Some((text[..end].parse().ok()?, &text[end..]))
+}
+
+/// Takes the signs of a Markdown heading off a line.
+pub(super) fn heading(line: &str) -> Option<&str> {
+    let rest = line.trim_start_matches('#');
+    let level = line.len() - rest.len();
+    ((1..=6).contains(&level) && rest.starts_with(char::is_whitespace))
+        .then(|| rest.trim().trim_end_matches('#').trim())
+}
+
+const PAIRS: [(char, char); 17] = [
+    ('"', '"'),
+    ('\'', '\''),
+    ('`', '`'),
+    ('“', '”'),
+    ('„', '“'),
+    ('„', '”'),
+    ('”', '”'),
+    ('‘', '’'),
+    ('‚', '‘'),
+    ('«', '»'),
+    ('»', '«'),
+    ('‹', '›'),
+    ('「', '」'),
+    ('『', '』'),
+    ('＂', '＂'),
+    ('[', ']'),
+    ('´', '´'),
+];
+
+/// Takes one pair of quotes or emphasis signs off a line that they enclose as a whole, or one quote that has no
+/// partner. Returns the same text when there is nothing to take off.
+pub(super) fn unquoted(text: &str) -> &str {
+    let text = text.trim();
+    // `"text",` as in a list, `"text".` as in a sentence.
+    let bare = text.trim_end_matches([',', ';', '\\']).trim_end();
+    let stopped =
+        bare.strip_suffix('.').filter(|stopped| stopped.ends_with(['"', '”', '“', '»', '`', '\'', '’', '」', '*']));
+    for line in stopped.into_iter().chain([bare]) {
+        if let Some(inner) = emphasised(line).or_else(|| quoted(line)).or_else(|| tagged(line)) {
+            return inner.trim();
+        }
+    }
+    without_lone_quote(bare)
+}
+
+fn quoted(line: &str) -> Option<&str> {
+    let (first, last) = (line.chars().next()?, line.chars().next_back()?);
+    let (open, close) = *PAIRS.iter().find(|pair| **pair == (first, last))?;
+    let inner = line.get(first.len_utf8()..line.len().checked_sub(last.len_utf8())?)?;
+    let encloses = if open == close { encloses_symmetric(inner, open) } else { encloses(inner, open, close) };
+    encloses.then_some(inner)
+}
+
+/// Whether the quotes around this text belong together: no earlier sign closes the first.
+fn encloses(inner: &str, open: char, close: char) -> bool {
+    let mut depth = 1_i32;
+    let mut before = ' ';
+    let mut chars = inner.chars().peekable();
+    while let Some(c) = chars.next() {
+        // ’ is also an apostrophe.
+        let apostrophe = c == '’' && before.is_alphanumeric() && chars.peek().is_some_and(|c| c.is_alphanumeric());
+        if c == open {
+            depth += 1;
+        } else if c == close && !apostrophe {
+            depth -= 1;
+        }
+        if depth == 0 {
+            return false;
+        }
+        before = c;
+    }
+    depth == 1
+}
+
+/// The same for quotes that look alike on both sides: the first one inside must open, not close.
+fn encloses_symmetric(inner: &str, quote: char) -> bool {
+    let mut before = ' ';
+    let mut chars = inner.chars().peekable();
+    while let Some(c) = chars.next() {
+        let after = chars.peek().copied().unwrap_or(' ');
+        if c == quote && !(before.is_alphanumeric() && after.is_alphanumeric()) {
+            return !before.is_alphanumeric() && after != ' ';
+        }
+        before = c;
+    }
+    true
+}
+
+/// `**text**`, `*text*`, `__text__`, `_some text_`, `~~text~~` around a whole line.
+fn emphasised(line: &str) -> Option<&str> {
+    ["***", "**", "*", "___", "__", "_", "~~", "```", "``"].into_iter().find_map(|sign| {
+        let inner = line.strip_prefix(sign)?.strip_suffix(sign)?;
+        let flanked = !inner.starts_with(char::is_whitespace) && !inner.ends_with(char::is_whitespace);
+        // `__init__` is a word.
+        let words = !sign.starts_with('_') || inner.contains(' ');
+        (flanked && words && has_words(inner) && !inner.contains(sign)).then_some(inner)
+    })
+}
+
+/// `<tag>text</tag>` around a whole line.
+fn tagged(line: &str) -> Option<&str> {
+    let (name, rest) = line.strip_prefix('<')?.split_once('>')?;
+    let plain =
+        !name.is_empty() && name.len() <= 32 && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+    let inner = rest.strip_suffix('>')?.strip_suffix(name)?.strip_suffix("</")?;
+    (plain && !inner.contains('<')).then_some(inner)
+}
+
+/// Reads `<name>` or `</name>` at the start of a line: the name, and what follows.
+pub(super) fn tag(line: &str) -> Option<(&str, &str)> {
+    let (name, rest) = line.strip_prefix('<')?.split_once('>')?;
+    let name = name.trim_start_matches('/');
+    let plain =
+        !name.is_empty() && name.len() <= 32 && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+    plain.then_some((name, rest))
+}
+
+/// Takes off a quote at the start or end that has no partner. Inches (`27"`) keep theirs.
+fn without_lone_quote(line: &str) -> &str {
+    const QUOTES: [char; 6] = ['"', '“', '”', '„', '«', '»'];
+    if line.chars().filter(|c| QUOTES.contains(c)).count() != 1 {
+        return line;
+    }
+    if let Some(rest) = line.strip_prefix(QUOTES) {
+        return rest.trim_start();
+    }
+    match line.strip_suffix(QUOTES) {
+        Some(rest) if !rest.ends_with(|c: char| c.is_ascii_digit()) => rest.trim_end(),
+        _ => line,
+    }
+}
+
+/// Takes `**bold**` and `*italic*` off words inside a line. A star that is text (`5 * 3`, `C*-algebra`, `*.rs`) stays.
+pub(super) fn without_emphasis(line: &str) -> String {
+    ["***", "**", "*"].into_iter().fold(line.to_owned(), |line, sign| without_sign(&line, sign))
+}
+
+fn without_sign(line: &str, sign: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((before, tail)) = rest.split_once(sign) {
+        let open = !before.ends_with(|c: char| c.is_alphanumeric() || c == '*')
+            && tail.starts_with(|c: char| !c.is_whitespace() && c != '*');
+        let inner = tail.split_once(sign).filter(|(inner, after)| {
+            !inner.ends_with(char::is_whitespace) && !after.starts_with(|c: char| c.is_alphanumeric() || c == '*')
+        });
+        out.push_str(before);
+        match inner {
+            Some((inner, after)) if open => {
+                out.push_str(inner);
+                rest = after;
+            }
+            _ => {
+                out.push_str(sign);
+                rest = tail;
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
