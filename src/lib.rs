@@ -36,5 +36,4 @@ pub use error::{Error, ErrorKind};
 pub mod config;
 
 
-#[cfg(feature = "cli")]
-pub mod cli;
+// pub mod cli;

@@ -14,15 +14,13 @@ mod edge;
 #[cfg(feature = "edge")]
 pub use edge::{EdgeOptions, EdgeStore};
 
-mod path;
-
 #[cfg(feature = "qdrant")]
 mod qdrant;
 #[cfg(feature = "qdrant")]
 pub use qdrant::{Adopted, QdrantStore};
 
-#[cfg(any(feature = "edge", feature = "qdrant"))]
 mod layout;
+mod path;
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
@@ -289,11 +287,8 @@ impl StoreError {
             Self::Missing { .. }
             | Self::Identity { .. }
             | Self::Dimension { .. }
-<<<<<<< HEAD
             | Self::Unreadable { .. }
-=======
             | Self::Unusable { .. }
->>>>>>> qdrant
             | Self::Key { .. } => ErrorKind::Setup,
             Self::Locked { .. } | Self::Unavailable { .. } => ErrorKind::Unavailable,
             Self::Timeout { .. } => ErrorKind::Deadline,
