@@ -36,4 +36,6 @@ pub use error::{Error, ErrorKind};
 pub mod config;
 
 
-// pub mod cli;
+
+#[cfg(feature = "cli")]
+pub mod cli;

@@ -22,7 +22,7 @@ use crate::{
     embed::Embedder as _,
     evaluate::{Configuration, Dataset, Evaluation, Evaluator, Rewrites},
     fuse::Fusion,
-    rewrite::{Limits, clean},
+    rewrite::Limits,
 };
 
 /// Where the indexes of evaluated collections are kept.
@@ -88,7 +88,7 @@ impl Eval {
             .with_depth(settings.search.depth.try_into().context("search.depth")?)
             .with_cleaner(Arc::new(|question, rewrite| {
                 // Expansions of many words are rewrites, too: the generous limits.
-                clean(rewrite, question, &Limits::expansion()).unwrap_or_default()
+                Limits::expansion().clean(rewrite, question).rewrites
             }));
         let configurations = self.configurations(settings)?;
         let evaluation =

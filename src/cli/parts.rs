@@ -59,7 +59,7 @@ pub(super) fn store(settings: &StoreSettings) -> anyhow::Result<Arc<dyn VectorSt
     }
     let mut store = QdrantStore::connect(&settings.url, &settings.collection)?.with_timeout(settings.timeout());
     if let Some(key) = settings.key()? {
-        store = store.with_api_key(&key)?;
+        store = store.with_api_key(key)?;
     }
     if !settings.adopt_text.is_empty() {
         let title = Some(settings.adopt_title.clone()).filter(|title| !title.is_empty());
@@ -93,7 +93,7 @@ pub(super) fn llm(settings: &RewriteSettings) -> anyhow::Result<Option<LlmRewrit
     }
     let mut llm = LlmRewriter::new(&settings.url, &settings.model).context("rewrite.url")?;
     if let Some(key) = settings.key()? {
-        llm = llm.with_api_key(&key).context("rewrite.api_key")?;
+        llm = llm.with_api_key(key).context("rewrite.api_key")?;
     }
     if !settings.prompt_file.as_os_str().is_empty() {
         llm = llm.with_prompt(Prompt::read(&settings.prompt_file).context("rewrite.prompt_file")?);

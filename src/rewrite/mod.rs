@@ -4,17 +4,17 @@
 mod clean;
 pub use clean::{Cleaned, Limits, Rejection, clean};
 
-// mod recorded;
-// pub use recorded::{RecordedError, RecordedRewriter};
+mod recorded;
+pub use recorded::{RecordedError, RecordedRewriter};
 
-// #[cfg(feature = "llm")]
-// mod llm;
-// #[cfg(feature = "llm")]
-// mod prompt;
-// #[cfg(feature = "llm")]
-// pub use llm::{LlmError, LlmRewriter};
-// #[cfg(feature = "llm")]
-// pub use prompt::{Prompt, PromptError};
+#[cfg(feature = "llm")]
+mod llm;
+#[cfg(feature = "llm")]
+mod prompt;
+#[cfg(feature = "llm")]
+pub use llm::{LlmError, LlmRewriter};
+#[cfg(feature = "llm")]
+pub use prompt::{Prompt, PromptError};
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 

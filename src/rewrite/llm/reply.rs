@@ -1,0 +1,138 @@
+//! From the body of a chat completion to the text that the model said: tolerant of everything that servers add, leave
+//! out or call differently, and strict about what is not the reply (reasoning, refusals, a filter's notice).
+
+use serde_json::Value;
+
+use super::error::excerpt;
+use crate::rewrite::Rejection;
+
+/// Why a body holds no text to clean.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Problem {
+    /// The model said something that cannot be searched with.
+    Rejected(Rejection),
+    /// It is not a chat completion, or an empty one.
+    Unusable(String),
+}
+
+fn unusable(problem: impl Into<String>) -> Problem {
+    Problem::Unusable(problem.into())
+}
+
+/// The text of the first choice.
+pub(super) fn text(body: &str) -> Result<String, Problem> {
+    let body = body.trim_start_matches('\u{feff}').trim();
+    let reply: Value = serde_json::from_str(body).map_err(|error| unusable(not_json(body, &error)))?;
+    if let Some(error) = reply.get("error").filter(|error| !error.is_null()) {
+        let message = error.get("message").and_then(Value::as_str).or(error.as_str()).unwrap_or("unknown");
+        return Err(unusable(format!("answered with an error: {:?}", excerpt(message))));
+    }
+    let Some(choice) = reply.pointer("/choices/0") else {
+        return Err(unusable("answered without a choice; is this an endpoint for chat completions?"));
+    };
+    let message = choice.get("message").unwrap_or(&Value::Null);
+    let finish = choice.get("finish_reason").and_then(Value::as_str).unwrap_or_default();
+    if finish == "content_filter" {
+        return Err(unusable("stopped its reply with its content filter"));
+    }
+    if message.get("refusal").and_then(Value::as_str).is_some_and(|refusal| !refusal.trim().is_empty()) {
+        return Err(Problem::Rejected(Rejection::Refusal));
+    }
+    let said = content(message.get("content").unwrap_or(&Value::Null));
+    let thought =
+        ["reasoning_content", "reasoning", "thinking"].iter().any(|key| message.get(key).is_some_and(is_text));
+    match (finish, said.trim().is_empty()) {
+        ("length", _) => Err(unusable(
+            "ran out of tokens before its reply was complete; switch its thinking off, or raise max_tokens in \
+             rewrite.parameters",
+        )),
+        (_, true) if thought => {
+            Err(unusable("only thought aloud and said nothing; switch its thinking off in rewrite.parameters"))
+        }
+        (_, true) => Err(Problem::Rejected(Rejection::Empty)),
+        (_, false) => Ok(said),
+    }
+}
+
+/// The text of a message's content: a string, or an array of parts of which the text parts count.
+fn content(content: &Value) -> String {
+    match content {
+        Value::String(text) => text.clone(),
+        Value::Array(parts) => parts.iter().filter_map(part).collect::<Vec<_>>().join("\n"),
+        _ => String::new(),
+    }
+}
+
+fn part(part: &Value) -> Option<&str> {
+    if let Value::String(text) = part {
+        return Some(text);
+    }
+    let kind = part.get("type").and_then(Value::as_str).unwrap_or("text");
+    matches!(kind, "text" | "output_text").then(|| part.get("text").and_then(Value::as_str)).flatten()
+}
+
+fn is_text(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| !text.trim().is_empty())
+}
+
+/// Says what came instead of JSON.
+fn not_json(body: &str, error: &serde_json::Error) -> String {
+    if body.is_empty() {
+        "answered with nothing".to_owned()
+    } else if body.starts_with('<') {
+        "answered with a web page, not with JSON; does rewrite.base_url need a /v1?".to_owned()
+    } else if body.starts_with("data:") || body.starts_with("event:") {
+        "answered with a stream of events, though asked not to".to_owned()
+    } else if error.is_eof() {
+        "answered with JSON that ends in the middle".to_owned()
+    } else {
+        "answered with something that is not JSON".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_is_found_in_all_its_forms() {
+        for body in [
+            r#"{"choices":[{"message":{"role":"assistant","content":"why?"},"finish_reason":"stop"}]}"#,
+            r#"{"choices":[{"message":{"content":"why?","reasoning_content":"hm","refusal":null}}],"usage":{"a":{"b":[]}}}"#,
+            r#"{"choices":[{"message":{"content":[{"type":"thinking","thinking":"hm"},{"type":"text","text":"why?"}]}}]}"#,
+            r#"{"choices":[{"message":{"content":["why?"]}}],"error":null}"#,
+            "\u{feff} {\"choices\":[{\"message\":{\"content\":\"why?\"}}]}\n",
+        ] {
+            assert_eq!(text(body), Ok("why?".to_owned()), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_the_reply_is_told_from_it() {
+        let said = |body: &str| match text(body).unwrap_err() {
+            Problem::Rejected(rejection) => rejection.to_string(),
+            Problem::Unusable(problem) => problem,
+        };
+        for (body, part) in [
+            (r#"{"choices":[]}"#, "without a choice"),
+            (r#"{"object":"list"}"#, "without a choice"),
+            (r#"[]"#, "without a choice"),
+            (r#"{"choices":[{}]}"#, "empty"),
+            (r#"{"choices":[{"message":{"content":null}}]}"#, "empty"),
+            (r#"{"choices":[{"message":{"content":"","reasoning_content":"they ask why"}}]}"#, "thought aloud"),
+            (r#"{"choices":[{"message":{"content":null,"reasoning":"they ask why"}}]}"#, "thought aloud"),
+            (r#"{"choices":[{"message":{"content":null,"refusal":"no"}}]}"#, "refusal"),
+            (r#"{"choices":[{"message":{"content":"why is"},"finish_reason":"length"}]}"#, "out of tokens"),
+            (r#"{"choices":[{"message":{},"finish_reason":"content_filter"}]}"#, "content filter"),
+            (r#"{"error":{"message":"loading model"}}"#, "loading model"),
+            (r#"{"error":"boom"}"#, "boom"),
+            ("", "nothing"),
+            ("<!DOCTYPE html>", "web page"),
+            ("data: {}", "stream of events"),
+            (r#"{"choices":[{"mess"#, "ends in the middle"),
+            ("OK", "not JSON"),
+        ] {
+            assert!(said(body).contains(part), "{body}: {}", said(body));
+        }
+    }
+}
