@@ -39,21 +39,28 @@ impl fmt::Debug for Chunker {
 }
 
 impl Chunker {
-    /// Cuts a document into passages `DOCUMENT#0`, `DOCUMENT#1` …; none if it holds no text.
-    pub(super) fn passages(&self, document_id: &str, text: &str, format: Format) -> Vec<Passage> {
+    /// Cuts a document into passages `DOCUMENT#0`, `DOCUMENT#1` …, none if it holds no text. Each is given to `take` as
+    /// soon as it is cut, until `take` fails: cutting a large document takes long, and nobody may want the rest.
+    pub(super) fn cut<E>(
+        &self,
+        document_id: &str,
+        text: &str,
+        format: Format,
+        mut take: impl FnMut(Passage) -> Result<(), E>,
+    ) -> Result<(), E> {
         let title = if format == Format::Markdown { first_heading(text) } else { String::new() };
         // The title is embedded before each passage, so it takes its room from each; but never more than half.
         let taken = SPECIAL_TOKENS + if title.is_empty() { 0 } else { (self.counter)(&title) };
         let room = self.tokens.saturating_sub(taken).max(self.tokens / 2).max(1);
         let config = ChunkConfig::new(room).with_sizer(Sizer(&self.counter));
-        let passage = |(position, text): (u32, &str)| {
+        let mut passage = |(position, text): (u32, &str)| {
             let id = passage_id(document_id, position);
-            Passage::new(id, text).with_title(title.as_str()).cut_from(document_id, position)
+            take(Passage::new(id, text).with_title(title.as_str()).cut_from(document_id, position))
         };
         match format {
-            Format::Markdown => (0..).zip(MarkdownSplitter::new(config).chunks(text)).map(passage).collect(),
+            Format::Markdown => (0..).zip(MarkdownSplitter::new(config).chunks(text)).try_for_each(&mut passage),
             Format::JsonLines | Format::Text => {
-                (0..).zip(TextSplitter::new(config).chunks(text)).map(passage).collect()
+                (0..).zip(TextSplitter::new(config).chunks(text)).try_for_each(&mut passage)
             }
         }
     }
@@ -94,13 +101,23 @@ fn first_heading(text: &str) -> String {
 mod tests {
     use super::*;
 
+    fn cut(chunker: &Chunker, document_id: &str, text: &str, format: Format) -> Vec<Passage> {
+        let mut passages = vec![];
+        let take = |passage| {
+            passages.push(passage);
+            Ok::<(), ()>(())
+        };
+        chunker.cut(document_id, text, format, take).unwrap();
+        passages
+    }
+
     fn words(tokens: usize) -> Chunker {
         Chunker { tokens, counter: Arc::new(|text: &str| text.split_whitespace().count()) }
     }
 
     #[test]
     fn a_short_document_is_one_passage_with_its_heading_as_title() {
-        let passages = words(50).passages("a/b.md", "intro\n\n## The *title* `x`\n\nand text", Format::Markdown);
+        let passages = cut(&words(50), "a/b.md", "intro\n\n## The *title* `x`\n\nand text", Format::Markdown);
         assert_eq!(passages.len(), 1);
         assert_eq!((passages[0].id.as_str(), passages[0].document_id.as_str()), ("a/b.md#0", "a/b.md"));
         assert_eq!(passages[0].title, "The title x");
@@ -108,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_heading_in_a_code_block_is_no_title() {
-        let passages = words(50).passages("a.md", "```\n# not this\n```\n\nThis\n====\n", Format::Markdown);
+        let passages = cut(&words(50), "a.md", "```\n# not this\n```\n\nThis\n====\n", Format::Markdown);
         assert_eq!(passages[0].title, "This");
     }
 
@@ -116,7 +133,7 @@ mod tests {
     fn long_documents_are_cut_and_no_passage_is_longer_than_the_size() {
         let text = "One two three four. ".repeat(50);
         for format in [Format::Text, Format::Markdown] {
-            let passages = words(12).passages("a", &text, format);
+            let passages = cut(&words(12), "a", &text, format);
             assert!(passages.len() >= 20, "{}", passages.len());
             assert!(passages.iter().all(|p| p.text.split_whitespace().count() <= 10));
             assert_eq!(passages[3].id, "a#3");
@@ -129,14 +146,14 @@ mod tests {
     #[test]
     fn a_word_longer_than_the_size_is_cut_too() {
         let chunker = Chunker { tokens: 12, counter: Arc::new(guessed_tokens) };
-        let passages = chunker.passages("a", &"x".repeat(400), Format::Text);
+        let passages = cut(&chunker, "a", &"x".repeat(400), Format::Text);
         assert_eq!(passages.iter().map(|p| p.text.len()).sum::<usize>(), 400);
         assert!(passages.iter().all(|p| p.text.len() <= 40));
     }
 
     #[test]
     fn nothing_but_white_space_is_no_passage() {
-        assert!(words(12).passages("a", " \n\t\n", Format::Text).is_empty());
-        assert!(words(12).passages("a", "", Format::Markdown).is_empty());
+        assert!(cut(&words(12), "a", " \n\t\n", Format::Text).is_empty());
+        assert!(cut(&words(12), "a", "", Format::Markdown).is_empty());
     }
 }

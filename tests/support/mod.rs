@@ -1,3 +1,5 @@
 //! Hand-written fakes.
 
 pub mod embedder;
+#[cfg(feature = "index")]
+pub mod failing;
