@@ -4,6 +4,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, atomic::Ordering},
+    time::{Duration, Instant},
 };
 
 use asktwice::{
@@ -259,4 +260,23 @@ async fn thousands_of_documents_keep_several_batches_under_way_and_no_more() {
     let last = told.last().unwrap();
     assert_eq!((last.bytes_done, last.indexed), (last.bytes_total, 5000));
     assert!(report.passages_per_second() > 0.0 && report.tokens == 15_000);
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_until_a_large_document_is_cut() {
+    let bench = Bench::new();
+    bench.write("a.txt", sentences(20_000));
+    let (stop, stopped) = watch::channel(false);
+    let slow = Arc::new(|text: &str| {
+        std::thread::sleep(Duration::from_micros(100));
+        text.split_whitespace().count()
+    });
+    let indexer = bench.indexer().with_token_counter(slow).with_stop(stopped);
+    let progress = |progress: &asktwice::index::Progress| {
+        stop.send_replace(progress.indexed > 0);
+    };
+    let began = Instant::now();
+    let report = indexer.run(&bench.sources(), progress).await.unwrap();
+    assert!(report.interrupted && report.indexed < 1_000, "{report:?}");
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
