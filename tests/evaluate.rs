@@ -18,10 +18,10 @@ const CORPUS: &str = r#"{"_id": "d1", "title": "", "text": "sourdough bread stay
 {"_id": 4, "text": "car tyre pressure"}
 "#;
 const QUERIES: &str = r#"{"_id": "q1", "text": "sourdough flat"}
-{"_id": "q2", "text": "automobile lubricant"}
+{"_id": "q2", "text": "car lubricant"}
 {"_id": "q3", "text": "nobody judged this"}
 "#;
-const QRELS: &str = "query-id\tcorpus-id\tscore\nq1\td1\t1\nq1\td2\t1\nq2\td3\t1\nq2\td9\t0\n";
+const QRELS: &str = "query-id\tcorpus-id\tscore\nq1\td1\t1\nq1\td2\t1\nq2\td3\t1\nq2\td8\t0\nq2\td9\t1\n";
 const REWRITES: &str = "{\"_id\": \"q2\", \"rewrites\": [\"engine oil\", \" \"]}\n";
 
 fn dataset(change: impl Fn(&Path)) -> (tempfile::TempDir, Result<Dataset, DatasetError>) {
@@ -61,8 +61,11 @@ async fn evaluated(passages: Vec<Passage>) -> Evaluation {
     let (folder, dataset) = dataset(|_| {});
     let (embedder, store) = filled(passages).await;
     let rewrites = Rewrites::open(folder.path().join("r.jsonl")).unwrap();
-    let configurations =
-        [Configuration::new("default", Fusion::default()), Configuration::new("k2", Fusion::Rrf { k: 2.0 })];
+    let configurations = [
+        Configuration::new("default", Fusion::default()),
+        Configuration::new("k2", Fusion::Rrf { k: 2.0 }),
+        Configuration::new("deaf", Fusion::default()).with_rewrite_weight(0.0),
+    ];
     Evaluator::new(embedder, store).run(&dataset.unwrap(), &rewrites, &configurations, |_, _| {}).await.unwrap()
 }
 
@@ -71,22 +74,27 @@ async fn compares_asked_rewrite_and_fused_for_each_configuration() {
     let evaluation = evaluated(passages()).await;
     let names: Vec<_> = evaluation.runs.iter().map(|run| (run.configuration.as_str(), run.name)).collect();
     let expected: Vec<_> =
-        ["default", "k2"].iter().flat_map(|c| ["asked", "rewrite", "fused"].map(|r| (*c, r))).collect();
+        ["default", "k2", "deaf"].iter().flat_map(|c| ["asked", "rewrite", "fused"].map(|r| (*c, r))).collect();
     assert_eq!(names, expected);
     let [asked, rewrite, fused] = &evaluation.runs[..3] else { panic!() };
-    assert!(evaluation.runs.iter().all(|run| run.questions == 2 && run.recall_at_100 == 1.0));
-    // q1 has no rewrite and counts as asked; q2's rewrite has the words of d3 and the question has none of them.
+    assert!(evaluation.runs.iter().all(|run| run.questions == 2 && run.recall_at_100 == 0.75));
+    // q1 has no rewrite and counts as asked; q2 shares a word with the wrong document, its rewrite two with d3.
     assert_eq!(rewrite.delta_ndcg_at_10.mean, rewrite.ndcg_at_10 - asked.ndcg_at_10);
     assert!(rewrite.ndcg_at_10 > asked.ndcg_at_10, "{evaluation}");
     assert!(fused.ndcg_at_10 >= asked.ndcg_at_10, "{evaluation}");
+    assert_eq!(evaluation.runs[8].ndcg_at_10, asked.ndcg_at_10, "a rewrite of no weight changes nothing");
     assert!(evaluation.notes[0].starts_with("1 questions have no usable rewrite"), "{evaluation}");
-    assert!(evaluation.notes[1].starts_with("1 judged documents are not in the corpus"), "{evaluation}");
+    assert!(evaluation.notes[1].starts_with("1 relevant documents are not in the corpus"), "{evaluation}");
 }
 
 #[tokio::test]
 async fn serialises_to_the_agreed_form() {
     let evaluation = serde_json::to_value(evaluated(passages()).await).unwrap();
-    let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let keys = |value: &serde_json::Value| {
+        let mut keys: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
+        keys.sort();
+        keys
+    };
     assert_eq!(keys(&evaluation), ["runs"]);
     let run = &evaluation["runs"][0];
     assert_eq!(
@@ -126,7 +134,7 @@ async fn a_document_that_was_cut_counts_where_its_best_passage_stands() {
     let (folder, dataset) =
         dataset(|folder| fs::write(folder.join("qrels/test.tsv"), "q1\td1\t1\nq1\td2\t1\n").unwrap());
     assert_eq!(dataset.as_ref().unwrap().questions.len(), 1, "{}", folder.path().display());
-    assert!(evaluation.runs[0].recall_at_10 == 1.0);
+    assert!(evaluation.runs[0].recall_at_10 == 0.75);
     let (embedder, store) = filled(vec![
         Passage::new("d1#0", "sourdough flat").cut_from("d1", 0),
         Passage::new("d1#1", "sourdough flat").cut_from("d1", 1),

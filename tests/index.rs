@@ -3,122 +3,23 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
+    sync::{Arc, Mutex, atomic::Ordering},
+    time::{Duration, Instant},
 };
 
 use asktwice::{
     Passage, StoreError, VectorStore, VectorStoreWriter,
-    embed::{EmbedError, Embedder, Embedding, Identity, Role},
+    embed::Identity,
     index::{IndexError, Indexer, Report},
     ranking::PointId,
-    search::{CollectionInfo, Filter, MemoryStore, PayloadKind, Search},
+    search::MemoryStore,
 };
-use async_trait::async_trait;
 use tokio::sync::watch;
 
-use crate::support::embedder::HashEmbedder;
-
-/// An embedder that can be slow, overloaded or broken, and that notes how many calls were under way at once.
-#[derive(Debug)]
-struct Moody {
-    inner: HashEmbedder,
-    fails_from_call: usize,
-    overloaded_calls: usize,
-    under_way: AtomicUsize,
-    most: AtomicUsize,
-}
-
-impl Moody {
-    fn new(fails_from_call: usize, overloaded_calls: usize) -> Self {
-        let (under_way, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Self { inner: HashEmbedder::new(), fails_from_call, overloaded_calls, under_way, most }
-    }
-}
-
-#[async_trait]
-impl Embedder for Moody {
-    async fn embed(&self, role: Role, texts: Vec<String>) -> Result<Vec<Embedding>, EmbedError> {
-        let now = self.under_way.fetch_add(1, Ordering::SeqCst) + 1;
-        self.most.fetch_max(now, Ordering::SeqCst);
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        self.under_way.fetch_sub(1, Ordering::SeqCst);
-        let embedded = self.inner.embed(role, texts).await;
-        match self.inner.calls.load(Ordering::SeqCst) {
-            call if call <= self.overloaded_calls => Err(EmbedError::Overloaded { waiting: 1 }),
-            call if call >= self.fails_from_call => Err(EmbedError::Inference { problem: "broken".to_owned() }),
-            _ => embedded,
-        }
-    }
-
-    fn identity(&self) -> &Identity {
-        self.inner.identity()
-    }
-}
-
-/// A store that fails from some upsert on, and notes what it was asked to do.
-#[derive(Debug)]
-struct Failing {
-    inner: MemoryStore,
-    fails_from_upsert: usize,
-    upserts: AtomicUsize,
-    log: Mutex<Vec<String>>,
-}
-
-impl Failing {
-    fn new(fails_from_upsert: usize) -> Self {
-        Self { inner: MemoryStore::new(), fails_from_upsert, upserts: AtomicUsize::new(0), log: Mutex::default() }
-    }
-
-    fn note(&self, what: impl Into<String>) {
-        self.log.lock().unwrap().push(what.into());
-    }
-}
-
-#[async_trait]
-impl VectorStore for Failing {
-    async fn search(&self, search: Search) -> Result<asktwice::Ranking, StoreError> {
-        self.inner.search(search).await
-    }
-    async fn fetch(&self, ids: &[PointId]) -> Result<Vec<(PointId, Passage)>, StoreError> {
-        self.inner.fetch(ids).await
-    }
-    async fn info(&self) -> Result<Option<CollectionInfo>, StoreError> {
-        self.inner.info().await
-    }
-}
-
-#[async_trait]
-impl VectorStoreWriter for Failing {
-    async fn prepare(&self, identity: &Identity) -> Result<(), StoreError> {
-        self.inner.prepare(identity).await
-    }
-    async fn upsert(&self, passages: Vec<(Passage, Vec<f32>)>) -> Result<(), StoreError> {
-        let upsert = self.upserts.fetch_add(1, Ordering::SeqCst) + 1;
-        if upsert >= self.fails_from_upsert {
-            return Err(StoreError::Unavailable { place: "here".into(), problem: "disk full".into(), source: None });
-        }
-        self.inner.upsert(passages).await
-    }
-    async fn delete(&self, ids: &[PointId]) -> Result<(), StoreError> {
-        self.inner.delete(ids).await
-    }
-    async fn delete_matching(&self, filter: &Filter) -> Result<(), StoreError> {
-        self.note("delete");
-        self.inner.delete_matching(filter).await
-    }
-    async fn index_payload(&self, key: &str, kind: PayloadKind) -> Result<(), StoreError> {
-        self.note(format!("index {key} {kind:?}"));
-        self.inner.index_payload(key, kind).await
-    }
-    async fn optimize(&self) -> Result<(), StoreError> {
-        self.note("optimize");
-        self.inner.optimize().await
-    }
-}
+use crate::support::{
+    embedder::HashEmbedder,
+    failing::{Failing, Moody},
+};
 
 /// A folder, an embedder and a store to index with.
 struct Bench {
@@ -216,9 +117,8 @@ async fn a_file_that_is_gone_when_its_turn_comes_is_a_problem() {
     bench.write("a.jsonl", documents(0..40));
     bench.write("z.txt", "gone soon");
     let last = bench.path().join("z.txt");
-    // The reader waits while two batches are not taken: the file goes before it is opened.
-    let indexer = bench.indexer().with_batch_size(1).with_concurrency(1);
-    let report = indexer.run(&bench.sources(), |_| drop(fs::remove_file(&last))).await.unwrap();
+    // The first progress is told when the files are found and none is opened yet.
+    let report = bench.indexer().run(&bench.sources(), |_| drop(fs::remove_file(&last))).await.unwrap();
     assert_eq!((report.indexed, report.problems.count), (40, 1));
     assert!(report.problems.first[0].to_string().contains("z.txt: cannot be read"));
 }
@@ -360,4 +260,23 @@ async fn thousands_of_documents_keep_several_batches_under_way_and_no_more() {
     let last = told.last().unwrap();
     assert_eq!((last.bytes_done, last.indexed), (last.bytes_total, 5000));
     assert!(report.passages_per_second() > 0.0 && report.tokens == 15_000);
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_until_a_large_document_is_cut() {
+    let bench = Bench::new();
+    bench.write("a.txt", sentences(20_000));
+    let (stop, stopped) = watch::channel(false);
+    let slow = Arc::new(|text: &str| {
+        std::thread::sleep(Duration::from_micros(100));
+        text.split_whitespace().count()
+    });
+    let indexer = bench.indexer().with_token_counter(slow).with_stop(stopped);
+    let progress = |progress: &asktwice::index::Progress| {
+        stop.send_replace(progress.indexed > 0);
+    };
+    let began = Instant::now();
+    let report = indexer.run(&bench.sources(), progress).await.unwrap();
+    assert!(report.interrupted && report.indexed < 1_000, "{report:?}");
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }

@@ -32,7 +32,7 @@ pub struct Dataset {
     pub questions: Vec<JudgedQuestion>,
     /// The ids of the corpus's documents, as points.
     pub documents: HashSet<PointId>,
-    /// How many judged documents the corpus lacks; nothing can find them, and they count as not found.
+    /// How many relevant documents the corpus lacks; nothing can find them, and they count as not found.
     pub missing_documents: usize,
     /// How many judged questions `queries.jsonl` lacks; they are left out.
     pub missing_questions: usize,
@@ -133,8 +133,9 @@ impl Dataset {
         if questions.is_empty() {
             return Err(DatasetError::Unjudged { folder: folder.to_path_buf(), judgements: file });
         }
-        let judged: HashSet<&PointId> = questions.iter().flat_map(|question| question.grades.keys()).collect();
-        let missing_documents = judged.into_iter().filter(|id| !documents.contains(*id)).count();
+        let relevant = questions.iter().flat_map(|question| &question.grades).filter(|(_, grade)| **grade > 0);
+        let relevant: HashSet<PointId> = relevant.map(|(id, _)| *id).collect();
+        let missing_documents = relevant.difference(&documents).count();
         Ok(Self { questions, documents, missing_documents, missing_questions: judgements.len() })
     }
 }
@@ -185,7 +186,7 @@ fn judgements(file: &Path) -> Result<HashMap<String, HashMap<PointId, u32>>, Dat
             let is_heading = number == 1;
             return if is_heading { Ok(()) } else { Err(format!("the grade {grade:?} is not a whole number")) };
         };
-        // A grade below 0 is "not relevant" to trec_eval.
+        // A grade below 0 is "not relevant" to `trec_eval`.
         let grade = u32::try_from(grade.max(0)).map_err(|_| format!("the grade {grade} is too large"))?;
         judgements.entry(question.to_owned()).or_default().insert(PointId::of(document), grade);
         Ok(())

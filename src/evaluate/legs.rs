@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How long one search may take; an evaluation is in no hurry.
-const SEARCH_TIMEOUT: Duration = Duration::from_secs(60);
+const SEARCH_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The least that makes a rewrite fit to be searched with: it is a question, and another one than the user's.
 pub(super) fn trimmed(rewrite: &str, question: &str) -> Vec<String> {

@@ -1,4 +1,4 @@
-//! The measures, as trec_eval and BEIR define them: pure, over the grades of one question's ranking.
+//! The measures, as `trec_eval` and BEIR define them: pure, over the grades of one question's ranking.
 
 /// A question's judgements, as far as a measure needs them: the grades of its judged documents, best first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -16,16 +16,15 @@ impl Ideal {
     }
 }
 
-/// Normalised discounted cumulative gain: the gain is the grade itself, as in trec_eval's `ndcg_cut`, the discount
+/// Normalised discounted cumulative gain: the gain is the grade itself, as in `trec_eval`'s `ndcg_cut`, the discount
 /// log2(rank + 1), the ideal that of all judged documents. 0 if none is relevant.
 pub(super) fn ndcg(grades: &[u32], ideal: &Ideal, k: usize) -> f64 {
     let best = dcg(&ideal.0, k);
     if best == 0.0 { 0.0 } else { dcg(grades, k) / best }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "ranks are far below 2^52")]
 fn dcg(grades: &[u32], k: usize) -> f64 {
-    (1..).zip(grades.iter().take(k)).map(|(rank, grade)| f64::from(*grade) / ((rank + 1) as f64).log2()).sum()
+    (1_u32..).zip(grades.iter().take(k)).map(|(rank, grade)| f64::from(*grade) / f64::from(rank + 1).log2()).sum()
 }
 
 /// One over the rank of the first relevant document; 0 if there is none among the first k.

@@ -154,7 +154,7 @@ fn notes(dataset: &Dataset, measured: &[Measured], passages: u64) -> Vec<String>
         (lacking, format!("the store holds {passages} passages, fewer than the corpus's {documents} documents")),
         (
             dataset.missing_documents > 0,
-            format!("{} judged documents are not in the corpus; they count as not found", dataset.missing_documents),
+            format!("{} relevant documents are not in the corpus; they count as not found", dataset.missing_documents),
         ),
         (
             dataset.missing_questions > 0,

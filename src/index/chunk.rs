@@ -17,6 +17,9 @@ pub const DEFAULT_PASSAGE_TOKENS: usize = 256;
 
 /// What BERT-like models put around every text; a counter may or may not include them.
 const SPECIAL_TOKENS: usize = 2;
+/// How much text is cut at a time, in bytes. The splitter's time grows with the square of what it is given: three
+/// megabytes without a space took it a minute, and a file of 64 megabytes would hold up a run for hours.
+const SECTION_BYTES: usize = 64 << 10;
 /// A longer heading is cut: the title stands before every passage of its document.
 const LONGEST_TITLE_CHARS: usize = 200;
 
@@ -39,24 +42,51 @@ impl fmt::Debug for Chunker {
 }
 
 impl Chunker {
-    /// Cuts a document into passages `DOCUMENT#0`, `DOCUMENT#1` …; none if it holds no text.
-    pub(super) fn passages(&self, document_id: &str, text: &str, format: Format) -> Vec<Passage> {
+    /// Cuts a document into passages `DOCUMENT#0`, `DOCUMENT#1` …, none if it holds no text. Each is given to `take` as
+    /// soon as it is cut, until `take` fails: cutting a large document takes long, and nobody may want the rest.
+    pub(super) fn cut<E>(
+        &self,
+        document_id: &str,
+        text: &str,
+        format: Format,
+        mut take: impl FnMut(Passage) -> Result<(), E>,
+    ) -> Result<(), E> {
         let title = if format == Format::Markdown { first_heading(text) } else { String::new() };
         // The title is embedded before each passage, so it takes its room from each; but never more than half.
         let taken = SPECIAL_TOKENS + if title.is_empty() { 0 } else { (self.counter)(&title) };
         let room = self.tokens.saturating_sub(taken).max(self.tokens / 2).max(1);
-        let config = ChunkConfig::new(room).with_sizer(Sizer(&self.counter));
-        let passage = |(position, text): (u32, &str)| {
+        let mut positions = 0..;
+        let mut passage = |text: &str| {
+            let position = positions.next().unwrap_or(u32::MAX);
             let id = passage_id(document_id, position);
-            Passage::new(id, text).with_title(title.as_str()).cut_from(document_id, position)
+            take(Passage::new(id, text).with_title(title.as_str()).cut_from(document_id, position))
         };
-        match format {
-            Format::Markdown => (0..).zip(MarkdownSplitter::new(config).chunks(text)).map(passage).collect(),
-            Format::JsonLines | Format::Text => {
-                (0..).zip(TextSplitter::new(config).chunks(text)).map(passage).collect()
-            }
+        let config = ChunkConfig::new(room).with_sizer(Sizer(&self.counter));
+        if format == Format::Markdown {
+            let splitter = MarkdownSplitter::new(config);
+            sections(text, &["\n#", "\n\n", "\n", " "])
+                .flat_map(|section| splitter.chunks(section))
+                .try_for_each(&mut passage)
+        } else {
+            let splitter = TextSplitter::new(config);
+            sections(text, &["\n\n", "\n", " "]).flat_map(|section| splitter.chunks(section)).try_for_each(&mut passage)
         }
     }
+}
+
+/// A text in sections of at most [`SECTION_BYTES`], each ending before the first of the boundaries that its second half
+/// holds, or anywhere if it holds none.
+fn sections<'a>(mut text: &'a str, boundaries: &[&str]) -> impl Iterator<Item = &'a str> {
+    std::iter::from_fn(move || {
+        let window = &text[..text.floor_char_boundary(SECTION_BYTES)];
+        let far_enough = |at: &usize| *at >= SECTION_BYTES / 2;
+        let last = |boundary: &&str| window.rfind(*boundary).filter(far_enough);
+        let is_rest = window.len() == text.len();
+        let end = if is_rest { None } else { boundaries.iter().find_map(last) };
+        let (section, rest) = text.split_at(end.unwrap_or(window.len()));
+        text = rest;
+        (!section.is_empty()).then_some(section)
+    })
 }
 
 /// The id of the passage at a position of a document that was cut.
@@ -94,13 +124,23 @@ fn first_heading(text: &str) -> String {
 mod tests {
     use super::*;
 
+    fn cut(chunker: &Chunker, document_id: &str, text: &str, format: Format) -> Vec<Passage> {
+        let mut passages = vec![];
+        let take = |passage| {
+            passages.push(passage);
+            Ok::<(), ()>(())
+        };
+        chunker.cut(document_id, text, format, take).unwrap();
+        passages
+    }
+
     fn words(tokens: usize) -> Chunker {
         Chunker { tokens, counter: Arc::new(|text: &str| text.split_whitespace().count()) }
     }
 
     #[test]
     fn a_short_document_is_one_passage_with_its_heading_as_title() {
-        let passages = words(50).passages("a/b.md", "intro\n\n## The *title* `x`\n\nand text", Format::Markdown);
+        let passages = cut(&words(50), "a/b.md", "intro\n\n## The *title* `x`\n\nand text", Format::Markdown);
         assert_eq!(passages.len(), 1);
         assert_eq!((passages[0].id.as_str(), passages[0].document_id.as_str()), ("a/b.md#0", "a/b.md"));
         assert_eq!(passages[0].title, "The title x");
@@ -108,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_heading_in_a_code_block_is_no_title() {
-        let passages = words(50).passages("a.md", "```\n# not this\n```\n\nThis\n====\n", Format::Markdown);
+        let passages = cut(&words(50), "a.md", "```\n# not this\n```\n\nThis\n====\n", Format::Markdown);
         assert_eq!(passages[0].title, "This");
     }
 
@@ -116,7 +156,7 @@ mod tests {
     fn long_documents_are_cut_and_no_passage_is_longer_than_the_size() {
         let text = "One two three four. ".repeat(50);
         for format in [Format::Text, Format::Markdown] {
-            let passages = words(12).passages("a", &text, format);
+            let passages = cut(&words(12), "a", &text, format);
             assert!(passages.len() >= 20, "{}", passages.len());
             assert!(passages.iter().all(|p| p.text.split_whitespace().count() <= 10));
             assert_eq!(passages[3].id, "a#3");
@@ -129,14 +169,33 @@ mod tests {
     #[test]
     fn a_word_longer_than_the_size_is_cut_too() {
         let chunker = Chunker { tokens: 12, counter: Arc::new(guessed_tokens) };
-        let passages = chunker.passages("a", &"x".repeat(400), Format::Text);
+        let passages = cut(&chunker, "a", &"x".repeat(400), Format::Text);
         assert_eq!(passages.iter().map(|p| p.text.len()).sum::<usize>(), 400);
         assert!(passages.iter().all(|p| p.text.len() <= 40));
     }
 
     #[test]
+    fn a_large_document_is_cut_in_sections_and_nothing_is_lost() {
+        let word = "é".repeat(40) + " ";
+        for (text, format) in [
+            ("é".repeat(150_000), Format::Text),
+            (word.repeat(4_000), Format::Text),
+            (format!("# Heading\n\n{}\n", word.repeat(100)).repeat(40), Format::Markdown),
+        ] {
+            let sections: Vec<&str> = sections(&text, &["\n#", "\n\n", "\n", " "]).collect();
+            assert!(sections.len() > 4 && sections.iter().all(|section| section.len() <= SECTION_BYTES));
+            assert_eq!(sections.concat(), text);
+            let chunker = Chunker { tokens: 256, counter: Arc::new(guessed_tokens) };
+            let passages = cut(&chunker, "a", &text, format);
+            let letters = |text: &str| text.chars().filter(|c| *c == 'é').count();
+            assert_eq!(passages.iter().map(|passage| letters(&passage.text)).sum::<usize>(), letters(&text));
+            assert!((0..).zip(&passages).all(|(at, passage)| passage.position == at));
+        }
+    }
+
+    #[test]
     fn nothing_but_white_space_is_no_passage() {
-        assert!(words(12).passages("a", " \n\t\n", Format::Text).is_empty());
-        assert!(words(12).passages("a", "", Format::Markdown).is_empty());
+        assert!(cut(&words(12), "a", " \n\t\n", Format::Text).is_empty());
+        assert!(cut(&words(12), "a", "", Format::Markdown).is_empty());
     }
 }

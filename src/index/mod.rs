@@ -183,7 +183,7 @@ async fn stopped(stop: Option<watch::Receiver<bool>>) {
     {
         return;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// A run's account of itself.

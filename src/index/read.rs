@@ -29,7 +29,7 @@ pub(super) struct Batch {
     pub(super) passages: Vec<Passage>,
     /// Documents that were cut and end in this batch.
     pub(super) ended: Vec<Ended>,
-    /// Documents that begin in this batch.
+    /// Documents that end in this batch.
     pub(super) documents: u64,
     /// How much input it took.
     pub(super) bytes: u64,
@@ -136,27 +136,25 @@ impl Reader {
             }
             Err(error) => return Ok(Err(error)),
         };
-        let passages = self.chunker.passages(&file.name, &text, file.format);
-        let taken = |id: &str| self.seen.contains(&PointId::of(id));
-        if let Some(id) = [&file.name].into_iter().chain(passages.iter().map(|p| &p.id)).find(|id| taken(id)) {
-            let what = duplicate(id);
-            self.problem(file, None, what);
+        if !self.seen.insert(PointId::of(&file.name)) {
+            self.problem(file, None, duplicate(&file.name));
             return Ok(Ok(()));
         }
-        self.seen.insert(PointId::of(&file.name));
-        if passages.is_empty() {
+        let mut passages = 0;
+        self.chunker.clone().cut(&file.name, &text, file.format, |passage| {
+            passages += 1;
+            if self.seen.insert(passage.point_id()) {
+                self.batch.passages.push(passage);
+            } else {
+                self.problem(file, None, duplicate(&passage.id));
+            }
+            self.hand_over_if_full()
+        })?;
+        if passages == 0 {
             self.problem(file, None, "holds no text".to_owned());
         }
-        self.batch.documents += u64::from(!passages.is_empty());
-        // Counted while they are pushed, so that a document of any size is spread over batches.
-        let mut count = 0;
-        for passage in passages {
-            self.seen.insert(passage.point_id());
-            self.batch.passages.push(passage);
-            count += 1;
-            self.hand_over_if_full()?;
-        }
-        self.batch.ended.push(Ended { document_id: file.name.clone(), passages: count });
+        self.batch.documents += u64::from(passages > 0);
+        self.batch.ended.push(Ended { document_id: file.name.clone(), passages });
         Ok(Ok(()))
     }
 
@@ -192,7 +190,7 @@ fn read_whole(file: &SourceFile) -> io::Result<Result<String, String>> {
         Ok(text) => Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)),
         Err(error) => {
             let valid = error.utf8_error().valid_up_to();
-            let line = error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count() + 1;
+            let line = error.as_bytes()[..valid].split(|byte| *byte == b'\n').count();
             Err(format!("is not UTF-8 (line {line})"))
         }
     })

@@ -167,3 +167,16 @@ fn checked(embeddings: Vec<Embedding>, texts: usize) -> Result<Vec<Embedding>, E
     let problem = format!("it returned {} embeddings for {texts} texts", embeddings.len());
     Err(EmbedError::Inference { problem })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_embedding_is_an_error_and_not_a_shift() {
+        let embedding = || Embedding::new(vec![1.0], 1);
+        assert!(checked(vec![embedding(), embedding()], 2).is_ok());
+        let error = checked(vec![embedding()], 2).unwrap_err().to_string();
+        assert_eq!(error, "the model failed: it returned 1 embeddings for 2 texts");
+    }
+}

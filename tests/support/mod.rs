@@ -1,6 +1,7 @@
 //! What several test modules share: where things are, and small helpers.
 
 pub mod embedder;
+pub mod failing;
 
 use std::{
     path::{Path, PathBuf},
