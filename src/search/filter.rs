@@ -24,18 +24,36 @@ const MAX_CONDITIONS: usize = 256;
 /// assert!(r#"{"must": [{"key": "topic", "equals": 1}]}"#.parse::<Filter>().is_err());
 /// # Ok::<(), asktwice::search::FilterError>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Filter {
     /// All of these hold.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub must: Vec<Condition>,
     /// At least one of these holds, unless the list is empty.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub should: Vec<Condition>,
     /// None of these holds.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub must_not: Vec<Condition>,
+}
+
+/// How a filter is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename = "filter")]
+struct Written {
+    #[serde(default, deserialize_with = "one_or_many")]
+    must: Vec<Condition>,
+    #[serde(default, deserialize_with = "one_or_many")]
+    should: Vec<Condition>,
+    #[serde(default, deserialize_with = "one_or_many")]
+    must_not: Vec<Condition>,
+}
+
+impl<'de> Deserialize<'de> for Filter {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Written { must, should, must_not } = object(deserializer)?;
+        Ok(Self { must, should, must_not })
+    }
 }
 
 /// One condition of a [`Filter`].
@@ -75,6 +93,7 @@ pub struct FieldRange {
     /// The field; a dot steps into objects.
     pub key: String,
     /// Where it must lie.
+    #[serde(deserialize_with = "object")]
     pub range: Range,
 }
 
@@ -113,6 +132,7 @@ pub struct Range {
 #[serde(deny_unknown_fields)]
 pub struct IsEmpty {
     /// Which field.
+    #[serde(deserialize_with = "object")]
     pub is_empty: Key,
 }
 
@@ -121,6 +141,7 @@ pub struct IsEmpty {
 #[serde(deny_unknown_fields)]
 pub struct IsNull {
     /// Which field.
+    #[serde(deserialize_with = "object")]
     pub is_null: Key,
 }
 
@@ -348,6 +369,13 @@ fn elements(values: Vec<&Value>) -> impl Iterator<Item = &Value> {
     })
 }
 
+/// Reads a struct from an object only. Left to itself serde takes a list too, field by field, and `[]` would be a
+/// filter that lets everything through.
+fn object<'de, D: serde::Deserializer<'de>, T: serde::de::DeserializeOwned>(deserializer: D) -> Result<T, D::Error> {
+    let fields = Map::deserialize(deserializer)?;
+    T::deserialize(Value::Object(fields)).map_err(serde::de::Error::custom)
+}
+
 /// Qdrant's form allows one condition in place of a list.
 fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Condition>, D::Error> {
     let value = Value::deserialize(deserializer)?;
@@ -423,6 +451,10 @@ mod tests {
             (json!({"must": [{"has_id": "a"}]}), "invalid type"),
             (json!({"where": []}), "unknown field `where`"),
             (json!([]), "not a filter"),
+            (json!([[{"key": "a", "match": {"value": 1}}]]), "not a filter"),
+            (json!({"must": [[]]}), "none of match"),
+            (json!({"must": [{"key": "a", "range": [1, 2]}]}), "invalid type"),
+            (json!({"must": [{"is_null": ["a"]}]}), "invalid type"),
             (json!({"must": [{"key": "a", "range": {}}]}), "no bound"),
             (json!({"must": [{"key": "a", "match": {"value": 1.5}}]}), "`a` with 1.5"),
             (json!({"must": [{"key": "a", "match": {"any": ["x", 1]}}]}), "`a` with"),
