@@ -85,7 +85,7 @@ async fn an_http_1_server_is_not_reached() {
     });
     let error = QdrantStore::connect(&url, "notes").unwrap().info().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
-    assert!(error.to_string().contains("is this the gRPC port"), "{error}");
+    assert!(error.to_string().contains("is this its gRPC port"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -138,6 +138,47 @@ async fn a_silent_server_does_not_hold_a_caller() {
     assert_eq!(error.kind(), ErrorKind::Deadline, "{error}");
     assert!(started.elapsed() < Duration::from_millis(700));
     held.abort();
+}
+
+/// Passes everything on to the front, until it is told to swallow it: then the connections that are open stay open and
+/// silent for ever, as behind a firewall that has forgotten them.
+async fn forwarder(to: &Front) -> (String, tokio::sync::watch::Sender<()>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let target = to.url.trim_start_matches("http://").to_owned();
+    let (swallow, mut swallowed) = tokio::sync::watch::channel(());
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            swallowed.mark_unchanged();
+            let (target, mut swallowed) = (target.clone(), swallowed.clone());
+            tokio::spawn(async move {
+                let mut far = tokio::net::TcpStream::connect(target).await.unwrap();
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                    _ = swallowed.changed() => std::future::pending().await,
+                }
+            });
+        }
+    });
+    (url, swallow)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_fell_silent_are_left() {
+    let front = Front::start().await;
+    filled(&front).await;
+    let (url, swallow) = forwarder(&front).await;
+    let store = QdrantStore::connect(&url, "notes").unwrap();
+    // The client keeps three connections and takes turns.
+    for _ in 0..6 {
+        store.search(search(1_000)).await.unwrap();
+    }
+    swallow.send(()).unwrap();
+    let error = store.search(search(200)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Deadline, "{error}");
+    for _ in 0..6 {
+        assert_eq!(store.search(search(1_000)).await.unwrap().len(), 1);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -239,6 +280,15 @@ async fn a_collection_made_anew_with_another_dimension_is_noticed() {
     for error in [searched, written] {
         assert!(matches!(error, StoreError::Dimension { stored: 3, given: 2, .. }), "{error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_our_own_deletions_filter_on_is_indexed() {
+    // Qdrant Cloud's strict mode refuses a filter on any other field.
+    let front = Front::start().await;
+    store(&front).prepare(&identity()).await.unwrap();
+    let info = client(&front).collection_info("notes").await.unwrap().result.unwrap();
+    assert_eq!(info.payload_schema.keys().collect::<Vec<_>>(), ["document_id"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

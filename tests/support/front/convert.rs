@@ -1,8 +1,10 @@
 //! Qdrant's protocol to the embedded engine's types, and back. Filters go through their common JSON form.
 
+use std::collections::HashMap;
+
 use qdrant_client::qdrant::{
-    Condition, CreateCollection, Distance, FieldCondition, FieldType, Filter, PointId, PointStruct, Vector,
-    condition::ConditionOneOf, r#match::MatchValue, point_id::PointIdOptions, vector, vectors::VectorsOptions,
+    Condition, CreateCollection, Distance, FieldCondition, FieldType, Filter, PayloadSchemaInfo, PointId, PointStruct,
+    Vector, condition::ConditionOneOf, r#match::MatchValue, point_id::PointIdOptions, vector, vectors::VectorsOptions,
     vectors_config::Config,
 };
 use qdrant_edge as edge;
@@ -154,4 +156,9 @@ pub fn index(field: &str, kind: FieldType) -> Result<edge::UpdateOperation, Stat
         field_schema: Some(edge::PayloadFieldSchema::FieldType(kind)),
     };
     Ok(edge::UpdateOperation::FieldIndexOperation(edge::FieldIndexOperations::CreateIndex(create)))
+}
+
+/// Which fields are indexed; their kinds are nobody's concern here.
+pub fn schema(shard: &edge::EdgeShard) -> HashMap<String, PayloadSchemaInfo> {
+    shard.info().payload_schema.into_keys().map(|key| (key.to_string(), PayloadSchemaInfo::default())).collect()
 }

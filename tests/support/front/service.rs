@@ -49,6 +49,7 @@ service! {
                 status: CollectionStatus::Green.into(),
                 points_count: Some(collection.shard.info().points_count as u64),
                 config: Some(config),
+                payload_schema: convert::schema(&collection.shard),
                 ..CollectionInfo::default()
             };
             Ok(Response::new(GetCollectionInfoResponse { result: Some(result), time: 0.0 }))
