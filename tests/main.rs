@@ -2,8 +2,10 @@
 
 mod support;
 
+mod contract;
 mod edge;
 mod embed;
 mod evaluate;
 mod fuse;
 mod index;
+mod qdrant_faults;

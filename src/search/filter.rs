@@ -5,7 +5,14 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
+
+mod evaluate;
+mod parse;
+#[cfg(test)]
+mod tests;
+
+use parse::object;
 
 use super::path::Path;
 #[cfg(any(feature = "edge", feature = "qdrant"))]
@@ -24,17 +31,16 @@ const MAX_CONDITIONS: usize = 256;
 /// assert!(r#"{"must": [{"key": "topic", "equals": 1}]}"#.parse::<Filter>().is_err());
 /// # Ok::<(), asktwice::search::FilterError>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Filter {
     /// All of these hold.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub must: Vec<Condition>,
     /// At least one of these holds, unless the list is empty.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub should: Vec<Condition>,
     /// None of these holds.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub must_not: Vec<Condition>,
 }
 
@@ -75,6 +81,7 @@ pub struct FieldRange {
     /// The field; a dot steps into objects.
     pub key: String,
     /// Where it must lie.
+    #[serde(deserialize_with = "object")]
     pub range: Range,
 }
 
@@ -113,6 +120,7 @@ pub struct Range {
 #[serde(deny_unknown_fields)]
 pub struct IsEmpty {
     /// Which field.
+    #[serde(deserialize_with = "object")]
     pub is_empty: Key,
 }
 
@@ -121,6 +129,7 @@ pub struct IsEmpty {
 #[serde(deny_unknown_fields)]
 pub struct IsNull {
     /// Which field.
+    #[serde(deserialize_with = "object")]
     pub is_null: Key,
 }
 
@@ -235,18 +244,11 @@ impl Filter {
         Ok(())
     }
 
-    /// Whether the passage of this id matches; `fields` is its payload as a collection keeps it.
-    pub(super) fn matches(&self, id: &str, fields: &Map<String, Value>) -> bool {
-        self.must.iter().all(|c| c.matches(id, fields))
-            && (self.should.is_empty() || self.should.iter().any(|c| c.matches(id, fields)))
-            && !self.must_not.iter().any(|c| c.matches(id, fields))
-    }
-
     /// Qdrant's JSON form with the ids of passages replaced by those of their points.
     #[cfg(feature = "edge")]
     pub(super) fn to_engine_json(&self) -> Value {
         let list = |conditions: &[Condition]| -> Value { conditions.iter().map(Condition::to_engine_json).collect() };
-        let mut engine = Map::new();
+        let mut engine = serde_json::Map::new();
         for (name, conditions) in [("must", &self.must), ("should", &self.should), ("must_not", &self.must_not)] {
             if !conditions.is_empty() {
                 engine.insert(name.to_owned(), list(conditions));
@@ -284,23 +286,6 @@ impl Condition {
         }
     }
 
-    fn matches(&self, id: &str, fields: &Map<String, Value>) -> bool {
-        // A key that is no path finds nothing; `check` has refused it before.
-        let path = self.key().and_then(Path::parse);
-        let found = path.map(|path| path.find(fields)).unwrap_or_default();
-        match self {
-            Self::Match(field) => elements(found).any(|value| field.condition.matches(value)),
-            Self::Range(field) => elements(found).filter_map(Value::as_f64).any(|n| field.range.contains(n)),
-            // A list of nulls is not empty: Qdrant looks at the list, not into it.
-            Self::IsEmpty(_) => {
-                found.iter().all(|value| value.is_null() || value.as_array().is_some_and(Vec::is_empty))
-            }
-            Self::IsNull(_) => found.iter().any(|value| value.is_null()),
-            Self::HasId(condition) => condition.has_id.iter().any(|wanted| wanted == id),
-            Self::Filter(filter) => filter.matches(id, fields),
-        }
-    }
-
     #[cfg(feature = "edge")]
     fn to_engine_json(&self) -> Value {
         match self {
@@ -318,182 +303,5 @@ impl HasId {
     /// The points of the passages, each once.
     pub(super) fn points(&self) -> impl Iterator<Item = PointId> {
         self.has_id.iter().map(|id| PointId::of(id)).collect::<BTreeSet<_>>().into_iter()
-    }
-}
-
-impl Match {
-    fn matches(&self, value: &Value) -> bool {
-        match self {
-            Self::Value(wanted) => value == wanted,
-            Self::Any(wanted) => wanted.contains(value),
-            Self::Except(unwanted) => !value.is_null() && !unwanted.contains(value),
-        }
-    }
-}
-
-impl Range {
-    fn contains(&self, number: f64) -> bool {
-        self.lt.is_none_or(|bound| number < bound)
-            && self.lte.is_none_or(|bound| number <= bound)
-            && self.gt.is_none_or(|bound| number > bound)
-            && self.gte.is_none_or(|bound| number >= bound)
-    }
-}
-
-/// The values one by one, those of a list too, as Qdrant compares them.
-fn elements(values: Vec<&Value>) -> impl Iterator<Item = &Value> {
-    values.into_iter().flat_map(|value| match value {
-        Value::Array(list) => list.as_slice(),
-        one => std::slice::from_ref(one),
-    })
-}
-
-/// Qdrant's form allows one condition in place of a list.
-fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Condition>, D::Error> {
-    let value = Value::deserialize(deserializer)?;
-    let parsed = match value {
-        Value::Array(list) => list.into_iter().map(Condition::from_value).collect(),
-        Value::Null => Ok(vec![]),
-        one => Condition::from_value(one).map(|condition| vec![condition]),
-    };
-    parsed.map_err(serde::de::Error::custom)
-}
-
-impl Condition {
-    /// Parses a condition by the key that names its kind, so that an error speaks of that kind.
-    fn from_value(value: Value) -> Result<Self, String> {
-        let say = |error: serde_json::Error| format!("in condition {value}: {error}");
-        let has = |key: &str| value.get(key).is_some();
-        if has("match") {
-            FieldMatch::deserialize(&value).map(Self::Match).map_err(say)
-        } else if has("range") {
-            FieldRange::deserialize(&value).map(Self::Range).map_err(say)
-        } else if has("is_empty") {
-            IsEmpty::deserialize(&value).map(Self::IsEmpty).map_err(say)
-        } else if has("is_null") {
-            IsNull::deserialize(&value).map(Self::IsNull).map_err(say)
-        } else if has("has_id") {
-            HasId::deserialize(&value).map(Self::HasId).map_err(say)
-        } else if has("must") || has("should") || has("must_not") {
-            Filter::deserialize(&value).map(Self::Filter).map_err(say)
-        } else {
-            Err(format!(
-                "condition {value} has none of match, range, is_empty, is_null, has_id, must, should, must_not"
-            ))
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn parse(value: &Value) -> Result<Filter, FilterError> {
-        value.to_string().parse()
-    }
-
-    #[test]
-    fn a_filter_comes_back_as_it_was_written() {
-        let written = json!({
-            "must": [{"key": "topic", "match": {"value": "refunds"}}, {"key": "year", "range": {"gte": 2020.0}}],
-            "should": [{"has_id": ["a"]}, {"is_empty": {"key": "topic"}}],
-            "must_not": [{"must": [{"is_null": {"key": "author.name"}}]}, {"key": "tags", "match": {"any": ["x"]}}],
-        });
-        let filter = parse(&written).unwrap();
-        assert_eq!(serde_json::to_value(&filter).unwrap(), written);
-    }
-
-    #[test]
-    fn one_condition_may_stand_in_place_of_a_list() {
-        let one = parse(&json!({"must": {"key": "a", "match": {"value": 1}}})).unwrap();
-        assert_eq!(one, Filter::equals("a", 1));
-        assert_eq!(parse(&json!({"must": null})).unwrap(), Filter::default());
-    }
-
-    #[test]
-    fn what_is_no_filter_is_refused_with_the_condition_named() {
-        let refused = [
-            (json!({"must": [{"key": "topic", "equals": 1}]}), "none of match"),
-            (json!({"must": [{"key": "topic", "match": {"val": 1}}]}), "unknown variant `val`"),
-            (json!({"must": [{"match": {"value": 1}}]}), "missing field `key`"),
-            (json!({"must": [{"key": "a", "range": {"above": 1}}]}), "unknown field `above`"),
-            (json!({"must": [{"key": "a", "match": {"value": 1}, "extra": 1}]}), "unknown field `extra`"),
-            (json!({"must": [{"has_id": "a"}]}), "invalid type"),
-            (json!({"where": []}), "unknown field `where`"),
-            (json!([]), "not a filter"),
-            (json!({"must": [{"key": "a", "range": {}}]}), "no bound"),
-            (json!({"must": [{"key": "a", "match": {"value": 1.5}}]}), "`a` with 1.5"),
-            (json!({"must": [{"key": "a", "match": {"any": ["x", 1]}}]}), "`a` with"),
-            (json!({"must": [{"key": "a b", "match": {"value": 1}}]}), "`a b` is not the path"),
-            (json!({"must": [{"is_null": {"key": ""}}]}), "`` is not the path"),
-        ];
-        for (filter, wanted) in refused {
-            let error = parse(&filter).unwrap_err().to_string();
-            assert!(error.contains(wanted), "{filter}: {error}");
-        }
-    }
-
-    #[test]
-    fn size_is_bounded() {
-        let condition = json!({"key": "a", "match": {"value": 1}});
-        assert!(parse(&json!({"must": vec![condition.clone(); MAX_CONDITIONS]})).is_ok());
-        assert!(matches!(parse(&json!({"must": vec![condition.clone(); MAX_CONDITIONS + 1]})), Err(FilterError::Size)));
-        let nest = |depth| (1..depth).fold(json!({"must": [condition]}), |inner, _| json!({"must": [inner]}));
-        assert!(parse(&nest(MAX_DEPTH)).is_ok());
-        assert!(matches!(parse(&nest(MAX_DEPTH + 1)), Err(FilterError::Size)));
-    }
-
-    #[test]
-    fn conditions_hold_as_they_do_in_qdrant() {
-        let payload = json!({
-            "topic": "refunds", "year": 2021, "price": 9.5, "open": true, "tags": ["x", "y"], "author": {"name": "Ada"},
-            "nothing": null, "none": [], "nulls": [null],
-        });
-        let cases = [
-            (json!({"key": "topic", "match": {"value": "refunds"}}), true),
-            (json!({"key": "topic", "match": {"value": "refund"}}), false),
-            (json!({"key": "open", "match": {"value": true}}), true),
-            (json!({"key": "year", "match": {"value": 2021}}), true),
-            (json!({"key": "price", "match": {"any": [9]}}), false),
-            (json!({"key": "tags", "match": {"value": "y"}}), true),
-            (json!({"key": "tags", "match": {"any": ["z", "x"]}}), true),
-            (json!({"key": "tags", "match": {"any": []}}), false),
-            (json!({"key": "tags", "match": {"except": ["x"]}}), true),
-            (json!({"key": "tags", "match": {"except": ["x", "y"]}}), false),
-            (json!({"key": "year", "match": {"except": ["x"]}}), true),
-            (json!({"key": "nothing", "match": {"except": ["x"]}}), false),
-            (json!({"key": "absent", "match": {"except": ["x"]}}), false),
-            (json!({"key": "author.name", "match": {"value": "Ada"}}), true),
-            (json!({"key": "price", "range": {"gt": 9.4, "lte": 9.5}}), true),
-            (json!({"key": "price", "range": {"lt": 9.5}}), false),
-            (json!({"key": "topic", "range": {"gt": 0}}), false),
-            (json!({"is_empty": {"key": "absent"}}), true),
-            (json!({"is_empty": {"key": "nothing"}}), true),
-            (json!({"is_empty": {"key": "none"}}), true),
-            (json!({"is_empty": {"key": "nulls"}}), false),
-            (json!({"is_empty": {"key": "topic"}}), false),
-            (json!({"is_null": {"key": "nothing"}}), true),
-            (json!({"is_null": {"key": "absent"}}), false),
-            (json!({"is_null": {"key": "none"}}), false),
-            (json!({"has_id": ["other", "id"]}), true),
-            (json!({"has_id": []}), false),
-            (json!({"must_not": [{"has_id": ["id"]}]}), false),
-            (json!({"should": [{"has_id": ["x"]}, {"has_id": ["id"]}]}), true),
-        ];
-        for (condition, wanted) in cases {
-            let filter = parse(&json!({"must": [condition]})).unwrap();
-            assert_eq!(filter.matches("id", payload.as_object().unwrap()), wanted, "{condition}");
-        }
-    }
-
-    #[test]
-    fn neither_filter_can_widen_the_other() {
-        let both = Filter::equals("a", 1).and(Filter { should: Filter::equals("b", 2).must, ..Filter::default() });
-        let matches = |payload: Value| both.matches("id", payload.as_object().unwrap());
-        assert!(matches(json!({"a": 1, "b": 2})));
-        assert!(!matches(json!({"a": 1})));
-        assert!(!matches(json!({"b": 2})));
     }
 }

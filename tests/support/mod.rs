@@ -2,6 +2,7 @@
 
 pub mod embedder;
 pub mod failing;
+pub mod front;
 
 use std::{
     path::{Path, PathBuf},

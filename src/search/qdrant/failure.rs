@@ -52,6 +52,9 @@ fn from_status(connection: &Connection, status: &Status, waited: Duration, retry
         let remedy = "the server only filters on indexed fields: build an index over this one first (index_payload)";
         return connection.request(format!("{said}; {remedy}"));
     }
+    if !is_answer(status) {
+        return connection.unavailable(unreachable(connection, &said));
+    }
     match status.code() {
         Code::Unauthenticated | Code::PermissionDenied => StoreError::Key { place: connection.place.clone() },
         // The client's own text for a key that is no header value, which repeats the key.
@@ -61,14 +64,14 @@ fn from_status(connection: &Connection, status: &Status, waited: Duration, retry
         Code::InvalidArgument | Code::OutOfRange | Code::AlreadyExists => connection.request(said),
         Code::NotFound => connection.missing(),
         Code::DeadlineExceeded => StoreError::Timeout { place: connection.place.clone(), timeout: waited },
-        Code::Unimplemented => connection
-            .unusable(format!("the server does not know this call ({said}); asktwice needs Qdrant 1.16 or newer")),
+        // Also what an HTTP server says that is not Qdrant's.
+        Code::Unimplemented => connection.unusable(format!(
+            "the server does not know this call ({said}); asktwice needs Qdrant 1.16 or newer; {}",
+            hint(connection)
+        )),
         Code::ResourceExhausted => {
             let when = retry_after.map_or(String::new(), |seconds| format!("; it asks to wait {seconds} s"));
             connection.unavailable(format!("it is at its limit: {said}{when}"))
-        }
-        Code::Unavailable | Code::Internal | Code::Unknown if !is_answer(status) => {
-            connection.unavailable(unreachable(connection, &said))
         }
         code => connection.unavailable(format!("it failed ({code:?}): {said}")),
     }
@@ -80,15 +83,16 @@ fn is_answer(status: &Status) -> bool {
 }
 
 fn unreachable(connection: &Connection, said: &str) -> String {
-    let hint = if connection.url.ends_with(":6333") {
-        "6333 is Qdrant's REST port; asktwice speaks gRPC, usually at port 6334"
-    } else if said.contains("onnection refused") {
-        "is Qdrant running there, with its gRPC port (6334) open?"
-    } else {
-        "is this the gRPC port (6334), and http or https as the server has it?"
-    };
     let what = if said.contains("onnection refused") { "the connection was refused" } else { said };
-    format!("it cannot be reached: {what}; {hint}")
+    format!("it cannot be reached: {what}; {}", hint(connection))
+}
+
+fn hint(connection: &Connection) -> &'static str {
+    if connection.url.ends_with(":6333") {
+        "6333 is Qdrant's REST port; asktwice speaks gRPC, usually at port 6334"
+    } else {
+        "is Qdrant running there, is this its gRPC port (6334), and http or https as the server has it?"
+    }
 }
 
 /// The status's text with those of its causes, where a connection's failure really stands.

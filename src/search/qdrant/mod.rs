@@ -75,6 +75,7 @@ impl QdrantStore {
     }
 
     /// Sends this API key with every call. White space around it, such as the line end of a key file, is dropped.
+    /// Over `http://` it travels for all to read: use `https://` beyond this machine or a private network.
     ///
     /// # Errors
     /// [`StoreError::Unusable`] if it is empty or holds a character that no header can carry; the key is not shown.

@@ -12,7 +12,7 @@ use super::{QdrantStore, batch, connection::Budget, convert, describe};
 use crate::{
     embed::Identity,
     ranking::{Passage, PointId},
-    search::{Filter, PayloadKind, StoreError, VectorStoreWriter},
+    search::{Filter, PayloadKind, StoreError, VectorStoreWriter, layout},
 };
 
 /// How many ids one deletion names.
@@ -81,7 +81,8 @@ impl VectorStoreWriter for QdrantStore {
         if info.dimension != identity.dimension {
             return Err(self.connection.dimension(info.dimension, identity.dimension));
         }
-        Ok(())
+        // A strict server, such as Qdrant Cloud's, filters on indexed fields only, and documents are deleted by theirs.
+        self.index_payload(layout::DOCUMENT_ID, PayloadKind::Keyword).await
     }
 
     async fn upsert(&self, passages: Vec<(Passage, Vec<f32>)>) -> Result<(), StoreError> {

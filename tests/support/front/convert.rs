@@ -1,0 +1,164 @@
+//! Qdrant's protocol to the embedded engine's types, and back. Filters go through their common JSON form.
+
+use std::collections::HashMap;
+
+use qdrant_client::qdrant::{
+    Condition, CreateCollection, Distance, FieldCondition, FieldType, Filter, PayloadSchemaInfo, PointId, PointStruct,
+    Vector, condition::ConditionOneOf, r#match::MatchValue, point_id::PointIdOptions, vector, vectors::VectorsOptions,
+    vectors_config::Config,
+};
+use qdrant_edge as edge;
+use serde_json::{Value, json};
+use tonic::Status;
+
+pub fn failure(error: edge::OperationError) -> Status {
+    match error {
+        edge::OperationError::ServiceError { .. } => Status::internal(format!("Service internal error: {error}")),
+        error => Status::invalid_argument(format!("Wrong input: {error}")),
+    }
+}
+
+pub fn config(made: &CreateCollection) -> Result<edge::EdgeConfig, Status> {
+    let wal = edge::WalOptions { segment_capacity: 4 << 20, ..edge::WalOptions::default() };
+    let mut builder = edge::EdgeConfigBuilder::new().wal_options(wal);
+    let declared = made.vectors_config.as_ref().and_then(|config| config.config.as_ref());
+    let vectors = match declared {
+        Some(Config::Params(unnamed)) => vec![(String::new(), (unnamed.size, unnamed.distance))],
+        Some(Config::ParamsMap(named)) => named.map.iter().map(|(n, p)| (n.clone(), (p.size, p.distance))).collect(),
+        None => vec![],
+    };
+    for (name, (size, distance)) in vectors {
+        let distance = match Distance::try_from(distance) {
+            Ok(Distance::Cosine) => edge::Distance::Cosine,
+            Ok(Distance::Dot) => edge::Distance::Dot,
+            Ok(Distance::Euclid) => edge::Distance::Euclid,
+            _ => return Err(Status::invalid_argument("Wrong input: distance")),
+        };
+        builder = builder.vector(name, edge::EdgeVectorParams::builder(size as usize, distance).build());
+    }
+    for name in made.sparse_vectors_config.iter().flat_map(|config| config.map.keys()) {
+        let params = edge::EdgeSparseVectorParamsBuilder::new().modifier(edge::Modifier::Idf).build();
+        builder = builder.sparse_vector(name, params);
+    }
+    Ok(builder.build())
+}
+
+pub fn to_edge_id(id: Option<PointId>) -> Result<edge::PointId, Status> {
+    match id.and_then(|id| id.point_id_options) {
+        Some(PointIdOptions::Num(number)) => Ok(edge::PointId::NumId(number)),
+        Some(PointIdOptions::Uuid(uuid)) => {
+            let parsed = uuid.parse().map_err(|_| Status::invalid_argument(format!("Unable to parse UUID: {uuid}")))?;
+            Ok(edge::PointId::Uuid(parsed))
+        }
+        None => Err(Status::invalid_argument("Empty ID is not allowed")),
+    }
+}
+
+pub fn from_edge_id(id: edge::PointId) -> Option<PointId> {
+    Some(match id {
+        edge::PointId::NumId(number) => number.into(),
+        edge::PointId::Uuid(uuid) => uuid.to_string().into(),
+    })
+}
+
+/// A point, and the names and sizes of its dense vectors.
+pub fn point(sent: PointStruct) -> Result<(edge::PointStructPersisted, Vec<(String, usize)>), Status> {
+    let payload: serde_json::Map<String, Value> =
+        sent.payload.into_iter().map(|(key, value)| (key, value.into())).collect();
+    let named = match sent.vectors.and_then(|vectors| vectors.vectors_options) {
+        Some(VectorsOptions::Vector(unnamed)) => vec![(String::new(), dense(unnamed)?)],
+        Some(VectorsOptions::Vectors(named)) => {
+            named.vectors.into_iter().map(|(name, one)| Ok((name, dense(one)?))).collect::<Result<_, Status>>()?
+        }
+        None => return Err(Status::invalid_argument("Expected some vectors")),
+    };
+    let sizes = named.iter().map(|(name, vector)| (name.clone(), vector.len())).collect();
+    let point = edge::PointStruct::new(to_edge_id(sent.id)?, edge::Vectors::new_named(named), Value::Object(payload));
+    Ok((point.into(), sizes))
+}
+
+#[allow(deprecated, reason = "clients older than 1.16 send the flat field")]
+fn dense(sent: Vector) -> Result<Vec<f32>, Status> {
+    match sent.vector {
+        Some(vector::Vector::Dense(dense)) => Ok(dense.data),
+        None => Ok(sent.data),
+        Some(_) => Err(Status::unimplemented("only dense vectors")),
+    }
+}
+
+pub fn filter(sent: &Filter) -> Result<edge::Filter, Status> {
+    let json = filter_json(sent)?;
+    serde_json::from_value(json).map_err(|error| Status::invalid_argument(format!("Wrong input: filter: {error}")))
+}
+
+fn filter_json(sent: &Filter) -> Result<Value, Status> {
+    let list = |conditions: &[Condition]| conditions.iter().map(condition_json).collect::<Result<Vec<_>, _>>();
+    let mut json = serde_json::Map::new();
+    for (name, conditions) in [("must", &sent.must), ("should", &sent.should), ("must_not", &sent.must_not)] {
+        // A real server takes an empty list for no list.
+        if !conditions.is_empty() {
+            json.insert(name.into(), list(conditions)?.into());
+        }
+    }
+    Ok(json.into())
+}
+
+fn condition_json(sent: &Condition) -> Result<Value, Status> {
+    match sent.condition_one_of.as_ref() {
+        Some(ConditionOneOf::Field(field)) => field_json(field),
+        Some(ConditionOneOf::IsEmpty(field)) => Ok(json!({"is_empty": {"key": field.key}})),
+        Some(ConditionOneOf::IsNull(field)) => Ok(json!({"is_null": {"key": field.key}})),
+        Some(ConditionOneOf::Filter(filter)) => filter_json(filter),
+        Some(ConditionOneOf::HasId(ids)) => {
+            let ids = ids.has_id.iter().map(|id| match to_edge_id(Some(id.clone()))? {
+                edge::PointId::NumId(number) => Ok(Value::from(number)),
+                edge::PointId::Uuid(uuid) => Ok(Value::from(uuid.to_string())),
+            });
+            Ok(json!({"has_id": ids.collect::<Result<Vec<_>, Status>>()?}))
+        }
+        _ => Err(Status::unimplemented("this kind of condition")),
+    }
+}
+
+fn field_json(field: &FieldCondition) -> Result<Value, Status> {
+    if let Some(range) = field.range {
+        return Ok(
+            json!({"key": field.key, "range": {"lt": range.lt, "lte": range.lte, "gt": range.gt, "gte": range.gte}}),
+        );
+    }
+    let wanted = field.r#match.as_ref().and_then(|wanted| wanted.match_value.as_ref());
+    let wanted = match wanted {
+        Some(MatchValue::Keyword(text)) => json!({ "value": text }),
+        Some(MatchValue::Integer(number)) => json!({ "value": number }),
+        Some(MatchValue::Boolean(truth)) => json!({ "value": truth }),
+        Some(MatchValue::Keywords(list)) => json!({"any": list.strings}),
+        Some(MatchValue::Integers(list)) => json!({"any": list.integers}),
+        Some(MatchValue::ExceptKeywords(list)) => json!({"except": list.strings}),
+        Some(MatchValue::ExceptIntegers(list)) => json!({"except": list.integers}),
+        _ => return Err(Status::unimplemented("this kind of match")),
+    };
+    Ok(json!({"key": field.key, "match": wanted}))
+}
+
+pub fn index(field: &str, kind: FieldType) -> Result<edge::UpdateOperation, Status> {
+    let kind = match kind {
+        FieldType::Keyword => edge::PayloadSchemaType::Keyword,
+        FieldType::Integer => edge::PayloadSchemaType::Integer,
+        FieldType::Float => edge::PayloadSchemaType::Float,
+        FieldType::Geo => edge::PayloadSchemaType::Geo,
+        FieldType::Text => edge::PayloadSchemaType::Text,
+        FieldType::Bool => edge::PayloadSchemaType::Bool,
+        FieldType::Datetime => edge::PayloadSchemaType::Datetime,
+        FieldType::Uuid => edge::PayloadSchemaType::Uuid,
+    };
+    let create = edge::CreateIndex {
+        field_name: field.parse().map_err(|()| Status::invalid_argument(format!("Wrong input: path {field}")))?,
+        field_schema: Some(edge::PayloadFieldSchema::FieldType(kind)),
+    };
+    Ok(edge::UpdateOperation::FieldIndexOperation(edge::FieldIndexOperations::CreateIndex(create)))
+}
+
+/// Which fields are indexed; their kinds are nobody's concern here.
+pub fn schema(shard: &edge::EdgeShard) -> HashMap<String, PayloadSchemaInfo> {
+    shard.info().payload_schema.into_keys().map(|key| (key.to_string(), PayloadSchemaInfo::default())).collect()
+}
