@@ -12,6 +12,7 @@ use asktwice::{
     search::MemoryStore,
 };
 use serde::Deserialize;
+use tokio::io::AsyncWriteExt;
 
 use crate::support::{
     embedder::{HashEmbedder, vector},
@@ -118,7 +119,9 @@ async fn recorded_rewrites_are_replayed_whole() {
             match rewriter.rewrite(&Question::new(&query.text).unwrap()).await {
                 Ok(rewrites) => {
                     let plain = |text: &str| text.replace(['\u{2010}', '\u{2011}'], "-").replace('\u{ad}', "");
-                    if rewrites == [plain(&raw)] {
+                    // Two of the 300 paraphrases carry the label "Query: ".
+                    let raw = raw.strip_prefix("Query: ").unwrap_or(&raw);
+                    if rewrites == [plain(raw)] {
                         same += 1
                     } else {
                         eprintln!("{file} {}:\n  {raw}\n  {rewrites:?}", entry.id)
@@ -305,11 +308,17 @@ async fn every_fault_is_named_quickly_and_without_secrets() {
 #[tokio::test]
 async fn unreachable_places_are_told_apart() {
     let closed = { std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port() };
-    let tls = LlmServer::start([Answer::Raw(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec())]).await;
+    // A server that speaks plain text where TLS is expected.
+    let plain = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let plain_port = plain.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (mut stream, _) = plain.accept().await.unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+    });
     for (url, said) in [
         (format!("http://127.0.0.1:{closed}/v1"), "refused the connection"),
         ("http://no-such-host.invalid/v1".to_owned(), "no-such-host.invalid"),
-        (format!("https://127.0.0.1:{}/v1", tls.port()), "TLS handshake"),
+        (format!("https://127.0.0.1:{}/v1", plain_port), "TLS handshake"),
     ] {
         let started = Instant::now();
         let error = rewriter(&url).check().await.unwrap_err();
