@@ -119,8 +119,9 @@ async fn recorded_rewrites_are_replayed_whole() {
             match rewriter.rewrite(&Question::new(&query.text).unwrap()).await {
                 Ok(rewrites) => {
                     let plain = |text: &str| text.replace(['\u{2010}', '\u{2011}'], "-").replace('\u{ad}', "");
-                    // Two of the 300 paraphrases carry the label "Query: ".
-                    let raw = raw.strip_prefix("Query: ").unwrap_or(&raw);
+                    // The only thing to clean: two paraphrases and 30 expansions begin with a label.
+                    let labels = ["Query: ", "Additional keywords: "];
+                    let raw = labels.iter().find_map(|label| raw.strip_prefix(label)).unwrap_or(&raw);
                     if rewrites == [plain(raw)] {
                         same += 1
                     } else {
@@ -140,15 +141,15 @@ async fn recordings_come_in_several_forms_and_say_what_is_wrong() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let write = |text: &str| std::fs::write(&file, text).unwrap();
     write(
-        r#"{"question": "a  question", "rewrites": ["1. one rewrite", "another rewrite"]}
-{"text": "b", "reply": "Here you go:\n- one rewrite\n- another rewrite", "model": "m"}
+        r#"{"question": "a  question", "rewrites": ["1. flat bread", "dense crumb"]}
+{"text": "b", "reply": "Here you go:\n- flat bread\n- dense crumb", "model": "m"}
 
-{"_id": 7, "raw_lines": ["Sure!", "", "• one rewrite", "• another rewrite"]}"#,
+{"_id": 7, "raw_lines": ["Sure!", "", "• flat bread", "• dense crumb"]}"#,
     );
     let rewriter = RecordedRewriter::read(file.path()).unwrap().for_questions([("7", "c"), ("8", "d")]);
     for asked in ["a question", "b", "c"] {
         let rewrites = rewriter.rewrite(&Question::new(asked).unwrap()).await.unwrap();
-        assert_eq!(rewrites, ["one rewrite", "another rewrite"], "{asked}");
+        assert_eq!(rewrites, ["flat bread", "dense crumb"], "{asked}");
     }
     let error = rewriter.rewrite(&Question::new("d").unwrap()).await.unwrap_err().to_string();
     assert!(error.contains("has no rewrite of this question in /"), "{error}");
