@@ -2,6 +2,7 @@
 
 mod support;
 
+mod concurrency;
 mod contract;
 mod edge;
 mod embed;
@@ -9,3 +10,4 @@ mod evaluate;
 mod fuse;
 mod index;
 mod qdrant_faults;
+mod rewrite;

@@ -12,6 +12,7 @@ mod envelope;
 mod json;
 mod lines;
 mod marks;
+mod vocabulary;
 
 use std::collections::HashSet;
 

@@ -35,7 +35,7 @@ impl Embedder for HashEmbedder {
     async fn embed(&self, _role: Role, texts: Vec<String>) -> Result<Vec<Embedding>, EmbedError> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         self.texts.fetch_add(texts.len(), Ordering::SeqCst);
-        Ok(texts.iter().map(|text| embed(text)).collect())
+        Ok(texts.iter().map(|text| Embedding::new(vector(text), words(text).count())).collect())
     }
 
     fn identity(&self) -> &Identity {
@@ -43,14 +43,17 @@ impl Embedder for HashEmbedder {
     }
 }
 
-fn embed(text: &str) -> Embedding {
+/// The vector of a text: how often each word, hashed, occurs.
+pub fn vector(text: &str) -> Vec<f32> {
     let mut vector = vec![0.0; DIMENSION];
-    let mut tokens = 0;
-    for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+    for word in words(text) {
         let mut hasher = DefaultHasher::new();
         word.to_lowercase().hash(&mut hasher);
         vector[(hasher.finish() % DIMENSION as u64) as usize] += 1.0;
-        tokens += 1;
     }
-    Embedding::new(vector, tokens)
+    vector
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty())
 }

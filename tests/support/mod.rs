@@ -3,6 +3,7 @@
 pub mod embedder;
 pub mod failing;
 pub mod front;
+pub mod llm_server;
 
 use std::{
     path::{Path, PathBuf},

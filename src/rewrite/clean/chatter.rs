@@ -3,6 +3,12 @@
 //! Told from questions by closed word lists, and always in doubt for the question: a question may well be about
 //! queries, begin with "Sure" or say "I can't sleep".
 
+use super::vocabulary::{
+    AFTERTHOUGHTS, ASIDE_NOUNS, ASKING_BACK, CHINESE_NOUNS, COURTESIES, ECHO_NOUNS, FOREIGN_NOUNS, GLOSSES, HELPING,
+    HERE, HERE_PERHAPS, LABEL_WORDS, META, NOT, OPENERS, OUTPUT_NOUNS, QUESTION_NOUNS, REMARKS, REWRITE_STEMS, SORRY,
+    UNABLE,
+};
+
 /// What a label or a key says about the text that follows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -15,386 +21,6 @@ pub(super) enum Kind {
     /// It is about the rewrite.
     Aside,
 }
-
-/// Names of what was asked for. A label needs one of these, or of the lists below.
-const QUESTION_NOUNS: &[&str] = &[
-    "query",
-    "queries",
-    "question",
-    "questions",
-    "q",
-    "rewrite",
-    "rewrites",
-    "rewritten",
-    "rewriting",
-    "rewording",
-    "reworded",
-    "rephrase",
-    "rephrased",
-    "rephrasing",
-    "paraphrase",
-    "paraphrases",
-    "paraphrased",
-    "reformulation",
-    "reformulated",
-    "reformulations",
-    "version",
-    "versions",
-    "variation",
-    "variations",
-    "variant",
-    "variants",
-    "alternative",
-    "alternatives",
-    "option",
-    "options",
-    "search",
-    "searches",
-    "expansion",
-    "expansions",
-    "expanded",
-    "subquery",
-    "subqueries",
-    "subquestion",
-    "subquestions",
-];
-/// Of these, the ones that only a rewrite is called: "versions of the original question" is not the original.
-const REWRITE_STEMS: &[&str] =
-    &["rewr", "reword", "rephras", "paraphras", "reformul", "version", "varia", "alternative"];
-const OUTPUT_NOUNS: &[&str] = &[
-    "answer",
-    "output",
-    "result",
-    "results",
-    "response",
-    "reply",
-    "assistant",
-    "final",
-    "keywords",
-    "keyword",
-    "terms",
-    "text",
-    "content",
-    "suggestion",
-    "suggestions",
-    "phrase",
-    "phrases",
-    "string",
-];
-const ECHO_NOUNS: &[&str] = &["original", "user", "user's", "input", "asked", "initial", "given"];
-const ASIDE_NOUNS: &[&str] = &[
-    "explanation",
-    "explanations",
-    "reason",
-    "reasons",
-    "reasoning",
-    "rationale",
-    "note",
-    "notes",
-    "changes",
-    "improvements",
-    "analysis",
-    "intent",
-    "context",
-    "why",
-    "comment",
-    "comments",
-    "remark",
-    "remarks",
-    "thought",
-    "thoughts",
-    "thinking",
-    "justification",
-    "confidence",
-    "tip",
-    "tips",
-    "disclaimer",
-    "warning",
-    "filter",
-    "filters",
-    "category",
-    "type",
-    "id",
-    "score",
-];
-/// Words that may stand beside them in a label; any other word makes it a text with a colon.
-const LABEL_WORDS: &[&str] = &[
-    "the",
-    "a",
-    "an",
-    "my",
-    "your",
-    "this",
-    "is",
-    "are",
-    "of",
-    "for",
-    "in",
-    "to",
-    "with",
-    "and",
-    "or",
-    "as",
-    "new",
-    "better",
-    "improved",
-    "clear",
-    "clearer",
-    "complete",
-    "concise",
-    "refined",
-    "revised",
-    "optimized",
-    "optimised",
-    "enhanced",
-    "standalone",
-    "self",
-    "contained",
-    "independent",
-    "possible",
-    "suggested",
-    "proposed",
-    "potential",
-    "diverse",
-    "different",
-    "similar",
-    "related",
-    "relevant",
-    "additional",
-    "another",
-    "other",
-    "more",
-    "best",
-    "single",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "first",
-    "second",
-    "third",
-    "fourth",
-    "fifth",
-    "last",
-    "main",
-    "key",
-    "number",
-    "no",
-    "updated",
-    "corrected",
-    "contextualized",
-    "decontextualized",
-    "list",
-    "here",
-    "made",
-    "what",
-    "changed",
-    "it",
-    "specific",
-    "focused",
-    "generated",
-    "simple",
-    "full",
-];
-/// Words for "question" elsewhere: a label of at most three words with one of them is a label.
-const FOREIGN_NOUNS: &[&str] = &[
-    "frage",
-    "suchfrage",
-    "suchanfrage",
-    "suchanfragen",
-    "anfrage",
-    "umformulierung",
-    "pregunta",
-    "preguntas",
-    "consulta",
-    "consultas",
-    "requête",
-    "requêtes",
-    "reformulée",
-    "domanda",
-    "pergunta",
-    "vraag",
-    "вопрос",
-    "запрос",
-];
-const CHINESE_NOUNS: &[&str] = &["问题", "查询", "改写", "問題", "查詢", "質問", "クエリ", "질문"];
-
-/// What is said before coming to the point.
-const OPENERS: &[&str] = &[
-    "sure thing",
-    "sure",
-    "certainly",
-    "of course",
-    "absolutely",
-    "definitely",
-    "okay",
-    "ok",
-    "alright",
-    "all right",
-    "got it",
-    "great question",
-    "good question",
-    "no problem",
-    "understood",
-    "happy to help",
-    "glad to help",
-    "gladly",
-    "i'd be happy to help",
-    "i'd be glad to help",
-    "i can help with that",
-    "hi there",
-    "hello there",
-    "thanks",
-    "thank you",
-];
-const HERE: &[&str] = &[
-    "here is",
-    "here's",
-    "here are",
-    "here you go",
-    "here you are",
-    "here it is",
-    "below is",
-    "below are",
-    "the following is",
-    "the following are",
-    "the following",
-    "these are",
-    "this is the",
-    "this is a",
-    "i've",
-    "i have",
-    "i would",
-    "i'd",
-    "i suggest",
-    "as requested",
-    "based on",
-    "to improve",
-    "you could",
-    "you can",
-    "we can",
-    "one possible",
-    "a better",
-    "a clearer",
-    "a possible",
-    "my",
-    "your",
-];
-
-/// Beginnings of remarks; the ones marked `true` only count together with a word about rewriting or helping.
-const REMARKS: &[(&str, bool)] = &[
-    ("let me know", false),
-    ("please let me know", false),
-    ("feel free", false),
-    ("hope this", false),
-    ("hope these", false),
-    ("i hope ", true),
-    ("hopefully", true),
-    ("would you like me", false),
-    ("do you want me", false),
-    ("want me to", false),
-    ("if you'd like", true),
-    ("if you would like", true),
-    ("if you want", true),
-    ("if you need", true),
-    ("if you have", true),
-    ("if there ", true),
-    ("happy to ", true),
-    ("i'm happy to", true),
-    ("i can also", true),
-    ("i can ", true),
-    ("i could ", true),
-    ("i've ", true),
-    ("i have ", true),
-    ("i will ", true),
-    ("i'll ", true),
-    ("i made ", true),
-    ("i changed ", true),
-    ("i kept ", true),
-    ("i used ", true),
-    ("i added ", true),
-    ("i rewr", false),
-    ("i reph", false),
-    ("i refor", false),
-    ("note that", true),
-    ("note:", false),
-    ("(note", false),
-    ("is there anything else", false),
-    ("these quer", false),
-    ("these search", false),
-    ("these question", false),
-    ("these rewrit", false),
-    ("these version", false),
-    ("these variation", false),
-    ("these should", false),
-    ("these cover", true),
-    ("this query", true),
-    ("this question", true),
-    ("this rewrit", false),
-    ("this version", false),
-    ("this rephras", false),
-    ("this reformul", false),
-    ("this search quer", false),
-    ("this phrasing", false),
-    ("this wording", false),
-    ("this ensures", true),
-    ("this makes", true),
-    ("this keeps", true),
-    ("this clarif", true),
-    ("this should", true),
-    ("this focuses", true),
-    ("this preserves", true),
-    ("this maintains", true),
-    ("this is more", true),
-    ("each quer", false),
-    ("each of these", false),
-    ("each question", false),
-    ("each version", false),
-    ("the rewritten", false),
-    ("the rephrased", false),
-    ("the reformulated", false),
-    ("the revised", true),
-    ("the query is", true),
-    ("the query has", true),
-    ("the question is", true),
-    ("the question has", true),
-    ("the question was", true),
-    ("the original question", true),
-    ("the original query", true),
-    ("the above", true),
-    ("all of these", true),
-    ("no rewrit", false),
-    ("no change", true),
-    ("good luck", false),
-    ("happy searching", false),
-    ("end of", true),
-];
-/// Beginnings of words about rewriting, searching and helping.
-const META: &[&str] = &[
-    "quer",
-    "question",
-    "rewr",
-    "rephras",
-    "reformul",
-    "reword",
-    "paraphras",
-    "version",
-    "wording",
-    "phrasing",
-    "variation",
-    "search",
-    "angle",
-    "help",
-    "useful",
-    "clear",
-    "refine",
-    "adjust",
-    "tailor",
-    "intent",
-    "further",
-    "else",
-];
 
 /// The words of a text in lower case; apostrophes belong to them.
 fn words(text: &str) -> impl Iterator<Item = String> {
@@ -430,10 +56,16 @@ fn named(text: &str) -> Option<Kind> {
     }
     let is = |nouns: &[&str]| words.iter().any(|word| nouns.contains(&word.as_str()));
     let lists = [LABEL_WORDS, QUESTION_NOUNS, OUTPUT_NOUNS, ECHO_NOUNS, ASIDE_NOUNS];
-    let known = |word: &String| word.chars().count() <= 1 || lists.iter().any(|list| list.contains(&word.as_str()));
+    let rewrites = |word: &String| REWRITE_STEMS.iter().any(|stem| word.starts_with(stem));
+    let known = |word: &String| {
+        word.chars().count() <= 1
+            || rewrites(word)
+            || FOREIGN_NOUNS.contains(&word.as_str())
+            || lists.iter().any(|list| list.contains(&word.as_str()))
+    };
     let kind = if is(ASIDE_NOUNS) {
         Kind::Aside
-    } else if words.iter().any(|word| REWRITE_STEMS.iter().any(|stem| word.starts_with(stem))) {
+    } else if words.iter().any(rewrites) {
         Kind::Question
     } else if is(ECHO_NOUNS) {
         Kind::Echo
@@ -481,8 +113,11 @@ pub(super) fn label(line: &str, heading: bool) -> Option<(Kind, &str)> {
         return Some((kind, ""));
     }
     let courteous = plain(line);
-    if begins(&courteous, HERE) || begins(&courteous, OPENERS) {
-        return announced(line, &courteous);
+    if [HERE, HERE_PERHAPS, OPENERS].iter().any(|list| begins(&courteous, list)) {
+        let announced = announced(line, &courteous);
+        if announced.is_some() {
+            return announced;
+        }
     }
     let (name, rest) = split(line)?;
     // `Query 1 (broader): text`
@@ -498,11 +133,19 @@ pub(super) fn label(line: &str, heading: bool) -> Option<(Kind, &str)> {
 /// Splits a line at the sign after its label.
 fn split(line: &str) -> Option<(&str, &str)> {
     let end = line.char_indices().nth(80).map_or(line.len(), |(at, _)| at);
-    let (at, sign) = line[..end].match_indices([':', '：']).next().or_else(|| {
-        // `Query 1 - text`
-        let dash = [" - ", " – ", " — "].into_iter().find_map(|dash| line[..end].match_indices(dash).next())?;
-        line[..dash.0].trim_end_matches('*').ends_with(|c: char| c.is_ascii_digit()).then_some(dash)
-    })?;
+    let start = &line[..end];
+    // `Query 1 - text`, `Q1. text`, `Rephrased question - text`: signs that stand in questions too.
+    let counts = |name: &str| name.trim_end_matches('*').ends_with(|c: char| c.is_ascii_digit());
+    let weak = [" - ", " – ", " — ", ". ", ") "].into_iter().find_map(|sign| {
+        let (name, _) = start.split_once(sign)?;
+        let rewrites = words(name).any(|word| REWRITE_STEMS.iter().any(|stem| word.starts_with(stem)));
+        let label = (counts(name) || rewrites && sign.starts_with(' ')) && named(name).is_some();
+        label.then(|| (name, &line[name.len() + sign.len()..]))
+    });
+    if weak.is_some() {
+        return weak;
+    }
+    let (at, sign) = start.match_indices([':', '：']).next()?;
     // Not `https://…`, not `10:30`.
     let rest = &line[at + sign.len()..];
     let spaced = sign != ":" || rest.starts_with(|c: char| c.is_whitespace() || "*_\"“'`".contains(c));
@@ -511,23 +154,34 @@ fn split(line: &str) -> Option<(&str, &str)> {
 
 /// A preamble in words: "Sure! Here is the rewritten question: …", with or without the question.
 fn announced<'a>(line: &'a str, courteous: &str) -> Option<(Kind, &'a str)> {
-    let named = words(courteous).any(|word| QUESTION_NOUNS.contains(&word.as_str()));
     if OPENERS.contains(&courteous.trim_end_matches(|c: char| !c.is_alphanumeric())) {
         return Some((Kind::Question, ""));
     }
     let opener = OPENERS.iter().find_map(|opener| after(courteous, opener)).unwrap_or(courteous);
     let opener = opener.trim_start_matches(|c: char| !c.is_alphanumeric());
-    let here = begins(opener, &HERE[..12]);
-    if !(named && begins(opener, HERE)) && !here {
+    let here = begins(opener, HERE);
+    if !here && !begins(opener, HERE_PERHAPS) {
         return None;
     }
+    let noun = |word: String| QUESTION_NOUNS.contains(&word.as_str()) || FOREIGN_NOUNS.contains(&word.as_str());
     match split(line) {
         Some((name, rest)) if here || has_meta(name) => {
             Some((Kind::Question, rest.trim_start_matches(['*', '_', ' ']).trim()))
         }
-        None if here && named && !line.ends_with(['?', '？']) => Some((Kind::Question, "")),
-        _ => None,
+        Some(_) => None,
+        None => match quotation(line) {
+            Some((name, rest)) if has_meta(name) => Some((Kind::Question, rest)),
+            _ if here && words(courteous).any(noun) && !line.ends_with(['?', '？']) => Some((Kind::Question, "")),
+            _ => None,
+        },
     }
+}
+
+/// Splits a line that ends with a quotation: `The rewritten question is "…".`
+fn quotation(line: &str) -> Option<(&str, &str)> {
+    let (name, quoted) = line.split_at(line.find(['"', '“', '«', '„', '`'])?);
+    let ends = quoted.trim_end_matches('.').ends_with(['"', '”', '“', '»', '`']);
+    (ends && !name.is_empty() && quoted.contains(' ')).then_some((name, quoted))
 }
 
 /// Whether a line talks about the rewrites, or to the user.
@@ -535,16 +189,34 @@ pub(super) fn is_remark(line: &str) -> bool {
     let text = plain(line.trim_start_matches(['(', '[']));
     let found = REMARKS.iter().find(|(begin, _)| text.starts_with(begin));
     match found {
-        Some((begin, true)) => {
-            has_meta(&text[begin.len()..])
-                || (begin.contains("question") || begin.contains("quer")) && !text.ends_with('?')
-        }
+        // "I have further pain after surgery, what helps?" asks.
+        Some((_, true)) => !text.ends_with(['?', '？']) && has_meta(&text),
         Some((_, false)) => true,
         None => matches!(
             text.trim_matches(|c: char| !c.is_alphanumeric()),
             "none" | "n/a" | "null" | "nil" | "undefined" | "end"
         ),
     }
+}
+
+/// Whether a line that follows a rewrite talks about it: it says so, and it does not ask.
+pub(super) fn is_afterthought(line: &str) -> bool {
+    let text = plain(line);
+    let offers =
+        text.starts_with("if you ") && [" i can ", " i could ", " i'll "].iter().any(|offer| text.contains(offer));
+    let tells = AFTERTHOUGHTS.iter().any(|begin| text.starts_with(begin)) && text.ends_with(['.', '!', ')']);
+    let stems =
+        ["quer", "question", "rewr", "rephras", "reformul", "reword", "wording", "phrasing", "version", "clear"];
+    offers || tells && words(&text).any(|word| stems.iter().any(|stem| word.starts_with(stem)))
+}
+
+/// Whether a line on its own names what follows: "Alternative 1", "[Rewritten question]", "=== Query ===".
+pub(super) fn is_title(line: &str) -> bool {
+    let framed = |c: char| matches!(c, '[' | ']' | '=' | '-' | '*' | '(' | ')' | '<' | '>' | '【' | '】');
+    let counted = line.ends_with(|c: char| c.is_ascii_digit());
+    let marked = counted || line.starts_with(framed) && line.ends_with(framed);
+    let rewrites = || words(line).any(|word| REWRITE_STEMS.iter().any(|stem| word.starts_with(stem)));
+    line.len() <= 60 && (marked || rewrites()) && named(line).is_some()
 }
 
 /// Takes politeness off both ends of a line: "Sure! …", "… Let me know if you need more."
@@ -562,145 +234,27 @@ pub(super) fn without_courtesies(line: &str) -> &str {
         }
     }
     let ends = line.match_indices(['?', '.', '!', '？', '。']).map(|(at, sign)| at + sign.len());
-    let tail = ends.filter(|at| *at > 1).find(|at| line[*at..].starts_with(' ') && is_remark(line[*at..].trim_start()));
-    tail.map_or(line, |at| line[..at].trim_end())
+    let tail = ends.filter(|at| line[*at..].starts_with(' ')).find(|at| {
+        let tail = line[*at..].trim_start();
+        // A sentence about the rewrite only goes if it stands apart: keyword lists have their own.
+        begins(&plain(tail), COURTESIES) || tail.starts_with(['(', '[']) && is_remark(tail)
+    });
+    without_gloss(tail.map_or(line, |at| line[..at].trim_end()))
 }
 
-/// Who cannot or will not.
-const UNABLE: &[&str] = &[
-    "i can't",
-    "i cannot",
-    "i can not",
-    "i'm unable to",
-    "i am unable to",
-    "i'm not able to",
-    "i am not able to",
-    "i won't",
-    "i will not",
-    "i'm not comfortable",
-    "i must decline",
-    "i have to decline",
-    "i decline",
-    "i refuse",
-    "i don't feel comfortable",
-    "i am not allowed",
-    "i'm not allowed",
-    "we can't",
-    "we cannot",
-];
-/// What it cannot do. "I can't sleep" is a question; "I can't help with that" is none.
-const HELPING: &[&str] = &[
-    "help with",
-    "help you",
-    "help.",
-    "help,",
-    "assist",
-    "comply",
-    "fulfill",
-    "fulfil",
-    "answer",
-    "rewrite",
-    "rephrase",
-    "reformulate",
-    "process",
-    "generate",
-    "create",
-    "discuss",
-    "engage",
-    "support that",
-    "support this",
-    "do that",
-    "provide",
-    "respond",
-    "continue",
-    "participate",
-    "with that",
-    "with this request",
-    "that request",
-    "this request",
-];
-const SORRY: &[&str] = &[
-    "i'm sorry",
-    "i am sorry",
-    "sorry",
-    "i apologize",
-    "i apologise",
-    "apologies",
-    "my apologies",
-    "unfortunately",
-    "i'm afraid",
-    "i am afraid",
-    "i regret",
-    "es tut mir leid",
-    "tut mir leid",
-    "je suis désolé",
-    "désolé",
-    "lo siento",
-    "mi dispiace",
-    "desculpe",
-    "het spijt me",
-    "抱歉",
-    "对不起",
-    "很抱歉",
-    "申し訳",
-    "извините",
-];
-const NOT: &[&str] = &[
-    "can't",
-    "cannot",
-    "can not",
-    "unable",
-    "not able",
-    "won't",
-    "decline",
-    "don't have",
-    "do not have",
-    "didn't",
-    "did not",
-    "couldn't",
-    "nicht",
-    "kein",
-    "ne peux pas",
-    "no puedo",
-    "non posso",
-    "não posso",
-    "niet",
-    "无法",
-    "不能",
-    "できません",
-    "не могу",
-    "not sure what",
-    "don't understand",
-    "need more",
-    "no question",
-];
-/// Asking back instead of rewriting.
-const ASKING_BACK: &[&str] = &[
-    "you'd like me to",
-    "you would like me to",
-    "would you like me to rewrite",
-    "please provide the",
-    "please provide your",
-    "please provide a question",
-    "please provide more",
-    "please share the",
-    "please share your",
-    "could you please provide",
-    "could you provide",
-    "can you provide more",
-    "can you please provide",
-    "could you please clarify",
-    "could you clarify",
-    "you haven't provided",
-    "you have not provided",
-    "you didn't provide",
-    "no question was provided",
-    "no question provided",
-    "what question would you like",
-    "what would you like me to",
-    "please clarify",
-    "please specify",
-];
+/// Takes off what a model adds to an item of a list to say what it is good for: `Why …? – focuses on causes`,
+/// `"why …" (causes)`.
+fn without_gloss(line: &str) -> &str {
+    let quoted = line.starts_with(['"', '“', '«', '`']);
+    let found = [" - ", " – ", " — ", " ("].into_iter().find_map(|sign| {
+        let (text, gloss) = line.split_once(sign)?;
+        let closed = quoted && text.len() > 1 && text.ends_with(['"', '”', '»', '`']);
+        let aside = sign == " (" && gloss.ends_with(')') && closed && text.contains(' ');
+        let says = || words(gloss).next().is_some_and(|word| GLOSSES.iter().any(|stem| word.starts_with(stem)));
+        (aside || (closed || text.ends_with('?')) && says()).then_some(text)
+    });
+    found.unwrap_or(line)
+}
 
 /// Whether a line refuses, reports a filter, or asks back.
 pub(super) fn is_refusal(line: &str) -> bool {
@@ -710,7 +264,21 @@ pub(super) fn is_refusal(line: &str) -> bool {
     let unable = UNABLE.iter().find_map(|begin| text.find(begin).map(|at| &text[at + begin.len()..]));
     let helping = |rest: &str| HELPING.iter().any(|what| rest.trim_start().starts_with(what)) || rest.trim() == "help";
     let sorry = SORRY.iter().any(|begin| text.starts_with(begin));
-    let assistant = ["as an ai", "as a language model", "as a large language model", "as an assistant"];
+    let assistant = [
+        "i'm just an ai",
+        "i am just an ai",
+        "i'm an ai",
+        "i am an ai",
+        "i don't understand the question",
+        "i don't understand your question",
+        "i'm not sure what you mean",
+        "i'm not sure what you are asking",
+        "i'm not sure what you're asking",
+        "as an ai",
+        "as a language model",
+        "as a large language model",
+        "as an assistant",
+    ];
     (sorry && holds(NOT))
         || (UNABLE.iter().any(|begin| text.starts_with(begin)) && unable.is_some_and(helping))
         || begins(&text, &assistant)

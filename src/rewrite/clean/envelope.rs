@@ -4,7 +4,7 @@ use std::iter::Peekable;
 
 /// The reply proper, with `\n` as its only control character.
 pub(super) fn unwrap(reply: &str) -> String {
-    let text = readable(reply);
+    let text = without_entities(readable(reply));
     let text = without_channels(&text);
     let text = without_reasoning(text);
     let text = until_end_mark(&text);
@@ -35,6 +35,16 @@ fn readable(reply: &str) -> String {
         last = kept;
     }
     out
+}
+
+/// Puts plain signs for the HTML entities that gateways make of them.
+fn without_entities(text: String) -> String {
+    const ENTITIES: [(&str, &str); 5] =
+        [("&quot;", "\""), ("&#39;", "'"), ("&#x27;", "'"), ("&apos;", "'"), ("&amp;", "&")];
+    if !text.contains('&') {
+        return text;
+    }
+    ENTITIES.iter().fold(text, |text, (entity, sign)| text.replace(entity, sign))
 }
 
 /// Skips the rest of a terminal escape sequence: `ESC [ … letter`, `ESC ] … BEL`.

@@ -4,6 +4,9 @@ use serde_json::Value;
 
 use super::chatter::{self, Kind};
 
+/// Strings looked at: a reply with more is not a list of questions.
+const MAX_STRINGS: usize = 200;
+
 /// The strings of a structured reply that the model meant as its rewrites; `None` if the reply is not structured.
 pub(super) fn strings(text: &str) -> Option<Vec<String>> {
     let text = text.trim();
@@ -67,7 +70,9 @@ impl Found {
     }
 
     fn push(&mut self, kind: Option<Kind>, text: &str) {
-        self.0.push((kind, text.split_whitespace().collect::<Vec<_>>().join(" ")));
+        if self.0.len() < MAX_STRINGS {
+            self.0.push((kind, text.split_whitespace().collect::<Vec<_>>().join(" ")));
+        }
     }
 
     /// The strings under keys that name a question; else those under keys that name an answer; else a single string.

@@ -23,6 +23,8 @@ struct Sorted<'a> {
     plain: Vec<&'a str>,
     headings: Vec<&'a str>,
     chatter: bool,
+    /// Whether there is more than one line.
+    several: bool,
 }
 
 struct Item<'a> {
@@ -34,8 +36,13 @@ struct Item<'a> {
 /// Finds the lines that are the answer, and tidies each once.
 pub(super) fn items(text: &str, question: &str) -> Result<Vec<String>, Rejection> {
     let lines = || text.lines().filter(|line| marks::has_words(line)).take(MAX_LINES);
+    if let (Some(single), None) = (lines().next(), lines().nth(1))
+        && let Some(list) = marks::inline(single)
+    {
+        return Ok(list.into_iter().map(tidied).collect());
+    }
     let numbering = Numbering::of(lines().map(str::trim_start));
-    let mut sorted = Sorted::default();
+    let mut sorted = Sorted { several: lines().nth(1).is_some(), ..Sorted::default() };
     // Whether lines are part of the answer: not those under a heading like "Explanation:".
     let mut answering = true;
     for line in lines() {
@@ -64,6 +71,15 @@ impl<'a> Sorted<'a> {
             self.chatter = true;
             return answering;
         }
+        if let Some(cells) = marks::row(line) {
+            // A row of a table: its header only has titles, of the other rows the longest cell is the text.
+            let text = cells.filter(|cell| chatter::key(cell).is_none()).max_by_key(|cell| cell.len());
+            match text {
+                Some(text) if answering => self.marked.push(Item { mark: Mark::Row, indent, text }),
+                _ => self.chatter = true,
+            }
+            return answering;
+        }
         let heading = marks::heading(line);
         let (mark, text) = match marks::mark(heading.unwrap_or(line), numbering) {
             // What the question itself begins with is not a mark: "1. FC Köln" stays.
@@ -72,6 +88,10 @@ impl<'a> Sorted<'a> {
         };
         // A question about search queries has their names in it; what it says itself is not a label.
         let asked_for = |rest: &str| !rest.is_empty() && begins_like(question, text, rest);
+        if self.several && chatter::is_title(text) {
+            self.chatter = true;
+            return !matches!(chatter::key(text), Some(Kind::Aside | Kind::Echo));
+        }
         match chatter::label(text, heading.is_some()).filter(|(_, rest)| !asked_for(rest)) {
             Some((kind, "")) => {
                 self.chatter = true;
@@ -91,7 +111,8 @@ impl<'a> Sorted<'a> {
             }
             None => {}
         }
-        if !answering || chatter::is_remark(text) {
+        let follows = !self.plain.is_empty() && mark == Mark::None;
+        if !answering || chatter::is_remark(text) || follows && chatter::is_afterthought(text) {
             self.chatter = true;
         } else if mark != Mark::None {
             self.marked.push(Item { mark, indent, text });

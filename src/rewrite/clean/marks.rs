@@ -12,40 +12,58 @@ pub(super) enum Mark {
     Bullet,
     Number,
     Quote,
+    Row,
 }
 
-/// What the lines of a reply, taken together, say about its marks. A lone "2. Bundesliga" or "E. coli" is text; as
-/// one of several such lines it is marked.
+/// What the lines of a reply, taken together, say about its marks. A lone "2. Bundesliga", "E. coli" or "-ed endings"
+/// is text; as one of several such lines it is marked.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Numbering {
     numbers: bool,
     letters: bool,
+    romans: bool,
+    dashes: bool,
 }
 
 impl Numbering {
     pub(super) fn of<'a>(lines: impl Iterator<Item = &'a str>) -> Self {
-        let (mut numbers, mut letters) = (0, [false; 2]);
+        let (mut numbers, mut dashes) = (0, 0);
+        let (mut letters, mut romans) = ([false; 2], [false; 2]);
         for line in lines {
-            let line = line.trim_start_matches(['*', '_', '#', ' ']);
-            numbers += usize::from(number(line).is_some());
-            if let Some((letter @ 'a'..='b', _)) = letter(line) {
-                letters[usize::from(letter == 'b')] = true;
+            dashes += usize::from(dash(line).is_some());
+            let line = line.trim_start_matches(['*', '_', '#', ' ', '"', '“']);
+            numbers += usize::from(number(line, true).is_some());
+            match letter(line).map(|(name, _)| name.to_ascii_lowercase()).as_deref() {
+                Some("a") => letters[0] = true,
+                Some("b") => letters[1] = true,
+                Some("i") => romans[0] = true,
+                Some("ii") => romans[1] = true,
+                _ => {}
             }
         }
-        Self { numbers: numbers > 1, letters: letters == [true, true] }
+        let both = [true, true];
+        Self { numbers: numbers > 1, letters: letters == both, romans: romans == both, dashes: dashes > 1 }
     }
 }
 
 /// Takes a list mark off a line.
 pub(super) fn mark(line: &str, numbering: Numbering) -> (Mark, &str) {
     let line = line.trim();
+    let line = emphasised(line).unwrap_or(line);
     if let Some(rest) = line.strip_prefix('>') {
         return (Mark::Quote, rest.trim_start());
     }
     if let Some(rest) = bullet(line) {
         return (Mark::Bullet, rest);
     }
-    match number(line) {
+    // `**1.** text`
+    if let Some((_, rest)) = number(line.trim_start_matches('*'), numbering.numbers)
+        && line.starts_with('*')
+        && rest.starts_with('*')
+    {
+        return (Mark::Number, rest.trim_start_matches('*').trim_start());
+    }
+    match number(line, numbering.numbers) {
         Some((1, rest)) if rest.starts_with(char::is_whitespace) => return (Mark::Number, rest.trim_start()),
         Some((_, rest)) if numbering.numbers => return (Mark::Number, rest.trim_start()),
         _ => {}
@@ -54,9 +72,34 @@ pub(super) fn mark(line: &str, numbering: Numbering) -> (Mark, &str) {
         return (Mark::Number, rest);
     }
     match letter(line) {
-        Some((_, rest)) if numbering.letters => (Mark::Number, rest),
+        Some((name, rest)) if numbering.letters && name.len() == 1 => return (Mark::Number, rest),
+        Some((name, rest)) if numbering.romans && is_roman(name) => return (Mark::Number, rest),
+        _ => {}
+    }
+    match dash(line) {
+        Some(rest) if numbering.dashes => (Mark::Bullet, rest),
         _ => (Mark::None, line),
     }
+}
+
+/// `-text`
+fn dash(line: &str) -> Option<&str> {
+    line.strip_prefix(['-', '–']).filter(|rest| rest.starts_with(|c: char| c.is_alphabetic() || c == '"' || c == '“'))
+}
+
+/// Splits "1. one 2. two" on one line; `None` if it is no such list.
+pub(super) fn inline(line: &str) -> Option<Vec<&str>> {
+    let line = line.trim();
+    let style = ["1. ", "1) "].into_iter().find(|first| line.starts_with(first))?.trim_start_matches('1');
+    let mut rest = &line[3..];
+    let mut items = vec![];
+    for next in 2..=20 {
+        let Some((item, tail)) = rest.split_once(&format!(" {next}{style}")) else { break };
+        items.push(item);
+        rest = tail;
+    }
+    items.push(rest);
+    (items.len() > 1).then_some(items)
 }
 
 /// `- text`, `• text`: a bullet that is a sign of its own needs no space, one that may belong to a word does.
@@ -65,8 +108,34 @@ fn bullet(line: &str) -> Option<&str> {
     let first = chars.next()?;
     let rest = chars.as_str().trim_start_matches('\u{fe0f}');
     match first {
-        '•' | '◦' | '▪' | '▫' | '‣' | '⁃' | '●' | '○' | '■' | '□' | '◆' | '◇' | '·' | '∙' | '➤' | '➜' | '►' | '▶'
-        | '✓' | '✔' | '✅' | '🔹' | '🔸' | '👉' | '⭐' | '・' => Some(rest.trim_start()),
+        '•'
+        | '◦'
+        | '▪'
+        | '▫'
+        | '‣'
+        | '⁃'
+        | '●'
+        | '○'
+        | '■'
+        | '□'
+        | '◆'
+        | '◇'
+        | '·'
+        | '∙'
+        | '➤'
+        | '➜'
+        | '►'
+        | '▶'
+        | '✓'
+        | '✔'
+        | '①'..='⑳'
+        | '❶'..='❿'
+        | '✅'
+        | '🔹'
+        | '🔸'
+        | '👉'
+        | '⭐'
+        | '・' => Some(rest.trim_start()),
         '-' | '*' | '+' | '–' | '—' | '→' | '~' if rest.starts_with(char::is_whitespace) => {
             Some(rest.trim_start())
         }
@@ -74,8 +143,8 @@ fn bullet(line: &str) -> Option<&str> {
     }
 }
 
-/// `1. text`, `1: text`, `#1 text`, `1 - text`, `1️⃣ text`: the number, and what follows its sign.
-fn number(line: &str) -> Option<(u32, &str)> {
+/// `1. text`, `1: text`, `#1 text`, `1 - text`, `1️⃣ text`, in lists `1.text`: the number, and what follows its sign.
+fn number(line: &str, in_list: bool) -> Option<(u32, &str)> {
     let hash = line.strip_prefix('#');
     let (value, rest) = digits(hash.unwrap_or(line))?;
     if let Some(rest) = rest.strip_prefix('\u{fe0f}').unwrap_or(rest).strip_prefix('\u{20e3}') {
@@ -84,14 +153,13 @@ fn number(line: &str) -> Option<(u32, &str)> {
     if let Some(rest) = rest.strip_prefix(" - ").or_else(|| rest.strip_prefix(" – ")) {
         return Some((value, rest));
     }
-    let rest = match rest.strip_prefix(['.', ':', '、', '．', '：']) {
-        Some(rest) => rest,
-        None => return hash.and(Some((value, rest))).filter(|(_, rest)| rest.starts_with(' ')),
+    let Some(rest) = rest.strip_prefix(['.', ':', '、', '．', '：']) else {
+        return hash.and(Some((value, rest))).filter(|(_, rest)| rest.starts_with(' '));
     };
-    // "3.5 mm", "10:30" and "2.x" are not marks.
-    let spaced =
-        rest.starts_with(|c: char| c.is_whitespace() || "\"“*'".contains(c) || c.is_uppercase() || c > '\u{2e80}');
-    spaced.then_some((value, rest))
+    // "3.5 mm", "10:30" and a lone "2.x" are not marks.
+    let next = rest.chars().next()?;
+    let text = next.is_uppercase() || next > '\u{2e80}' || in_list && next.is_alphabetic();
+    (text || next.is_whitespace() || "\"“*'".contains(next)).then_some((value, rest))
 }
 
 /// `1) text`, `(1) text`, `[1] text`, `a) text`: no text begins like this.
@@ -101,17 +169,23 @@ fn closed(line: &str) -> Option<(&str, &str)> {
     let end = body.char_indices().take(4).find(|(_, c)| matches!(c, ')' | ']'))?.0;
     let name = &body[..end];
     let counts = digits(name).is_some_and(|(_, rest)| rest.is_empty());
-    let roman = name.chars().all(|c| matches!(c, 'i' | 'v' | 'x'));
+    let roman = is_roman(name);
     let letter = name.len() == 1 && name.chars().all(|c| c.is_ascii_alphabetic());
     let rest = &body[end + 1..];
     (end > 0 && (counts || roman || letter) && rest.starts_with(char::is_whitespace)).then(|| (name, rest.trim_start()))
 }
 
-/// `a. text`: the letter in lower case, and the text.
-fn letter(line: &str) -> Option<(char, &str)> {
-    let first = line.chars().next().filter(char::is_ascii_alphabetic)?;
-    let rest = line[1..].strip_prefix(['.', ':'])?;
-    rest.starts_with(char::is_whitespace).then(|| (first.to_ascii_lowercase(), rest.trim_start()))
+/// `a. text`, `ii. text`: the letter or Roman number, and the text.
+fn letter(line: &str) -> Option<(&str, &str)> {
+    let end = line.char_indices().take(5).find(|(_, c)| !c.is_ascii_alphabetic())?.0;
+    let (name, rest) = line.split_at(end);
+    let rest = rest.strip_prefix(['.', ':'])?;
+    let short = end == 1 || is_roman(name);
+    (short && rest.starts_with(char::is_whitespace)).then(|| (name, rest.trim_start()))
+}
+
+fn is_roman(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| matches!(c.to_ascii_lowercase(), 'i' | 'v' | 'x'))
 }
 
 /// A number of at most two digits at the start of a text.
@@ -121,6 +195,12 @@ fn digits(text: &str) -> Option<(u32, &str)> {
         return None;
     }
     Some((text[..end].parse().ok()?, &text[end..]))
+}
+
+/// The cells of a table's row that say something.
+pub(super) fn row(line: &str) -> Option<impl Iterator<Item = &str>> {
+    let cells = line.strip_prefix('|')?.strip_suffix('|')?;
+    Some(cells.split('|').map(str::trim).filter(|cell| has_words(cell)))
 }
 
 /// Takes the signs of a Markdown heading off a line.
@@ -164,7 +244,17 @@ pub(super) fn unquoted(text: &str) -> &str {
             return inner.trim();
         }
     }
-    without_lone_quote(bare)
+    without_lone_stars(without_lone_quote(bare))
+}
+
+/// Takes off stars at one end that have no partner at the other. `*.rs` and `C*` keep theirs.
+fn without_lone_stars(line: &str) -> &str {
+    let (head, tail) = (line.trim_start_matches('*'), line.trim_end_matches('*'));
+    if head.len() < line.len() && !head.contains('*') && head.starts_with(char::is_uppercase) {
+        return head;
+    }
+    let loose = line.len() - tail.len() > 1 || tail.ends_with(|c: char| !c.is_alphanumeric());
+    if tail.len() < line.len() && !tail.contains('*') && loose { tail.trim_end() } else { line }
 }
 
 fn quoted(line: &str) -> Option<&str> {

@@ -1,0 +1,187 @@
+//! The question never waits for the rewriter, and nobody waits longer than agreed.
+//!
+//! Times are read from a retrieval's own account and compared with wide margins: the machine is busy with other tests.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use asktwice::{
+    Degradation, Embedder, Error, Outcome, Passage, Question, Ranking, Retrieval, RetrieveOptions, Retriever,
+    RewriteError, Rewriter, StoreError, VectorStore, VectorStoreWriter,
+    embed::{EmbedError, Embedding, Identity, Role},
+    ranking::PointId,
+    retrieval::{Origin, Step, Timing},
+    rewrite::RecordedRewriter,
+    search::{CollectionInfo, MemoryStore, Search},
+};
+use async_trait::async_trait;
+use tokio::time::sleep;
+
+use crate::support::embedder::{HashEmbedder, vector};
+
+const QUESTION: &str = "why is my bread flat";
+const REWRITE: &str = "what makes bread rise";
+
+/// A store that takes its time.
+#[derive(Debug)]
+struct SlowStore {
+    store: MemoryStore,
+    latency: Duration,
+}
+
+impl SlowStore {
+    async fn new(latency: Duration) -> Self {
+        let store = MemoryStore::new();
+        store.prepare(HashEmbedder::new().identity()).await.unwrap();
+        let texts = ["my bread is flat", "yeast makes bread rise", "what is a question"];
+        let passages = texts.map(|text| (Passage::new(text, text), vector(text)));
+        store.upsert(passages.to_vec()).await.unwrap();
+        Self { store, latency }
+    }
+}
+
+#[async_trait]
+impl VectorStore for SlowStore {
+    async fn search(&self, search: Search) -> Result<Ranking, StoreError> {
+        sleep(self.latency).await;
+        self.store.search(search).await
+    }
+
+    async fn fetch(&self, ids: &[PointId]) -> Result<Vec<(PointId, Passage)>, StoreError> {
+        self.store.fetch(ids).await
+    }
+
+    async fn info(&self) -> Result<Option<CollectionInfo>, StoreError> {
+        self.store.info().await
+    }
+}
+
+/// A rewriter that never answers.
+#[derive(Debug)]
+struct Silent;
+
+#[async_trait]
+impl Rewriter for Silent {
+    async fn rewrite(&self, _question: &Question) -> Result<Vec<String>, RewriteError> {
+        std::future::pending().await
+    }
+}
+
+/// An embedder that fails on the question as asked.
+#[derive(Debug)]
+struct FailsOnTheQuestion(HashEmbedder);
+
+#[async_trait]
+impl Embedder for FailsOnTheQuestion {
+    async fn embed(&self, role: Role, texts: Vec<String>) -> Result<Vec<Embedding>, EmbedError> {
+        if texts.iter().any(|text| text == QUESTION) {
+            return Err(EmbedError::Inference { problem: "scripted".to_owned() });
+        }
+        self.0.embed(role, texts).await
+    }
+
+    fn identity(&self) -> &Identity {
+        self.0.identity()
+    }
+}
+
+fn recorded(latency: Duration) -> RecordedRewriter {
+    RecordedRewriter::from_pairs([(QUESTION, [REWRITE])]).with_latency(latency)
+}
+
+fn milliseconds(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+fn step(retrieval: &Retrieval, step: Step, origin: Origin) -> Timing {
+    let found = retrieval.timings.iter().find(|timing| timing.step == step && timing.origin == Some(origin));
+    *found.unwrap_or_else(|| panic!("no {step:?} of {origin:?} in {:?}", retrieval.timings))
+}
+
+fn end(timing: Timing) -> Duration {
+    timing.start + timing.took
+}
+
+#[tokio::test]
+async fn the_question_is_searched_while_the_model_writes() {
+    let store = SlowStore::new(milliseconds(100)).await;
+    let retriever = Retriever::new(HashEmbedder::new(), store).with_rewriter(recorded(milliseconds(400)));
+    let found = retriever.retrieve(QUESTION).await.unwrap();
+    assert_eq!((found.outcome, found.degradations.len()), (Outcome::Full, 0));
+    let asked = step(&found, Step::Search, Origin::Asked);
+    let rewrite = step(&found, Step::Rewrite, Origin::Rewrite);
+    let rewritten = step(&found, Step::Search, Origin::Rewrite);
+    assert!(step(&found, Step::Embed, Origin::Asked).start <= rewrite.start, "{:?}", found.timings);
+    assert!(end(asked) < end(rewrite) - milliseconds(100), "{:?}", found.timings);
+    assert!(rewritten.start >= end(rewrite), "{:?}", found.timings);
+    // max(100, 400 + 100), where the sum would be 100 + 400 + 100. Compared with what the steps really took.
+    let sum = end(asked) + rewrite.took + rewritten.took;
+    assert!(found.took >= milliseconds(500) && found.took < sum - milliseconds(50), "{:?}, not {sum:?}", found.took);
+}
+
+#[tokio::test]
+async fn the_slower_path_decides() {
+    let store = SlowStore::new(milliseconds(400)).await;
+    let retriever = Retriever::new(HashEmbedder::new(), store).with_rewriter(recorded(milliseconds(10)));
+    let found = retriever.retrieve(QUESTION).await.unwrap();
+    assert_eq!(found.outcome, Outcome::Full);
+    // max(400, 10 + 400): the searches ran side by side, where one after the other would take 810.
+    let sum = step(&found, Step::Search, Origin::Asked).took + step(&found, Step::Search, Origin::Rewrite).took;
+    assert!(found.took >= milliseconds(410) && found.took < sum - milliseconds(200), "{:?}, not {sum:?}", found.took);
+}
+
+#[tokio::test]
+async fn a_silent_model_costs_its_deadline_and_no_more() {
+    let store = SlowStore::new(milliseconds(20)).await;
+    let retriever =
+        Retriever::new(HashEmbedder::new(), store).with_rewriter(Silent).with_rewrite_deadline(milliseconds(200));
+    let found = retriever.retrieve(QUESTION).await.unwrap();
+    assert!(found.took >= milliseconds(200) && found.took < milliseconds(350), "{:?}", found.took);
+    assert_eq!(found.outcome, Outcome::AskedOnly);
+    assert_eq!(found.hits[0].passage.text, "my bread is flat");
+    let lost = &found.degradations[..];
+    assert!(matches!(lost, [Degradation::Rewrite(RewriteError::Deadline { .. })]), "{lost:?}");
+    assert!(!step(&found, Step::Rewrite, Origin::Rewrite).completed);
+}
+
+#[tokio::test]
+async fn the_callers_deadline_is_kept() {
+    let options = RetrieveOptions::default().with_deadline(milliseconds(250));
+    // The model is late: the question's hits come, inside the deadline.
+    let store = Arc::new(SlowStore::new(milliseconds(20)).await);
+    let retriever = Retriever::new(HashEmbedder::new(), store.clone()).with_rewriter(Silent);
+    let found = retriever.retrieve_with(QUESTION, &options).await.unwrap();
+    assert!(found.took < milliseconds(250 + 100), "{:?}", found.took);
+    assert_eq!((found.outcome, found.degradations.len()), (Outcome::AskedOnly, 1));
+
+    // The rewrite comes in time, its search would not: the question's hits come.
+    let store = Arc::new(SlowStore::new(milliseconds(120)).await);
+    let retriever = Retriever::new(HashEmbedder::new(), store).with_rewriter(recorded(milliseconds(180)));
+    let found = retriever.retrieve_with(QUESTION, &options).await.unwrap();
+    assert!(found.took < milliseconds(250 + 100), "{:?}", found.took);
+    assert_eq!(found.outcome, Outcome::AskedOnly);
+    assert!(matches!(found.degradations[..], [Degradation::Leg { origin: Origin::Rewrite, .. }]));
+
+    // Even the question's search is late: there is no answer, and that is said in time.
+    let retriever = Retriever::new(HashEmbedder::new(), SlowStore::new(Duration::from_secs(5)).await);
+    let started = Instant::now();
+    let error = retriever.with_rewriter(Silent).retrieve_with(QUESTION, &options).await.unwrap_err();
+    assert!(started.elapsed() < milliseconds(250 + 100), "{:?}", started.elapsed());
+    assert!(matches!(error, Error::Deadline { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_question_that_is_lost_is_told() {
+    let store = SlowStore::new(Duration::ZERO).await;
+    let retriever =
+        Retriever::new(FailsOnTheQuestion(HashEmbedder::new()), store).with_rewriter(recorded(milliseconds(10)));
+    let found = retriever.retrieve(QUESTION).await.unwrap();
+    assert_eq!(found.outcome, Outcome::AskedLost);
+    assert!(matches!(found.degradations[..], [Degradation::Leg { origin: Origin::Asked, .. }]));
+    assert_eq!(found.hits[0].passage.text, "yeast makes bread rise");
+    // Neither answered: that is an error.
+    let error = retriever.with_rewriter(RecordedRewriter::default()).retrieve(QUESTION).await.unwrap_err();
+    assert!(matches!(error, Error::Embed(_)), "{error:?}");
+}
