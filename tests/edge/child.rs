@@ -142,7 +142,7 @@ async fn read_always(store: EdgeStore) {
 }
 
 fn fill(version: u64) -> Step {
-    Step::Upsert { ids: (version * 100..version * 100 + 100).collect(), version }
+    Step::Upsert { ids: (version * 400..version * 400 + 400).collect(), version }
 }
 
 fn roll(dice: &mut Dice, version: u64) -> Step {

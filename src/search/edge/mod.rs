@@ -6,7 +6,10 @@
 mod fault;
 mod folder;
 mod generation;
+mod journal;
+mod log;
 mod numbering;
+mod operation;
 mod point;
 mod writer;
 
@@ -221,22 +224,22 @@ impl VectorStoreWriter for EdgeStore {
     }
 
     async fn delete(&self, ids: &[PointId]) -> Result<(), StoreError> {
-        let ids = ids.to_vec();
-        self.write(move |writer| writer.remove(|generation| generation.delete(&ids))).await
+        let ids = ids.iter().copied().map(point::to_engine).collect();
+        self.write(move |writer| writer.remove(operation::delete(ids))).await
     }
 
     async fn delete_matching(&self, filter: &Filter) -> Result<(), StoreError> {
-        let filter = filter.clone();
-        self.write(move |writer| writer.remove(|generation| generation.delete_matching(&filter))).await
+        let deletion = operation::delete_matching(filter).map_err(|fault| fault.at(&self.inner.place))?;
+        self.write(move |writer| writer.remove(deletion)).await
     }
 
     async fn index_payload(&self, key: &str, kind: PayloadKind) -> Result<(), StoreError> {
         let key = key.to_owned();
-        self.write(move |writer| writer.rebuild(|generation| generation.index(&key, kind))).await
+        self.write(move |writer| writer.index(&key, kind)).await
     }
 
     async fn optimize(&self) -> Result<(), StoreError> {
-        self.write(move |writer| writer.rebuild(|generation| generation.optimize())).await
+        self.write(Writer::optimize).await
     }
 }
 

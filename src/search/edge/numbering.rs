@@ -15,7 +15,7 @@ use qdrant_edge::{
     VectorInternal, VectorPersisted, VectorStructPersisted, WithPayloadInterface, WithVector, external::uuid::Uuid,
 };
 
-use super::{fault::Fault, generation::Generation};
+use super::{fault::Fault, generation::Generation, operation};
 use crate::search::Channel;
 
 /// The file that holds the number of writes.
@@ -48,14 +48,15 @@ impl Generation {
             // A crash in the middle of this function left it, with a number that says nothing about now.
             return Ok(false);
         }
+        let writes = self.writes();
         let term = || SparseVector { indices: vec![TERM], values: vec![1.0] };
         let vector = HashMap::from([(Channel::Bm25.name().to_owned(), VectorPersisted::Sparse(term()))]);
         let vector = VectorStructPersisted::Named(vector);
-        self.upsert(vec![PointStructPersisted { id: PROBE, vector, payload: None }])?;
+        self.update(operation::upsert(vec![PointStructPersisted { id: PROBE, vector, payload: None }]))?;
         let number = self.number_of(term())?;
-        self.delete_probe()?;
+        self.update(operation::delete(vec![PROBE]))?;
         match number {
-            Some(number) if number >= self.writes_remembered() => {
+            Some(number) if number >= writes => {
                 // The probe was write `number`, its removal the next.
                 self.count_from(number + 2);
                 Ok(true)
