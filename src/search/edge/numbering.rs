@@ -3,12 +3,7 @@
 //! vanish. So a generation remembers how many writes it had, and the first write after opening is preceded by a
 //! probe that shows where the engine counts now.
 
-use std::{
-    collections::HashMap,
-    fs::{self, File},
-    io::Write,
-    path::Path,
-};
+use std::{collections::HashMap, fs, path::Path};
 
 use qdrant_edge::{
     NamedQuery, PointId as EngineId, PointStructPersisted, QueryEnum, QueryRequest, ScoringQuery, SparseVector,
@@ -31,14 +26,10 @@ pub(super) fn remembered(generation: &Path) -> u64 {
     text.trim().parse().unwrap_or(u64::MAX)
 }
 
-/// Remembers how many writes the generation had. Not atomic: what a crash leaves half-written counts as unreadable.
+/// Remembers how many writes the generation had. Neither atomic nor forced to disk: what a crash leaves half-written
+/// counts as unreadable, which costs a copy, and a number that is too low only makes the guard less strict.
 pub(super) fn remember(generation: &Path, writes: u64) -> Result<(), Fault> {
-    let write = || {
-        let mut file = File::create(generation.join(WRITES))?;
-        writeln!(file, "{writes}")?;
-        file.sync_data()
-    };
-    write().map_err(|error| Fault::io("counting writes", error))
+    fs::write(generation.join(WRITES), writes.to_string()).map_err(|error| Fault::io("counting writes", error))
 }
 
 impl Generation {
