@@ -205,7 +205,8 @@ pub(super) fn sync_tree(path: &Path) -> io::Result<()> {
     sync_folder(path)
 }
 
-fn sync_folder(path: &Path) -> io::Result<()> {
+/// Forces the names in a folder to disk.
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     // Elsewhere a folder cannot be opened as a file, and a rename is as durable as the system makes it.
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }

@@ -11,12 +11,12 @@ use qdrant_edge::{
     CountRequest, Distance, EdgeConfig, EdgeShard, EdgeSparseVectorParamsBuilder, EdgeVectorParamsBuilder, Modifier,
     NamedQuery, OperationResult, PayloadFieldSchema, PointId as EngineId, PointStructPersisted, QueryEnum,
     QueryRequest, ScoredPoint, ScoringQuery, ScrollRequest, UpdateOperation, VectorInternal, WalOptions,
-    WithPayloadInterface, WithVector,
+    WithPayloadInterface, WithVector, config::optimizers::EdgeOptimizersConfig,
 };
 
 use super::{
     fault::{Fault, guard},
-    folder::{bytes_on_disk, sync_tree},
+    folder::{bytes_on_disk, sync_folder, sync_tree},
     log,
     numbering::{self, PROBE},
     operation, point,
@@ -35,11 +35,22 @@ const COPIED_AT_ONCE: usize = 256;
 /// Where a log is put that cannot be opened; it goes with its generation.
 const LOG_ASIDE: &str = "wal.unreadable";
 
+/// A file that is there while a generation is being optimized.
+const OPTIMIZING: &str = "optimizing";
+
+/// How a generation is laid out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shape {
+    pub(super) dimension: usize,
+    /// KiB of vectors above which optimizing builds the approximate index.
+    pub(super) index_above_kib: usize,
+}
+
 /// A shard, open.
 #[derive(Debug)]
 pub(super) struct Generation {
     path: PathBuf,
-    dimension: usize,
+    shape: Shape,
     /// Always there until it is dropped.
     shard: Option<EdgeShard>,
     /// How many writes the engine numbered.
@@ -48,10 +59,10 @@ pub(super) struct Generation {
 
 impl Generation {
     /// An empty generation, on disk when this returns.
-    pub(super) fn create(path: &Path, dimension: usize) -> Result<Self, Fault> {
+    pub(super) fn create(path: &Path, shape: Shape) -> Result<Self, Fault> {
         fs::create_dir(path).map_err(|error| Fault::io("creating a generation", error))?;
-        let shard = guard("creating a generation", || EdgeShard::new(path, config(dimension)))?;
-        let generation = Self::new(path, dimension, shard);
+        let shard = guard("creating a generation", || EdgeShard::new(path, config(shape)))?;
+        let generation = Self::new(path, shape, shard);
         generation.update(operation::index(layout::DOCUMENT_ID, PayloadKind::Keyword)?)?;
         generation.settle()?;
         Ok(generation)
@@ -59,11 +70,11 @@ impl Generation {
 
     /// Opens a generation. If its log cannot be opened, it is opened with a new one: the log is never replayed, so no
     /// acknowledged write is in it that is not in the segments too.
-    pub(super) fn load(path: &Path, dimension: usize) -> Result<Self, Fault> {
+    pub(super) fn load(path: &Path, shape: Shape) -> Result<Self, Fault> {
         if let Err(error) = log::shorten(path) {
             tracing::warn!(path = %path.display(), %error, "the engine's log cannot be shortened");
         }
-        let load = || guard("opening the collection", || EdgeShard::load(path, Some(config(dimension))));
+        let load = || guard("opening the collection", || EdgeShard::load(path, Some(config(shape))));
         let shard = load().or_else(|fault| {
             let (log, aside) = (path.join(log::NAME), path.join(LOG_ASIDE));
             let _ = fs::remove_dir_all(&aside);
@@ -75,13 +86,13 @@ impl Generation {
                 fault
             })
         });
-        let generation = Self::new(path, dimension, shard.map_err(Fault::as_damage)?);
+        let generation = Self::new(path, shape, shard.map_err(Fault::as_damage)?);
         generation.count_from(numbering::remembered(path));
         Ok(generation)
     }
 
-    fn new(path: &Path, dimension: usize, shard: EdgeShard) -> Self {
-        Self { path: path.to_owned(), dimension, shard: Some(shard), writes: AtomicU64::new(0) }
+    fn new(path: &Path, shape: Shape, shard: EdgeShard) -> Self {
+        Self { path: path.to_owned(), shape, shard: Some(shard), writes: AtomicU64::new(0) }
     }
 
     /// Calls the engine; its panics become faults.
@@ -148,8 +159,18 @@ impl Generation {
 
     /// Merges segments and builds the approximate index; takes as long as that takes.
     pub(super) fn optimize(&self) -> Result<(), Fault> {
-        self.call("optimizing", |shard| shard.optimize())?;
-        self.flush()
+        let mark = self.path.join(OPTIMIZING);
+        let marked = fs::write(&mark, "").and_then(|()| sync_folder(&self.path));
+        marked.map_err(|error| Fault::io("optimizing", error))?;
+        self.call("optimizing", EdgeShard::optimize)?;
+        self.flush()?;
+        fs::remove_file(&mark).map_err(|error| Fault::io("optimizing", error))
+    }
+
+    /// Whether it was optimized and that never ended. The engine then opens the merged segments beside those that
+    /// they were merged from, and counts every point twice; a copy has each once.
+    pub(super) fn is_half_optimized(&self) -> bool {
+        self.path.join(OPTIMIZING).exists()
     }
 
     /// Flushes, and forces the names of new files to disk too.
@@ -160,7 +181,7 @@ impl Generation {
 
     /// Copies every point and index into a new generation with a log of its own; it is on disk when this returns.
     pub(super) fn copy_to(&self, path: &Path) -> Result<Self, Fault> {
-        let mut copy = Self::create(path, self.dimension)?;
+        let mut copy = Self::create(path, self.shape)?;
         let info = self.call("describing", |shard| Ok(shard.info()))?;
         for (field, index) in info.payload_schema {
             let schema = index.params.map_or(index.data_type.into(), PayloadFieldSchema::FieldParams);
@@ -206,9 +227,9 @@ impl Generation {
     /// Closes it and opens it again, which shortens its log.
     fn reopen(self) -> Result<Self, Fault> {
         self.settle()?;
-        let (path, dimension) = (self.path.clone(), self.dimension);
+        let (path, shape) = (self.path.clone(), self.shape);
         drop(self);
-        Self::load(&path, dimension)
+        Self::load(&path, shape)
     }
 
     /// The points nearest to a vector, on the calling thread.
@@ -264,11 +285,13 @@ impl Drop for Generation {
     }
 }
 
-fn config(dimension: usize) -> EdgeConfig {
+fn config(shape: Shape) -> EdgeConfig {
     let log = WalOptions { segment_capacity: LOG_FILE_BYTES, ..WalOptions::default() };
+    let optimizers = EdgeOptimizersConfig { indexing_threshold: Some(shape.index_above_kib), ..Default::default() };
     EdgeConfig::builder()
-        .vector(Channel::Dense.name(), EdgeVectorParamsBuilder::new(dimension, Distance::Cosine).build())
+        .vector(Channel::Dense.name(), EdgeVectorParamsBuilder::new(shape.dimension, Distance::Cosine).build())
         .sparse_vector(Channel::Bm25.name(), EdgeSparseVectorParamsBuilder::new().modifier(Modifier::Idf).build())
         .wal_options(log)
+        .optimizers(optimizers)
         .build()
 }

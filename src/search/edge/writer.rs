@@ -5,13 +5,7 @@
 //! memory and what lies on disk may differ: the generation is in doubt, and before the next write it is replaced by
 //! a copy. Searches go on meanwhile, on the old generation.
 
-use std::{
-    fs,
-    path::PathBuf,
-    sync::{Arc, PoisonError, RwLock},
-    thread,
-    time::Duration,
-};
+use std::{fs, path::PathBuf, sync::Arc};
 
 use qdrant_edge::UpdateOperation;
 use tokio::sync::mpsc;
@@ -20,8 +14,9 @@ use super::{
     EdgeOptions,
     fault::{Fault, guard},
     folder::{Folder, remove},
-    generation::Generation,
+    generation::{Generation, Shape},
     journal, operation, point,
+    slot::{Live, Slot, retire},
 };
 use crate::{
     embed::Identity,
@@ -34,27 +29,6 @@ const WRITTEN_AT_ONCE: usize = 256;
 
 /// Something to do on the writer's thread.
 pub(super) type Job = Box<dyn FnOnce(&mut Writer) + Send>;
-
-/// The open collection.
-#[derive(Debug)]
-pub(super) struct Live {
-    pub(super) identity: Identity,
-    pub(super) generation: Generation,
-}
-
-/// Where searches find the open collection, if there is one.
-#[derive(Debug, Default)]
-pub(super) struct Slot(RwLock<Option<Arc<Live>>>);
-
-impl Slot {
-    pub(super) fn live(&self) -> Option<Arc<Live>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn replace(&self, live: Option<Live>) -> Option<Arc<Live>> {
-        std::mem::replace(&mut *self.0.write().unwrap_or_else(PoisonError::into_inner), live.map(Arc::new))
-    }
-}
 
 /// What the writer's thread owns.
 #[derive(Debug)]
@@ -114,9 +88,10 @@ impl Writer {
         let opened = self.load(&folder).map_err(|fault| fault.at(&self.place))?;
         self.folder = Some(folder);
         let Some(live) = opened else { return Ok(false) };
+        self.in_doubt = live.generation.is_half_optimized();
         self.slot.replace(Some(live));
         self.unfinished = journal::exists(&self.path);
-        if self.unfinished
+        if (self.unfinished || self.in_doubt)
             && let Err(fault) = self.settle(self.options.reserve_bytes / 2)
         {
             tracing::warn!(place = self.place, ?fault, "a write that was cut off cannot be finished yet");
@@ -127,7 +102,7 @@ impl Writer {
     fn load(&self, folder: &Folder) -> Result<Option<Live>, Fault> {
         let Some((identity, path)) = folder.read()? else { return Ok(None) };
         folder.sweep(Some(&path));
-        let generation = Generation::load(&path, identity.dimension)?;
+        let generation = Generation::load(&path, self.shape(&identity))?;
         Ok(Some(Live { identity, generation }))
     }
 
@@ -149,12 +124,16 @@ impl Writer {
         let Some(folder) = &self.folder else { return Err(Fault::damage("the folder is not locked")) };
         self.check_space(self.options.reserve_bytes)?;
         folder.sweep(None);
-        let generation = Generation::create(&folder.next_generation()?, identity.dimension)?;
+        let generation = Generation::create(&folder.next_generation()?, self.shape(identity))?;
         // In this order: without the first file there is no collection, without the second the only generation counts.
         folder.describe(identity)?;
         folder.make_current(generation.path())?;
         self.slot.replace(Some(Live { identity: identity.clone(), generation }));
         Ok(())
+    }
+
+    fn shape(&self, identity: &Identity) -> Shape {
+        Shape { dimension: identity.dimension, index_above_kib: self.options.index_above_kib }
     }
 
     pub(super) fn upsert(&mut self, passages: Vec<(Passage, Vec<f32>)>) -> Result<(), StoreError> {
@@ -315,15 +294,6 @@ impl Writer {
         self.in_doubt = false;
         self.numbered = false;
         Ok(())
-    }
-}
-
-/// Closes a generation once the searches that began before its end are done with it: it closes with a flush, and that
-/// must happen on this thread.
-fn retire(mut live: Arc<Live>) {
-    while let Err(still_searched) = Arc::try_unwrap(live).map(drop) {
-        live = still_searched;
-        thread::sleep(Duration::from_millis(1));
     }
 }
 
