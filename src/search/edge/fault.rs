@@ -97,7 +97,7 @@ impl Fault {
     }
 
     /// The same fault as one of files that cannot be read.
-    pub(super) fn as_damage(mut self) -> Self {
+    pub(super) fn into_damage(mut self) -> Self {
         self.kind = Kind::Damage;
         self
     }

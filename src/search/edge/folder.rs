@@ -163,7 +163,7 @@ fn read_if_there(path: &Path) -> Result<Option<String>, Fault> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Fault::io(&format!("reading {}", path.display()), error).as_damage()),
+        Err(error) => Err(Fault::io(&format!("reading {}", path.display()), error).into_damage()),
     }
 }
 

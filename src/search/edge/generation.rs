@@ -86,7 +86,7 @@ impl Generation {
                 fault
             })
         });
-        let generation = Self::new(path, shape, shard.map_err(Fault::as_damage)?);
+        let generation = Self::new(path, shape, shard.map_err(Fault::into_damage)?);
         generation.count_from(numbering::remembered(path));
         Ok(generation)
     }
@@ -267,7 +267,7 @@ impl Generation {
     pub(super) fn count(&self) -> Result<u64, Fault> {
         let request = CountRequest { filter: None, exact: true };
         let count = self.call("counting", |shard| shard.count(request))?;
-        Ok(count as u64 - u64::from(self.holds_probe()?))
+        Ok((count as u64).saturating_sub(self.holds_probe()?.into()))
     }
 }
 
