@@ -176,7 +176,8 @@ async fn damage_is_an_error_that_says_what_to_do() {
     // What a compaction left half-made goes; what is none of ours stays.
     fs::create_dir_all(file("generation-000002/segments")).unwrap();
     drop(open(folder.path()));
-    assert!(!file("generation-000002").exists() && file("elsewhere").exists());
+    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!file("generation-000002").exists() && file("elsewhere").exists(), "{left:?}");
 
     let segments = file("generation-000001/segments");
     for entry in fs::read_dir(&segments).unwrap() {

@@ -29,7 +29,7 @@ async fn the_log_stays_bounded_and_searches_go_on() {
     let store = open(folder.path());
     store.prepare(&identity()).await.unwrap();
     store.index_payload("bucket", PayloadKind::Integer).await.unwrap();
-    store.upsert(written(0..300, 0)).await.unwrap();
+    store.upsert(written(0..250, 0)).await.unwrap();
     let reader = tokio::spawn({
         let store = store.clone();
         async move {
@@ -44,16 +44,16 @@ async fn the_log_stays_bounded_and_searches_go_on() {
         }
     });
     let mut longest = 0;
-    for version in 1..=150 {
-        store.upsert(written(0..300, version)).await.unwrap();
+    for version in 1..=60 {
+        store.upsert(written(0..250, version)).await.unwrap();
         longest = longest.max(log_bytes(folder.path()));
     }
     assert!(!reader.is_finished(), "{:?}", reader.await);
     reader.abort();
     assert!(longest < 4 * options().log_limit_bytes, "the log grew to {longest} bytes");
-    assert!(fs::read_to_string(folder.path().join("CURRENT")).unwrap() > "generation-000003".to_owned());
-    assert_eq!(versions(&store, 0..300).await, vec![Some(150); 300]);
-    assert_eq!(store.info().await.unwrap().unwrap().passages, 300);
+    assert!(fs::read_to_string(folder.path().join("CURRENT")).unwrap() > "generation-000002".to_owned());
+    assert_eq!(versions(&store, 0..250).await, vec![Some(60); 250]);
+    assert_eq!(store.info().await.unwrap().unwrap().passages, 250);
     drop(store);
     assert_eq!(generations(folder.path()).len(), 1);
 }

@@ -5,6 +5,7 @@ mod child;
 mod crash;
 mod disk;
 mod log;
+mod speed;
 
 use asktwice::{
     Passage, VectorStore,

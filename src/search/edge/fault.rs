@@ -14,6 +14,9 @@ use qdrant_edge::{OperationError, OperationResult};
 
 use crate::search::StoreError;
 
+/// The advice that a full disk calls for.
+const FREE_SPACE: &str = "; free space and write again";
+
 /// A failure that does not know yet to which folder it belongs.
 #[derive(Debug)]
 pub(super) struct Fault {
@@ -48,8 +51,7 @@ impl Fault {
     /// Too little free space for what was about to be written.
     pub(super) fn space(free: u64, wanted: u64) -> Self {
         let problem = format!(
-            "the disk is full: {} MiB are free, {} MiB are wanted; what was written before is safe; free space and \
-             write again",
+            "the disk is full: {} MiB are free, {} MiB are wanted; what was written before is safe{FREE_SPACE}",
             free >> 20,
             wanted.div_ceil(1 << 20),
         );
@@ -78,7 +80,9 @@ impl Fault {
     fn panicked(step: &str, panic: &(dyn Any + Send)) -> Self {
         let said = panic.downcast_ref::<String>().map(String::as_str);
         let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a word");
-        let problem = format!("{step} failed, the engine panicked: {said}{}", advice(said));
+        // The engine prints its errors with their backtraces.
+        let short: String = said.split(", backtrace:").next().unwrap_or(said).chars().take(400).collect();
+        let problem = format!("{step} failed, the engine panicked: {short}{}", advice(said));
         Self { problem, source: None, kind: Kind::Engine }
     }
 
@@ -87,8 +91,13 @@ impl Fault {
         self.kind == Kind::Engine
     }
 
+    /// Whether free space is all that is missing.
+    pub(super) fn lacks_space(&self) -> bool {
+        self.problem.contains(FREE_SPACE)
+    }
+
     /// The same fault as one of files that cannot be read.
-    pub(super) fn as_damage(mut self) -> Self {
+    pub(super) fn into_damage(mut self) -> Self {
         self.kind = Kind::Damage;
         self
     }
@@ -107,7 +116,7 @@ impl Fault {
 /// What to do about it, where that is known.
 fn advice(said: &str) -> &'static str {
     if said.contains("No space left") || said.contains("os error 28") || said.contains("StorageFull") {
-        "; free space and write again"
+        FREE_SPACE
     } else {
         "; what was acknowledged before is safe, and trying again is too"
     }

@@ -163,7 +163,7 @@ fn read_if_there(path: &Path) -> Result<Option<String>, Fault> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Fault::io(&format!("reading {}", path.display()), error).as_damage()),
+        Err(error) => Err(Fault::io(&format!("reading {}", path.display()), error).into_damage()),
     }
 }
 
@@ -205,7 +205,8 @@ pub(super) fn sync_tree(path: &Path) -> io::Result<()> {
     sync_folder(path)
 }
 
-fn sync_folder(path: &Path) -> io::Result<()> {
+/// Forces the names in a folder to disk.
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     // Elsewhere a folder cannot be opened as a file, and a rename is as durable as the system makes it.
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }

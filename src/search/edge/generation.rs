@@ -8,17 +8,18 @@ use std::{
 };
 
 use qdrant_edge::{
-    CountRequest, CreateIndex, Distance, EdgeConfig, EdgeShard, EdgeSparseVectorParamsBuilder, EdgeVectorParamsBuilder,
-    FieldIndexOperations, JsonPath, Modifier, NamedQuery, PayloadFieldSchema, PayloadSchemaType, PointInsertOperations,
-    PointOperations, PointStructPersisted, QueryEnum, QueryRequest, ScoredPoint, ScoringQuery, ScrollRequest,
-    UpdateOperation, VectorInternal, WalOptions, WithPayloadInterface, WithVector,
+    CountRequest, Distance, EdgeConfig, EdgeShard, EdgeSparseVectorParamsBuilder, EdgeVectorParamsBuilder, Modifier,
+    NamedQuery, OperationResult, PayloadFieldSchema, PointId as EngineId, PointStructPersisted, QueryEnum,
+    QueryRequest, ScoredPoint, ScoringQuery, ScrollRequest, UpdateOperation, VectorInternal, WalOptions,
+    WithPayloadInterface, WithVector, config::optimizers::EdgeOptimizersConfig,
 };
 
 use super::{
     fault::{Fault, guard},
-    folder::{bytes_on_disk, sync_tree},
+    folder::{bytes_on_disk, sync_folder, sync_tree},
+    log,
     numbering::{self, PROBE},
-    point,
+    operation, point,
 };
 use crate::{
     ranking::{Passage, PointId, Ranking},
@@ -27,38 +28,55 @@ use crate::{
 
 /// The engine's log grows in files of this many bytes. Nothing is ever read from it, so they are small.
 const LOG_FILE_BYTES: usize = 1 << 20;
+/// A compaction's copy closes and shortens its log when it is longer than this many bytes.
+const COPIED_LOG_BYTES: u64 = 16 << 20;
 /// How many points a compaction copies at a time.
 const COPIED_AT_ONCE: usize = 256;
-const LOG: &str = "wal";
 /// Where a log is put that cannot be opened; it goes with its generation.
 const LOG_ASIDE: &str = "wal.unreadable";
+
+/// A file that is there while a generation is being optimized.
+const OPTIMIZING: &str = "optimizing";
+
+/// How a generation is laid out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shape {
+    pub(super) dimension: usize,
+    /// KiB of vectors above which optimizing builds the approximate index.
+    pub(super) index_above_kib: usize,
+}
 
 /// A shard, open.
 #[derive(Debug)]
 pub(super) struct Generation {
     path: PathBuf,
-    shard: EdgeShard,
+    shape: Shape,
+    /// Always there until it is dropped.
+    shard: Option<EdgeShard>,
     /// How many writes the engine numbered.
     writes: AtomicU64,
 }
 
 impl Generation {
     /// An empty generation, on disk when this returns.
-    pub(super) fn create(path: &Path, dimension: usize) -> Result<Self, Fault> {
+    pub(super) fn create(path: &Path, shape: Shape) -> Result<Self, Fault> {
         fs::create_dir(path).map_err(|error| Fault::io("creating a generation", error))?;
-        let shard = guard("creating a generation", || EdgeShard::new(path, config(dimension)))?;
-        let generation = Self { path: path.to_owned(), shard, writes: AtomicU64::new(0) };
-        generation.index(layout::DOCUMENT_ID, PayloadKind::Keyword)?;
+        let shard = guard("creating a generation", || EdgeShard::new(path, config(shape)))?;
+        let generation = Self::new(path, shape, shard);
+        generation.update(operation::index(layout::DOCUMENT_ID, PayloadKind::Keyword)?)?;
         generation.settle()?;
         Ok(generation)
     }
 
     /// Opens a generation. If its log cannot be opened, it is opened with a new one: the log is never replayed, so no
     /// acknowledged write is in it that is not in the segments too.
-    pub(super) fn load(path: &Path, dimension: usize) -> Result<Self, Fault> {
-        let load = || guard("opening the collection", || EdgeShard::load(path, Some(config(dimension))));
+    pub(super) fn load(path: &Path, shape: Shape) -> Result<Self, Fault> {
+        if let Err(error) = log::shorten(path) {
+            tracing::warn!(path = %path.display(), %error, "the engine's log cannot be shortened");
+        }
+        let load = || guard("opening the collection", || EdgeShard::load(path, Some(config(shape))));
         let shard = load().or_else(|fault| {
-            let (log, aside) = (path.join(LOG), path.join(LOG_ASIDE));
+            let (log, aside) = (path.join(log::NAME), path.join(LOG_ASIDE));
             let _ = fs::remove_dir_all(&aside);
             if fs::rename(&log, &aside).is_err() {
                 return Err(fault);
@@ -68,14 +86,27 @@ impl Generation {
                 fault
             })
         });
-        let writes = AtomicU64::new(numbering::remembered(path));
-        Ok(Self { path: path.to_owned(), shard: shard.map_err(Fault::as_damage)?, writes })
+        let generation = Self::new(path, shape, shard.map_err(Fault::into_damage)?);
+        generation.count_from(numbering::remembered(path));
+        Ok(generation)
     }
 
-    pub(super) fn writes_remembered(&self) -> u64 {
+    fn new(path: &Path, shape: Shape, shard: EdgeShard) -> Self {
+        Self { path: path.to_owned(), shape, shard: Some(shard), writes: AtomicU64::new(0) }
+    }
+
+    /// Calls the engine; its panics become faults.
+    fn call<T>(&self, step: &str, work: impl FnOnce(&EdgeShard) -> OperationResult<T>) -> Result<T, Fault> {
+        let shard = self.shard.as_ref().ok_or_else(|| Fault::damage("the generation is closed"))?;
+        guard(step, || work(shard))
+    }
+
+    /// How many writes it had, as far as it remembers.
+    pub(super) fn writes(&self) -> u64 {
         self.writes.load(Ordering::Relaxed)
     }
 
+    /// Counts writes from here.
     pub(super) fn count_from(&self, writes: u64) {
         self.writes.store(writes, Ordering::Relaxed);
     }
@@ -84,76 +115,62 @@ impl Generation {
         &self.path
     }
 
-    /// How many bytes the log's files are long.
     pub(super) fn log_bytes(&self) -> u64 {
-        let files = fs::read_dir(self.path.join(LOG)).into_iter().flatten().flatten();
-        files.filter_map(|file| file.metadata().ok()).map(|data| data.len()).sum()
+        log::bytes(&self.path)
     }
 
     /// How many bytes the points and their indexes take up on disk.
     pub(super) fn data_bytes(&self) -> u64 {
-        bytes_on_disk(&self.path).saturating_sub(bytes_on_disk(&self.path.join(LOG)))
+        bytes_on_disk(&self.path).saturating_sub(bytes_on_disk(&self.path.join(log::NAME)))
     }
 
-    pub(super) fn upsert(&self, points: Vec<PointStructPersisted>) -> Result<(), Fault> {
-        let points = PointInsertOperations::PointsList(points);
-        self.update(UpdateOperation::PointOperation(PointOperations::UpsertPoints(points)))
+    /// How many bytes a copy of it may take up, its log included.
+    pub(super) fn copy_bytes(&self) -> u64 {
+        let data = self.data_bytes();
+        data + data / 4 + (2 * data).min(2 * COPIED_LOG_BYTES)
     }
 
-    pub(super) fn delete(&self, ids: &[PointId]) -> Result<(), Fault> {
-        let ids = ids.iter().copied().map(point::to_engine).collect();
-        self.update(UpdateOperation::PointOperation(PointOperations::DeletePoints { ids }))
-    }
-
-    pub(super) fn delete_probe(&self) -> Result<(), Fault> {
-        self.update(UpdateOperation::PointOperation(PointOperations::DeletePoints { ids: vec![PROBE] }))
+    /// Whether a payload field is indexed this way.
+    pub(super) fn is_indexed(&self, key: &str, kind: PayloadKind) -> Result<bool, Fault> {
+        let field = operation::field(key)?;
+        let index = self.call("describing", |shard| Ok(shard.info().payload_schema.remove(&field)))?;
+        Ok(index.is_some_and(|index| index.data_type == operation::schema(kind)))
     }
 
     pub(super) fn holds_probe(&self) -> Result<bool, Fault> {
-        guard("fetching", || self.shard.retrieve(&[PROBE], Some(false.into()), None)).map(|found| !found.is_empty())
+        self.call("fetching", |shard| shard.retrieve(&[PROBE], Some(false.into()), None)).map(|found| !found.is_empty())
     }
 
-    pub(super) fn delete_matching(&self, filter: &Filter) -> Result<(), Fault> {
-        let filter = point::filter_to_engine(filter)?;
-        self.update(UpdateOperation::PointOperation(PointOperations::DeletePointsByFilter(filter)))
-    }
-
-    /// Indexes a payload field, unless it is indexed this way already.
-    pub(super) fn index(&self, key: &str, kind: PayloadKind) -> Result<(), Fault> {
-        let wrong = |()| Fault::request(format!("{key:?} does not name a payload field"));
-        let field: JsonPath = key.parse().map_err(wrong)?;
-        let kind = schema(kind);
-        let indexed = guard("describing", || Ok(self.shard.info().payload_schema.remove(&field)))?;
-        if indexed.is_some_and(|index| index.data_type == kind) {
-            return Ok(());
-        }
-        self.create_index(field, kind.into())
-    }
-
-    fn create_index(&self, field_name: JsonPath, schema: PayloadFieldSchema) -> Result<(), Fault> {
-        let index = CreateIndex { field_name, field_schema: Some(schema) };
-        self.update(UpdateOperation::FieldIndexOperation(FieldIndexOperations::CreateIndex(index)))
-    }
-
-    fn update(&self, operation: UpdateOperation) -> Result<(), Fault> {
-        guard("writing", || self.shard.update(operation))?;
+    /// Makes a change. It survives a crash once flushed.
+    pub(super) fn update(&self, operation: UpdateOperation) -> Result<(), Fault> {
+        self.call("writing", |shard| shard.update(operation))?;
         self.writes.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
     /// Forces all updates to disk. Only this makes them survive a crash: the log is not replayed.
     pub(super) fn flush(&self) -> Result<(), Fault> {
-        guard("writing to disk", || {
-            self.shard.flush();
+        self.call("writing to disk", |shard| {
+            shard.flush();
             Ok(())
         })?;
-        numbering::remember(&self.path, self.writes_remembered())
+        numbering::remember(&self.path, self.writes())
     }
 
     /// Merges segments and builds the approximate index; takes as long as that takes.
     pub(super) fn optimize(&self) -> Result<(), Fault> {
-        guard("optimizing", || self.shard.optimize())?;
-        self.flush()
+        let mark = self.path.join(OPTIMIZING);
+        let marked = fs::write(&mark, "").and_then(|()| sync_folder(&self.path));
+        marked.map_err(|error| Fault::io("optimizing", error))?;
+        self.call("optimizing", EdgeShard::optimize)?;
+        self.flush()?;
+        fs::remove_file(&mark).map_err(|error| Fault::io("optimizing", error))
+    }
+
+    /// Whether it was optimized and that never ended. The engine then opens the merged segments beside those that
+    /// they were merged from, and counts every point twice; a copy has each once.
+    pub(super) fn is_half_optimized(&self) -> bool {
+        self.path.join(OPTIMIZING).exists()
     }
 
     /// Flushes, and forces the names of new files to disk too.
@@ -163,45 +180,56 @@ impl Generation {
     }
 
     /// Copies every point and index into a new generation with a log of its own; it is on disk when this returns.
-    pub(super) fn copy_to(&self, path: &Path, dimension: usize) -> Result<Self, Fault> {
-        let copy = Self::create(path, dimension)?;
-        let info = guard("describing", || Ok(self.shard.info()))?;
+    pub(super) fn copy_to(&self, path: &Path) -> Result<Self, Fault> {
+        let mut copy = Self::create(path, self.shape)?;
+        let info = self.call("describing", |shard| Ok(shard.info()))?;
         for (field, index) in info.payload_schema {
             let schema = index.params.map_or(index.data_type.into(), PayloadFieldSchema::FieldParams);
-            copy.create_index(field, schema)?;
+            copy.update(operation::create_index(field, schema))?;
         }
-        let copied = self.copy_points(&copy)?;
-        if copy.count()? != copied {
-            return Err(Fault::damage("a compaction lost points; the old generation stays"));
-        }
-        copy.flush()?;
-        if info.indexed_vectors_count > 0 {
-            copy.optimize()?;
-        }
-        copy.settle()?;
-        Ok(copy)
-    }
-
-    fn copy_points(&self, copy: &Self) -> Result<u64, Fault> {
         let mut copied = 0;
         let mut offset = None;
         loop {
-            let request = ScrollRequest {
-                offset,
-                limit: Some(COPIED_AT_ONCE),
-                with_payload: Some(WithPayloadInterface::Bool(true)),
-                with_vector: WithVector::Bool(true),
-                ..ScrollRequest::default()
-            };
-            let (mut records, next) = guard("copying", || self.shard.scroll(request))?;
-            records.retain(|record| record.id != PROBE);
-            copied += records.len() as u64;
-            copy.upsert(records.into_iter().map(point::copied).collect::<Result<_, _>>()?)?;
+            let (points, next) = self.page(offset)?;
+            copied += points.len() as u64;
+            copy.update(operation::upsert(points))?;
+            if copy.log_bytes() > COPIED_LOG_BYTES {
+                copy = copy.reopen()?;
+            }
             offset = next;
             if offset.is_none() {
-                return Ok(copied);
+                break;
             }
         }
+        if copy.count()? != copied {
+            return Err(Fault::damage("a compaction lost points; the old generation stays"));
+        }
+        if info.indexed_vectors_count > 0 {
+            copy.optimize()?;
+        }
+        copy.reopen()
+    }
+
+    /// Some points as they are to be written, and where the next ones begin.
+    fn page(&self, offset: Option<EngineId>) -> Result<(Vec<PointStructPersisted>, Option<EngineId>), Fault> {
+        let request = ScrollRequest {
+            offset,
+            limit: Some(COPIED_AT_ONCE),
+            with_payload: Some(WithPayloadInterface::Bool(true)),
+            with_vector: WithVector::Bool(true),
+            ..ScrollRequest::default()
+        };
+        let (mut records, next) = self.call("copying", |shard| shard.scroll(request))?;
+        records.retain(|record| record.id != PROBE);
+        Ok((records.into_iter().map(point::copied).collect::<Result<_, _>>()?, next))
+    }
+
+    /// Closes it and opens it again, which shortens its log.
+    fn reopen(self) -> Result<Self, Fault> {
+        self.settle()?;
+        let (path, shape) = (self.path.clone(), self.shape);
+        drop(self);
+        Self::load(&path, shape)
     }
 
     /// The points nearest to a vector, on the calling thread.
@@ -210,7 +238,7 @@ impl Generation {
         let request = QueryRequest {
             prefetches: vec![],
             query: Some(ScoringQuery::Vector(QueryEnum::Nearest(nearest))),
-            filter: filter.map(point::filter_to_engine).transpose()?,
+            filter: filter.map(operation::filter).transpose()?,
             score_threshold: None,
             limit: depth,
             offset: 0,
@@ -223,12 +251,12 @@ impl Generation {
     }
 
     pub(super) fn query(&self, request: QueryRequest) -> Result<Vec<ScoredPoint>, Fault> {
-        guard("searching", || self.shard.query(request))
+        self.call("searching", |shard| shard.query(request))
     }
 
     pub(super) fn fetch(&self, ids: &[PointId]) -> Result<Vec<(PointId, Passage)>, Fault> {
         let wanted: Vec<_> = ids.iter().copied().map(point::to_engine).collect();
-        let records = guard("fetching", || self.shard.retrieve(&wanted, Some(true.into()), Some(false.into())))?;
+        let records = self.call("fetching", |shard| shard.retrieve(&wanted, Some(true.into()), Some(false.into())))?;
         let read = |record: qdrant_edge::Record| {
             (point::from_engine(record.id), layout::from_payload(record.payload.unwrap_or_default().0))
         };
@@ -238,27 +266,32 @@ impl Generation {
 
     pub(super) fn count(&self) -> Result<u64, Fault> {
         let request = CountRequest { filter: None, exact: true };
-        let count = guard("counting", || self.shard.count(request))?;
-        Ok(count as u64 - u64::from(self.holds_probe()?))
+        let count = self.call("counting", |shard| shard.count(request))?;
+        Ok((count as u64).saturating_sub(self.holds_probe()?.into()))
     }
 }
 
-fn config(dimension: usize) -> EdgeConfig {
+impl Drop for Generation {
+    /// The engine flushes when it is dropped, and panics if it cannot.
+    fn drop(&mut self) {
+        let shard = self.shard.take();
+        let closed = guard("closing a generation", || {
+            drop(shard);
+            Ok(())
+        });
+        if let Err(fault) = closed {
+            tracing::warn!(path = %self.path.display(), ?fault, "nothing acknowledged is lost");
+        }
+    }
+}
+
+fn config(shape: Shape) -> EdgeConfig {
     let log = WalOptions { segment_capacity: LOG_FILE_BYTES, ..WalOptions::default() };
+    let optimizers = EdgeOptimizersConfig { indexing_threshold: Some(shape.index_above_kib), ..Default::default() };
     EdgeConfig::builder()
-        .vector(Channel::Dense.name(), EdgeVectorParamsBuilder::new(dimension, Distance::Cosine).build())
+        .vector(Channel::Dense.name(), EdgeVectorParamsBuilder::new(shape.dimension, Distance::Cosine).build())
         .sparse_vector(Channel::Bm25.name(), EdgeSparseVectorParamsBuilder::new().modifier(Modifier::Idf).build())
         .wal_options(log)
+        .optimizers(optimizers)
         .build()
-}
-
-fn schema(kind: PayloadKind) -> PayloadSchemaType {
-    match kind {
-        PayloadKind::Keyword => PayloadSchemaType::Keyword,
-        PayloadKind::Integer => PayloadSchemaType::Integer,
-        PayloadKind::Float => PayloadSchemaType::Float,
-        PayloadKind::Bool => PayloadSchemaType::Bool,
-        PayloadKind::Datetime => PayloadSchemaType::Datetime,
-        PayloadKind::Text => PayloadSchemaType::Text,
-    }
 }

@@ -6,8 +6,12 @@
 mod fault;
 mod folder;
 mod generation;
+mod journal;
+mod log;
 mod numbering;
+mod operation;
 mod point;
+mod slot;
 mod writer;
 
 use std::{
@@ -24,7 +28,8 @@ use tokio::{
 
 use self::{
     fault::Fault,
-    writer::{Job, Live, Slot, Writer},
+    slot::{Live, Slot},
+    writer::{Job, Writer},
 };
 use super::{CollectionInfo, Filter, PayloadKind, Search, StoreError, VectorStore, VectorStoreWriter};
 use crate::{
@@ -43,6 +48,9 @@ pub struct EdgeOptions {
     pub log_limit_bytes: u64,
     /// Bytes that writes leave free on the disk. 64 MiB.
     pub reserve_bytes: u64,
+    /// KiB of vectors in a segment above which [`VectorStoreWriter::optimize`] builds the approximate index; below,
+    /// searches are exact. 10,000, as Qdrant has it.
+    pub index_above_kib: usize,
     /// How many searches and fetches run at once; the rest waits. The number of processors.
     pub concurrent_reads: usize,
 }
@@ -50,7 +58,12 @@ pub struct EdgeOptions {
 impl Default for EdgeOptions {
     fn default() -> Self {
         let processors = thread::available_parallelism().map_or(2, usize::from);
-        Self { log_limit_bytes: 64 << 20, reserve_bytes: 64 << 20, concurrent_reads: processors }
+        Self {
+            log_limit_bytes: 64 << 20,
+            reserve_bytes: 64 << 20,
+            index_above_kib: 10_000,
+            concurrent_reads: processors,
+        }
     }
 }
 
@@ -66,6 +79,13 @@ impl EdgeOptions {
     #[must_use]
     pub fn with_reserve(mut self, bytes: u64) -> Self {
         self.reserve_bytes = bytes;
+        self
+    }
+
+    /// Sets the KiB of vectors in a segment above which the approximate index is built.
+    #[must_use]
+    pub fn with_index_above(mut self, kib: usize) -> Self {
+        self.index_above_kib = kib;
         self
     }
 
@@ -221,22 +241,22 @@ impl VectorStoreWriter for EdgeStore {
     }
 
     async fn delete(&self, ids: &[PointId]) -> Result<(), StoreError> {
-        let ids = ids.to_vec();
-        self.write(move |writer| writer.remove(|generation| generation.delete(&ids))).await
+        let ids = ids.iter().copied().map(point::to_engine).collect();
+        self.write(move |writer| writer.remove(operation::delete(ids))).await
     }
 
     async fn delete_matching(&self, filter: &Filter) -> Result<(), StoreError> {
-        let filter = filter.clone();
-        self.write(move |writer| writer.remove(|generation| generation.delete_matching(&filter))).await
+        let deletion = operation::delete_matching(filter).map_err(|fault| fault.at(&self.inner.place))?;
+        self.write(move |writer| writer.remove(deletion)).await
     }
 
     async fn index_payload(&self, key: &str, kind: PayloadKind) -> Result<(), StoreError> {
         let key = key.to_owned();
-        self.write(move |writer| writer.rebuild(|generation| generation.index(&key, kind))).await
+        self.write(move |writer| writer.index(&key, kind)).await
     }
 
     async fn optimize(&self) -> Result<(), StoreError> {
-        self.write(move |writer| writer.rebuild(|generation| generation.optimize())).await
+        self.write(Writer::optimize).await
     }
 }
 

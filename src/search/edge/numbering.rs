@@ -3,19 +3,14 @@
 //! vanish. So a generation remembers how many writes it had, and the first write after opening is preceded by a
 //! probe that shows where the engine counts now.
 
-use std::{
-    collections::HashMap,
-    fs::{self, File},
-    io::Write,
-    path::Path,
-};
+use std::{collections::HashMap, fs, path::Path};
 
 use qdrant_edge::{
     NamedQuery, PointId as EngineId, PointStructPersisted, QueryEnum, QueryRequest, ScoringQuery, SparseVector,
     VectorInternal, VectorPersisted, VectorStructPersisted, WithPayloadInterface, WithVector, external::uuid::Uuid,
 };
 
-use super::{fault::Fault, generation::Generation};
+use super::{fault::Fault, generation::Generation, operation};
 use crate::search::Channel;
 
 /// The file that holds the number of writes.
@@ -31,14 +26,10 @@ pub(super) fn remembered(generation: &Path) -> u64 {
     text.trim().parse().unwrap_or(u64::MAX)
 }
 
-/// Remembers how many writes the generation had. Not atomic: what a crash leaves half-written counts as unreadable.
+/// Remembers how many writes the generation had. Neither atomic nor forced to disk: what a crash leaves half-written
+/// counts as unreadable, which costs a copy, and a number that is too low only makes the guard less strict.
 pub(super) fn remember(generation: &Path, writes: u64) -> Result<(), Fault> {
-    let write = || {
-        let mut file = File::create(generation.join(WRITES))?;
-        writeln!(file, "{writes}")?;
-        file.sync_data()
-    };
-    write().map_err(|error| Fault::io("counting writes", error))
+    fs::write(generation.join(WRITES), writes.to_string()).map_err(|error| Fault::io("counting writes", error))
 }
 
 impl Generation {
@@ -48,14 +39,15 @@ impl Generation {
             // A crash in the middle of this function left it, with a number that says nothing about now.
             return Ok(false);
         }
+        let writes = self.writes();
         let term = || SparseVector { indices: vec![TERM], values: vec![1.0] };
         let vector = HashMap::from([(Channel::Bm25.name().to_owned(), VectorPersisted::Sparse(term()))]);
         let vector = VectorStructPersisted::Named(vector);
-        self.upsert(vec![PointStructPersisted { id: PROBE, vector, payload: None }])?;
+        self.update(operation::upsert(vec![PointStructPersisted { id: PROBE, vector, payload: None }]))?;
         let number = self.number_of(term())?;
-        self.delete_probe()?;
+        self.update(operation::delete(vec![PROBE]))?;
         match number {
-            Some(number) if number >= self.writes_remembered() => {
+            Some(number) if number >= writes => {
                 // The probe was write `number`, its removal the next.
                 self.count_from(number + 2);
                 Ok(true)

@@ -1,4 +1,4 @@
-//! Our ids, passages and filters as the engine's, and back.
+//! Our ids and passages as the engine's, and back.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use qdrant_edge::{
 use super::fault::Fault;
 use crate::{
     ranking::{Passage, PointId, Scored},
-    search::{Channel, Filter, StoreError, layout},
+    search::{Channel, StoreError, layout},
 };
 
 pub(super) fn to_engine(id: PointId) -> EngineId {
@@ -51,10 +51,4 @@ pub(super) fn copied(record: Record) -> Result<PointStructPersisted, Fault> {
     let vector =
         record.vector.ok_or_else(|| Fault::damage(format!("point {} has no vector", from_engine(record.id))))?;
     Ok(PointStructPersisted { id: record.id, vector: vector.into(), payload: record.payload })
-}
-
-pub(super) fn filter_to_engine(filter: &Filter) -> Result<qdrant_edge::Filter, Fault> {
-    filter.check().map_err(|error| Fault::request(error.to_string()))?;
-    serde_json::from_value(filter.to_engine_json())
-        .map_err(|error| Fault::request(format!("the engine does not understand the filter: {error}")))
 }

@@ -1,55 +1,34 @@
 //! The one thread that changes a collection. qdrant-edge takes its locks with `try_lock().expect()` when it flushes,
 //! so two changes at once would panic; here they queue.
 //!
-//! A write is acknowledged after the flush that carries it. When a write or flush fails, what the engine holds in
+//! A write is acknowledged after the flush that carries it, and noted in the journal until then. When a write or flush fails, what the engine holds in
 //! memory and what lies on disk may differ: the generation is in doubt, and before the next write it is replaced by
 //! a copy. Searches go on meanwhile, on the old generation.
 
-use std::{
-    fs,
-    path::PathBuf,
-    sync::{Arc, PoisonError, RwLock},
-    thread,
-    time::Duration,
-};
+use std::{fs, path::PathBuf, sync::Arc};
 
+use qdrant_edge::UpdateOperation;
 use tokio::sync::mpsc;
 
 use super::{
     EdgeOptions,
     fault::{Fault, guard},
     folder::{Folder, remove},
-    generation::Generation,
-    point,
+    generation::{Generation, Shape},
+    journal, operation, point,
+    slot::{Live, Slot, retire},
 };
-use crate::{embed::Identity, ranking::Passage, search::StoreError};
+use crate::{
+    embed::Identity,
+    ranking::Passage,
+    search::{PayloadKind, StoreError},
+};
 
 /// How many passages the engine gets at a time.
 const WRITTEN_AT_ONCE: usize = 256;
 
 /// Something to do on the writer's thread.
 pub(super) type Job = Box<dyn FnOnce(&mut Writer) + Send>;
-
-/// The open collection.
-#[derive(Debug)]
-pub(super) struct Live {
-    pub(super) identity: Identity,
-    pub(super) generation: Generation,
-}
-
-/// Where searches find the open collection, if there is one.
-#[derive(Debug, Default)]
-pub(super) struct Slot(RwLock<Option<Arc<Live>>>);
-
-impl Slot {
-    pub(super) fn live(&self) -> Option<Arc<Live>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn replace(&self, live: Option<Live>) -> Option<Arc<Live>> {
-        std::mem::replace(&mut *self.0.write().unwrap_or_else(PoisonError::into_inner), live.map(Arc::new))
-    }
-}
 
 /// What the writer's thread owns.
 #[derive(Debug)]
@@ -61,6 +40,8 @@ pub(super) struct Writer {
     folder: Option<Folder>,
     /// Whether memory and disk may differ.
     in_doubt: bool,
+    /// Whether the journal may hold a write.
+    unfinished: bool,
     /// Whether the engine was seen to number writes on from where it was.
     numbered: bool,
     /// The log's length below which no compaction is tried again after one failed.
@@ -71,8 +52,17 @@ impl Writer {
     /// Opens what is there, on the calling thread; creates nothing.
     pub(super) fn open(path: PathBuf, options: EdgeOptions, slot: Arc<Slot>) -> Result<Self, StoreError> {
         let place = path.display().to_string();
-        let mut writer =
-            Self { path, place, options, slot, folder: None, in_doubt: false, numbered: false, log_patience: 0 };
+        let mut writer = Self {
+            path,
+            place,
+            options,
+            slot,
+            folder: None,
+            in_doubt: false,
+            unfinished: false,
+            numbered: false,
+            log_patience: 0,
+        };
         if Folder::holds_collection(&writer.path) {
             writer.attach()?;
         }
@@ -84,10 +74,10 @@ impl Writer {
         while let Some(job) = jobs.blocking_recv() {
             let done = guard("a write", || {
                 job(&mut self);
+                self.compact_if_due();
                 Ok(())
             });
             self.in_doubt |= done.is_err();
-            self.compact_if_due();
         }
         self.slot.replace(None).into_iter().for_each(retire);
     }
@@ -98,14 +88,21 @@ impl Writer {
         let opened = self.load(&folder).map_err(|fault| fault.at(&self.place))?;
         self.folder = Some(folder);
         let Some(live) = opened else { return Ok(false) };
+        self.in_doubt = live.generation.is_half_optimized();
         self.slot.replace(Some(live));
+        self.unfinished = journal::exists(&self.path);
+        if (self.unfinished || self.in_doubt)
+            && let Err(fault) = self.settle(self.options.reserve_bytes / 2)
+        {
+            tracing::warn!(place = self.place, ?fault, "a write that was cut off cannot be finished yet");
+        }
         Ok(true)
     }
 
     fn load(&self, folder: &Folder) -> Result<Option<Live>, Fault> {
         let Some((identity, path)) = folder.read()? else { return Ok(None) };
         folder.sweep(Some(&path));
-        let generation = Generation::load(&path, identity.dimension)?;
+        let generation = Generation::load(&path, self.shape(&identity))?;
         Ok(Some(Live { identity, generation }))
     }
 
@@ -127,12 +124,16 @@ impl Writer {
         let Some(folder) = &self.folder else { return Err(Fault::damage("the folder is not locked")) };
         self.check_space(self.options.reserve_bytes)?;
         folder.sweep(None);
-        let generation = Generation::create(&folder.next_generation()?, identity.dimension)?;
+        let generation = Generation::create(&folder.next_generation()?, self.shape(identity))?;
         // In this order: without the first file there is no collection, without the second the only generation counts.
         folder.describe(identity)?;
         folder.make_current(generation.path())?;
         self.slot.replace(Some(Live { identity: identity.clone(), generation }));
         Ok(())
+    }
+
+    fn shape(&self, identity: &Identity) -> Shape {
+        Shape { dimension: identity.dimension, index_above_kib: self.options.index_above_kib }
     }
 
     pub(super) fn upsert(&mut self, passages: Vec<(Passage, Vec<f32>)>) -> Result<(), StoreError> {
@@ -145,54 +146,103 @@ impl Writer {
             bytes += weight(&passage, &vector);
             points.push(point::written(&passage, vector, &self.place)?);
         }
-        self.write(self.options.reserve_bytes + bytes, |generation| {
-            while !points.is_empty() {
-                let rest = points.split_off(points.len().min(WRITTEN_AT_ONCE));
-                generation.upsert(std::mem::replace(&mut points, rest))?;
-            }
-            Ok(())
-        })
+        while !points.is_empty() {
+            let rest = points.split_off(points.len().min(WRITTEN_AT_ONCE));
+            let upsert = operation::upsert(std::mem::replace(&mut points, rest));
+            self.change(self.options.reserve_bytes + bytes, upsert).map_err(|fault| fault.at(&self.place))?;
+        }
+        Ok(())
     }
 
-    /// A write that frees more than it takes; it may use half of the reserve, so that a full store can be emptied.
-    pub(super) fn remove(&mut self, work: impl FnOnce(&Generation) -> Result<(), Fault>) -> Result<(), StoreError> {
-        self.write(self.options.reserve_bytes / 2, work)
-    }
-
-    /// A write that takes up to the size of the data once more.
-    pub(super) fn rebuild(&mut self, work: impl FnOnce(&Generation) -> Result<(), Fault>) -> Result<(), StoreError> {
-        let data = self.live()?.generation.data_bytes();
-        self.write(self.options.reserve_bytes + data, work)
-    }
-
-    /// Changes the collection and forces the change to disk.
-    fn write(&mut self, space: u64, work: impl FnOnce(&Generation) -> Result<(), Fault>) -> Result<(), StoreError> {
+    /// A change that frees more than it takes; it may use half of the reserve, so that a full store can be emptied.
+    pub(super) fn remove(&mut self, deletion: UpdateOperation) -> Result<(), StoreError> {
         self.live()?;
-        let done = self.write_to_live(space, work);
+        self.change(self.options.reserve_bytes / 2, deletion).map_err(|fault| fault.at(&self.place))
+    }
+
+    /// Indexes a payload field, unless it is indexed this way already.
+    pub(super) fn index(&mut self, key: &str, kind: PayloadKind) -> Result<(), StoreError> {
+        let live = self.live()?;
+        let space = self.options.reserve_bytes + live.generation.data_bytes();
+        let indexed = live.generation.is_indexed(key, kind);
+        drop(live);
+        let done = match indexed {
+            Ok(true) => Ok(()),
+            Ok(false) => operation::index(key, kind).and_then(|index| self.change(space, index)),
+            Err(fault) => Err(fault),
+        };
         done.map_err(|fault| fault.at(&self.place))
     }
 
-    fn write_to_live(&mut self, space: u64, work: impl FnOnce(&Generation) -> Result<(), Fault>) -> Result<(), Fault> {
-        self.check_space(space)?;
-        self.settle_doubt()?;
+    pub(super) fn optimize(&mut self) -> Result<(), StoreError> {
+        let space = self.options.reserve_bytes + 2 * self.live()?.generation.data_bytes();
+        let done = self.settle(space).and_then(|()| self.on_live(Generation::optimize));
+        done.map_err(|fault| fault.at(&self.place))
+    }
+
+    /// Makes a change, whole or not at all, and forces it to disk.
+    fn change(&mut self, space: u64, operation: UpdateOperation) -> Result<(), Fault> {
+        self.settle(space)?;
+        journal::begin(&self.path, &operation)?;
+        self.unfinished = true;
+        let done = self.on_live(|generation| generation.update(operation).and_then(|()| generation.flush()));
+        if !done.as_ref().is_err_and(Fault::is_grave) {
+            self.forget_unfinished();
+        }
+        done
+    }
+
+    /// Works on the live generation; after a grave fault that is in doubt.
+    fn on_live(&mut self, work: impl FnOnce(&Generation) -> Result<(), Fault>) -> Result<(), Fault> {
         let Some(live) = self.slot.live() else { return Err(Fault::request("there is no collection")) };
-        let done = work(&live.generation).and_then(|()| live.generation.flush());
+        let done = work(&live.generation);
         self.in_doubt |= done.as_ref().is_err_and(Fault::is_grave);
         done
     }
 
+    fn forget_unfinished(&mut self) {
+        journal::end(&self.path);
+        self.unfinished = false;
+    }
+
+    /// Makes the collection fit to be written: enough space, a generation without doubt, nothing unfinished.
+    fn settle(&mut self, space: u64) -> Result<(), Fault> {
+        self.check_space(space)?;
+        self.settle_doubt()?;
+        if !self.unfinished {
+            return Ok(());
+        }
+        if let Some(operation) = journal::read(&self.path) {
+            let done = self.on_live(|generation| generation.update(operation).and_then(|()| generation.flush()));
+            // A write that the engine cannot do even now must not stand in the way of all others.
+            if done.as_ref().is_err_and(|fault| !fault.lacks_space()) {
+                self.forget_unfinished();
+            }
+            done?;
+        }
+        self.forget_unfinished();
+        Ok(())
+    }
+
     /// Replaces the live generation if writes to it could be lost.
     fn settle_doubt(&mut self) -> Result<(), Fault> {
-        let Some(live) = self.slot.live() else { return Ok(()) };
-        if !self.in_doubt && !self.numbered {
-            self.in_doubt = !live.generation.numbers_go_on().inspect_err(|_| self.in_doubt = true)?;
-        }
-        drop(live);
         if self.in_doubt {
             self.compact()?;
         }
+        if !self.numbered && !self.numbers_go_on()? {
+            tracing::warn!(place = self.place, "the engine's log was damaged; the collection is copied");
+            self.compact()?;
+            if !self.numbers_go_on()? {
+                return Err(Fault::damage("the engine does not number writes as it should"));
+            }
+        }
         self.numbered = true;
         Ok(())
+    }
+
+    fn numbers_go_on(&mut self) -> Result<bool, Fault> {
+        let Some(live) = self.slot.live() else { return Ok(true) };
+        live.generation.numbers_go_on().inspect_err(|_| self.in_doubt = true)
     }
 
     fn live(&self) -> Result<Arc<Live>, StoreError> {
@@ -232,10 +282,9 @@ impl Writer {
     /// Replaces the live generation by a copy with a new log.
     pub(super) fn compact(&mut self) -> Result<(), Fault> {
         let (Some(folder), Some(live)) = (&self.folder, self.slot.live()) else { return Ok(()) };
-        self.check_space(self.options.reserve_bytes + live.generation.data_bytes())?;
+        self.check_space(self.options.reserve_bytes + live.generation.copy_bytes())?;
         let path = folder.next_generation()?;
-        let dimension = live.identity.dimension;
-        let copy = live.generation.copy_to(&path, dimension);
+        let copy = live.generation.copy_to(&path);
         let replaced = copy.and_then(|copy| folder.make_current(copy.path()).map(|()| copy));
         let generation = replaced.inspect_err(|_| folder.sweep(Some(live.generation.path())))?;
         let (old, identity) = (live.generation.path().to_owned(), live.identity.clone());
@@ -243,31 +292,8 @@ impl Writer {
         self.slot.replace(Some(Live { identity, generation })).into_iter().for_each(retire);
         remove(&old);
         self.in_doubt = false;
-        self.numbered = true;
+        self.numbered = false;
         Ok(())
-    }
-}
-
-/// Closes a generation once the searches that began before its end are done with it. The engine flushes when it is
-/// dropped, and panics if it cannot: never on a search's thread.
-fn retire(mut live: Arc<Live>) {
-    loop {
-        match Arc::try_unwrap(live) {
-            Ok(live) => {
-                let closed = guard("closing a generation", || {
-                    drop(live);
-                    Ok(())
-                });
-                if let Err(fault) = closed {
-                    tracing::warn!(?fault, "a generation did not close cleanly; nothing acknowledged is lost");
-                }
-                return;
-            }
-            Err(still_searched) => {
-                live = still_searched;
-                thread::sleep(Duration::from_millis(1));
-            }
-        }
     }
 }
 
