@@ -40,7 +40,10 @@ fn main() {
         Ranking::new(ids.into_iter().enumerate().map(scored).collect())
     };
     let (asked, rewrite) = (ranking([1, 2, 3]), ranking([4, 2, 1]));
-    let legs = [Weighted { ranking: &asked, weight: 1.0, variant: 0 }, Weighted { ranking: &rewrite, weight: 1.0, variant: 1 }];
+    let legs = [
+        Weighted { ranking: &asked, weight: 1.0, variant: 0 },
+        Weighted { ranking: &rewrite, weight: 1.0, variant: 1 },
+    ];
     // A retriever takes it as it takes its own: `Retriever::new(…).with_fusion(BestRank)`.
     let fusions: [(&str, &dyn Fuse); 2] = [("best rank", &BestRank), ("reciprocal rank fusion", &Fusion::default())];
     for (name, fusion) in fusions {

@@ -15,7 +15,8 @@ struct Slang(&'static [(&'static str, &'static str)]);
 #[async_trait]
 impl Rewriter for Slang {
     async fn rewrite(&self, question: &Question) -> Result<Vec<String>, RewriteError> {
-        let plain = |word: &str| self.0.iter().find(|(slang, _)| *slang == word).map_or(word.to_owned(), |(_, p)| (*p).into());
+        let plain =
+            |word: &str| self.0.iter().find(|(slang, _)| *slang == word).map_or(word.to_owned(), |(_, p)| (*p).into());
         let rewrite = question.text().split(' ').map(plain).collect::<Vec<_>>().join(" ");
         if rewrite == question.text() {
             // Nothing to add: the question is searched as asked, and the retrieval says why.

@@ -26,7 +26,8 @@ impl Embedder for BagOfWords {
             let mut vector = vec![0.0; self.0.dimension];
             let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
             for word in &words {
-                let hash = word.to_lowercase().bytes().fold(7usize, |hash, byte| hash.wrapping_mul(31) + usize::from(byte));
+                let hash =
+                    word.to_lowercase().bytes().fold(7usize, |hash, byte| hash.wrapping_mul(31) + usize::from(byte));
                 vector[hash % self.0.dimension] += 1.0;
             }
             Embedding::new(vector, words.len())

@@ -162,12 +162,10 @@ impl Settings {
         environment: HashMap<String, String>,
         flags: &[String],
     ) -> Result<Self, SettingsError> {
-        let environment = Environment::with_prefix("ASKTWICE")
-            .prefix_separator("__")
-            .separator("__")
-            .source(Some(environment));
-        let mut builder = Config::builder()
-            .add_source(File::from_str(include_str!("../config/default.toml"), FileFormat::Toml));
+        let environment =
+            Environment::with_prefix("ASKTWICE").prefix_separator("__").separator("__").source(Some(environment));
+        let mut builder =
+            Config::builder().add_source(File::from_str(include_str!("../config/default.toml"), FileFormat::Toml));
         if let Some(file) = file {
             builder = builder.add_source(File::from(file).format(FileFormat::Toml));
         }
@@ -252,7 +250,9 @@ impl FuseSettings {
     /// # Errors
     /// [`SettingsError`] if the method is not a fusion's name.
     pub fn fusion(&self) -> Result<Fusion, SettingsError> {
-        self.method.parse().map_err(|error: crate::fuse::UnknownFusion| SettingsError::value("fuse.method", error.to_string()))
+        self.method
+            .parse()
+            .map_err(|error: crate::fuse::UnknownFusion| SettingsError::value("fuse.method", error.to_string()))
     }
 }
 
@@ -263,9 +263,9 @@ fn key(
     file: &Path,
 ) -> Result<Option<SecretString>, SettingsError> {
     let read = || {
-        std::fs::read_to_string(file).map(SecretString::from).map_err(|error| {
-            SettingsError::value(setting, format!("{} cannot be read: {error}", file.display()))
-        })
+        std::fs::read_to_string(file)
+            .map(SecretString::from)
+            .map_err(|error| SettingsError::value(setting, format!("{} cannot be read: {error}", file.display())))
     };
     let key = match given {
         Some(key) => Some(key.clone()),

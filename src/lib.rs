@@ -35,7 +35,5 @@ pub use error::{Error, ErrorKind};
 #[cfg(feature = "cli")]
 pub mod config;
 
-
-
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -102,7 +102,8 @@ async fn a_vector_does_not_depend_on_its_neighbours() {
 async fn odd_texts_have_finite_vectors_of_length_one_and_long_ones_say_that_they_were_cut() {
     let Some(embedder) = open(Precision::Int8) else { return };
     let zalgo = format!("e{}", "\u{301}".repeat(10_000));
-    let texts = ["", " ", "\0", "[CLS] [SEP] [MASK] </s>", "مرحبا 你好 👩‍👩‍👧", &"x".repeat(1 << 20), &zalgo, &"_".repeat(50_000)];
+    let texts =
+        ["", " ", "\0", "[CLS] [SEP] [MASK] </s>", "مرحبا 你好 👩‍👩‍👧", &"x".repeat(1 << 20), &zalgo, &"_".repeat(50_000)];
     let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
     for (embedding, text) in embedder.embed(Role::Passage, texts.clone()).await.unwrap().iter().zip(&texts) {
         let length = embedding.vector.iter().map(|value| value * value).sum::<f32>().sqrt();
@@ -146,8 +147,14 @@ fn copy_of(folder: &Path) -> (tempfile::TempDir, PathBuf) {
     let copy = directory.path().join("model");
     fs::create_dir_all(copy.join("1_Pooling")).unwrap();
     let files = [
-        "asktwice.json", "config.json", "1_Pooling/config.json", "modules.json", "sentence_bert_config.json",
-        "config_sentence_transformers.json", "tokenizer.json", "model_int8.onnx",
+        "asktwice.json",
+        "config.json",
+        "1_Pooling/config.json",
+        "modules.json",
+        "sentence_bert_config.json",
+        "config_sentence_transformers.json",
+        "tokenizer.json",
+        "model_int8.onnx",
     ];
     for file in files {
         fs::copy(folder.join(file), copy.join(file)).unwrap();

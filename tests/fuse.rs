@@ -35,7 +35,9 @@ fn ids(fused: &[Fused]) -> Vec<u64> {
 
 /// Up to 50 different ids, in any order.
 fn any_ids() -> impl Strategy<Value = Vec<u64>> {
-    Just((0..80).collect::<Vec<u64>>()).prop_shuffle().prop_flat_map(|ids| (0..50usize).prop_map(move |n| ids[..n].to_vec()))
+    Just((0..80).collect::<Vec<u64>>())
+        .prop_shuffle()
+        .prop_flat_map(|ids| (0..50usize).prop_map(move |n| ids[..n].to_vec()))
 }
 
 fn any_rankings() -> impl Strategy<Value = Vec<Ranking>> {

@@ -171,7 +171,8 @@ fn cell(hit: Option<&Hit>, place: usize, judged: Option<&JudgedQuestion>) -> Str
 /// The hits of one origin's leg, in that leg's own order.
 fn leg(retrieval: &Retrieval, origin: Origin) -> Vec<&Hit> {
     let rank = |hit: &Hit| {
-        let found = hit.found_by.iter().filter(|by| retrieval.variants[retrieval.legs[by.leg].variant].origin == origin);
+        let found =
+            hit.found_by.iter().filter(|by| retrieval.variants[retrieval.legs[by.leg].variant].origin == origin);
         found.map(|by| by.rank).min()
     };
     let mut ranked: Vec<_> = retrieval.hits.iter().filter_map(|hit| Some((rank(hit)?, hit))).collect();

@@ -86,7 +86,7 @@ impl Eval {
         let bar = ProgressBar::new(dataset.questions.len() as u64);
         let evaluator = Evaluator::new(Arc::new(embedder), store)
             .with_depth(settings.search.depth.try_into().context("search.depth")?)
-            .with_cleaner(Arc::new(|question, rewrite| {
+            .with_cleaner(Arc::new(|rewrite, question| {
                 // Expansions of many words are rewrites, too: the generous limits.
                 Limits::expansion().clean(rewrite, question).rewrites
             }));

@@ -83,7 +83,10 @@ fn show(bar: &ProgressBar, progress: &Progress) {
     bar.set_length(progress.bytes_total);
     bar.set_position(progress.bytes_done);
     let (docs, tokens) = (rate(progress.indexed), rate(progress.tokens));
-    bar.set_message(format!("{} new, {} unchanged, {docs:.0} docs/s, {tokens:.0} tokens/s", progress.indexed, progress.skipped));
+    bar.set_message(format!(
+        "{} new, {} unchanged, {docs:.0} docs/s, {tokens:.0} tokens/s",
+        progress.indexed, progress.skipped
+    ));
 }
 
 /// Says on standard error what was done and what was not; the exit code is that of a success only if all was.
