@@ -7,7 +7,7 @@ MODEL := .asktwice/models/all-MiniLM-L6-v2
 ASKTWICE := target/release/asktwice
 CARGO := cargo
 
-.PHONY: demo test build setup fmt clippy unit doc features bench eval clean
+.PHONY: demo test build setup fmt clippy unit doc features bench eval footprint clean
 
 demo: setup ## Run the main job on the help-centre corpus. ARGS="--llm URL --model NAME" asks a real language model.
 	@$(ASKTWICE) demo $(ARGS)
@@ -54,6 +54,10 @@ eval: setup ## The figures of README, on BEIR's SciFact (SCIFACT=folder).
 		$(ASKTWICE) eval --data $(SCIFACT) --rewrites $(SCIFACT)/rewrites/gpt-4o_paraphrase.jsonl --legs dense \
 			--precision $$precision || exit 1; \
 	done
+
+footprint: setup ## Disk, start-up time and peak memory.
+	@$(ASKTWICE) demo >/dev/null
+	@python3 scripts/footprint.py
 
 clean:
 	rm -rf target .asktwice

@@ -14,7 +14,7 @@ use asktwice::{
     Passage,
     embed::Identity,
     ranking::{PointId, Ranking},
-    search::{Filter, MemoryStore, QdrantStore, Search, StoreError, VectorStoreWriter},
+    search::{EdgeStore, Filter, MemoryStore, QdrantStore, Search, StoreError, VectorStoreWriter},
 };
 use serde_json::{Map, Value};
 
@@ -44,6 +44,11 @@ impl Made {
 
 async fn memory() -> Option<Made> {
     Some(Made::new(MemoryStore::new(), ()))
+}
+
+async fn embedded() -> Option<Made> {
+    let folder = tempfile::tempdir().unwrap();
+    Some(Made::new(EdgeStore::open(folder.path().join("contract")).unwrap(), folder))
 }
 
 async fn qdrant_through_the_front() -> Option<Made> {
@@ -131,6 +136,7 @@ macro_rules! contract {
 }
 
 contract!(memory);
+contract!(embedded);
 contract!(qdrant_through_the_front);
 contract!(qdrant_server);
 

@@ -2,11 +2,13 @@
 
 mod support;
 
+mod cli;
 mod concurrency;
 mod contract;
 mod edge;
 mod embed;
 mod evaluate;
+mod examples;
 mod fuse;
 mod index;
 mod qdrant_faults;

@@ -223,17 +223,6 @@ pub enum StoreError {
         /// The folder.
         place: String,
     },
-    /// The collection's files or settings are damaged, or of a layout that this version does not read.
-    #[error("{place} cannot be read: {problem}")]
-    Unreadable {
-        /// Which collection.
-        place: String,
-        /// What is wrong, and what to do.
-        problem: String,
-        /// The engine's or system's own error.
-        #[source]
-        source: Option<Box<dyn std::error::Error + Send + Sync>>,
-    },
     /// The filter or another part of the request cannot be used.
     #[error("{place} refused the request: {problem}")]
     Request {
@@ -242,14 +231,17 @@ pub enum StoreError {
         /// What is wrong, and what to do.
         problem: String,
     },
-    /// What is there is not a collection that can be used this way: of another layout, of somebody else's making, or
-    /// named or addressed wrongly.
+    /// What is there is not a collection that can be used this way: damaged, of another layout, of somebody else's
+    /// making, or named or addressed wrongly.
     #[error("{place} cannot be used: {problem}")]
     Unusable {
         /// Which collection.
         place: String,
         /// What is wrong, and what to do.
         problem: String,
+        /// The engine's or system's own error.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
     /// The store wants a key, or another one.
     #[error("{place} wants a valid API key; set store.api_key_file or ASKTWICE__STORE__API_KEY")]
@@ -287,7 +279,6 @@ impl StoreError {
             Self::Missing { .. }
             | Self::Identity { .. }
             | Self::Dimension { .. }
-            | Self::Unreadable { .. }
             | Self::Unusable { .. }
             | Self::Key { .. } => ErrorKind::Setup,
             Self::Locked { .. } | Self::Unavailable { .. } => ErrorKind::Unavailable,

@@ -152,7 +152,7 @@ async fn damage_is_an_error_that_says_what_to_do() {
     let file = |name: &str| folder.path().join(name);
     let refused = || {
         let error = EdgeStore::open(folder.path()).unwrap_err();
-        assert!(matches!(error, StoreError::Unreadable { .. }), "{error}");
+        assert!(matches!(error, StoreError::Unusable { .. }), "{error}");
         assert_eq!(error.kind(), ErrorKind::Setup);
         error.to_string()
     };

@@ -107,7 +107,7 @@ impl Fault {
         let (place, problem, source) = (place.to_owned(), self.problem, self.source);
         match self.kind {
             Kind::Request => StoreError::Request { place, problem },
-            Kind::Damage => StoreError::Unreadable { place, problem, source },
+            Kind::Damage => StoreError::Unusable { place, problem, source },
             Kind::Space | Kind::Engine => StoreError::Unavailable { place, problem, source },
         }
     }

@@ -116,7 +116,7 @@ impl EdgeStore {
     /// Opens the collection in a folder. If there is none, nothing is created: [`VectorStoreWriter::prepare`] does.
     ///
     /// # Errors
-    /// [`StoreError::Locked`] if another process has it open, [`StoreError::Unreadable`] if it is damaged or of
+    /// [`StoreError::Locked`] if another process has it open, [`StoreError::Unusable`] if it is damaged or of
     /// another layout.
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self, StoreError> {
         Self::open_with(folder, EdgeOptions::default())

@@ -58,6 +58,7 @@ impl Connection {
         let unusable = |place: &str, problem: &str| StoreError::Unusable {
             place: place.to_owned(),
             problem: format!("{problem}; give the gRPC address, such as http://localhost:6334"),
+            source: None,
         };
         let url = checked(url).map_err(|problem| unusable("the url of Qdrant", problem))?;
         let client = client(&url, None).map_err(|_| unusable(&url, "this is not a url"))?;

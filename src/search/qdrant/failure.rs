@@ -21,7 +21,7 @@ impl Connection {
     }
 
     pub(super) fn unusable(&self, problem: impl Into<String>) -> StoreError {
-        StoreError::Unusable { place: self.place.clone(), problem: problem.into() }
+        StoreError::Unusable { place: self.place.clone(), problem: problem.into(), source: None }
     }
 
     /// The server answered, but not as Qdrant does.
