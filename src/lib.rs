@@ -1,5 +1,61 @@
 //! Query-ensembling retrieval: search with the user's question **and** a rewritten version of it, at the same time,
 //! and fuse what both find.
+//!
+//! ```text
+//! question ─┬─ as asked ───────────────► embed ─► search ─┐
+//!           └─ rewrite (LLM) ─ deadline ► embed ─► search ─┴─► fuse ─► retrieval
+//! ```
+//!
+//! The question never waits for the language model, and whatever the language model does, the caller gets at least
+//! what the plain question finds, and is told what was lost.
+//!
+//! ```
+//! # use asktwice::{EmbedError, Embedder, embed::{Embedding, Identity, Role}};
+//! use asktwice::{Passage, Retriever, VectorStoreWriter, rewrite::RecordedRewriter, search::MemoryStore};
+//! #
+//! # /// Counts letters; a real program opens `embed::OnnxEmbedder`.
+//! # #[derive(Debug)]
+//! # struct Letters(Identity);
+//! # #[async_trait::async_trait]
+//! # impl Embedder for Letters {
+//! #     async fn embed(&self, _: Role, texts: Vec<String>) -> Result<Vec<Embedding>, EmbedError> {
+//! #         let count = |text: &str| ('a'..='z').map(|c| text.matches(c).count() as f32).collect();
+//! #         Ok(texts.iter().map(|text| Embedding::new(count(text), 1)).collect())
+//! #     }
+//! #     fn identity(&self) -> &Identity {
+//! #         &self.0
+//! #     }
+//! # }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let embedder = Letters(Identity::new("letters", "1", 26));
+//! let store = MemoryStore::new();
+//! store.prepare(embedder.identity()).await?;
+//! # let vectors = embedder.embed(Role::Passage, vec!["late orders".into(), "missing items".into()]).await?;
+//! # let [late, missing] = [vectors[0].vector.clone(), vectors[1].vector.clone()];
+//! store.upsert(vec![(Passage::new("late", "late orders"), late), (Passage::new("missing", "missing items"), missing)]).await?;
+//!
+//! let rewriter = RecordedRewriter::from_pairs([("half my grub is gone", ["Items are missing from my order"])]);
+//! let retriever = Retriever::new(embedder, store).with_rewriter(rewriter);
+//! let retrieval = retriever.retrieve("half my grub is gone").await?;
+//!
+//! assert_eq!(retrieval.variants.len(), 2);
+//! assert_eq!(retrieval.hits[0].passage.id, "missing");
+//! assert!(retrieval.degradations.is_empty());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Layout
+//! The modules in the order in which a question passes through them: [`question`] in; the steps [`rewrite`], [`embed`],
+//! [`search`] and [`fuse`]; [`retrieval`] out. [`retriever`] is the only one that knows the order. [`index`] fills a
+//! store from files, [`evaluate`] measures on judged questions, [`config`] and [`cli`] make the program of it.
+//!
+//! # Features
+//! `onnx` (the local embedder), `edge` (Qdrant's engine in process), `qdrant` (a server or cluster), `llm` (any
+//! OpenAI-compatible endpoint), `index` (files into a store) and `cli` (the program, which brings them all) are on by
+//! default. Without any of them the traits, the fusion, the pipeline and the in-memory store remain.
+
 pub mod question;
 pub use question::Question;
 
