@@ -118,8 +118,9 @@ async fn recorded_rewrites_are_replayed_whole() {
             let raw = entry.rewrites[0].split_whitespace().collect::<Vec<_>>().join(" ");
             match rewriter.rewrite(&Question::new(&query.text).unwrap()).await {
                 Ok(rewrites) => {
-                    let plain = |text: &str| text.replace(['\u{2010}', '\u{2011}'], "-").replace('\u{ad}', "");
-                    // The only thing to clean: some begin with a label ("Query: ", "Additional keywords: ").
+                    let plain = |text: &str| text.replace(['\u{2010}', '\u{2011}'], "-").replace(['\u{ad}', '*'], "");
+                    // All there is to clean: some begin with a label ("Query: ", "Additional keywords: "), a few emphasise
+                    // a word.
                     let raw = plain(&raw);
                     let label = match &rewrites[..] {
                         [rewrite] => raw.strip_suffix(rewrite.as_str()),
