@@ -120,8 +120,8 @@ async fn recorded_rewrites_are_replayed_whole() {
                 Ok(rewrites) => {
                     let plain = |text: &str| text.replace(['\u{2010}', '\u{2011}'], "-").replace(['\u{ad}', '*'], "");
                     // All there is to clean: some begin with a label ("Query: ", "Additional keywords: "), a few emphasise
-                    // a word.
-                    let raw = plain(&raw);
+                    // a word, one ends with a comma.
+                    let raw = plain(raw.trim_end_matches(','));
                     let label = match &rewrites[..] {
                         [rewrite] => raw.strip_suffix(rewrite.as_str()),
                         _ => None,
