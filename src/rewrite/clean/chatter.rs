@@ -4,9 +4,9 @@
 //! queries, begin with "Sure" or say "I can't sleep".
 
 use super::vocabulary::{
-    AFTERTHOUGHTS, ASIDE_NOUNS, ASKING_BACK, CHINESE_NOUNS, COURTESIES, ECHO_NOUNS, FOREIGN_NOUNS, GLOSSES, HELPING,
-    HERE, HERE_PERHAPS, LABEL_WORDS, META, NOT, OPENERS, OUTPUT_NOUNS, QUESTION_NOUNS, REMARKS, REWRITE_STEMS, SORRY,
-    UNABLE,
+    AFTERTHOUGHTS, ASIDE_NOUNS, ASKING_BACK, CHINESE_NOUNS, CONFESSIONS, COURTESIES, ECHO_NOUNS, FILTERED,
+    FOREIGN_NOUNS, GLOSSES, HELPING, HERE, HERE_PERHAPS, LABEL_WORDS, META, NOT, OPENERS, OUTPUT_NOUNS, QUESTION_NOUNS,
+    REMARKS, REWRITE_STEMS, SORRY, UNABLE, VERDICTS,
 };
 
 /// What a label or a key says about the text that follows it.
@@ -180,8 +180,9 @@ fn announced<'a>(line: &'a str, courteous: &str) -> Option<(Kind, &'a str)> {
 /// Splits a line that ends with a quotation: `The rewritten question is "…".`
 fn quotation(line: &str) -> Option<(&str, &str)> {
     let (name, quoted) = line.split_at(line.find(['"', '“', '«', '„', '`'])?);
-    let ends = quoted.trim_end_matches('.').ends_with(['"', '”', '“', '»', '`']);
-    (ends && !name.is_empty() && quoted.contains(' ')).then_some((name, quoted))
+    // One quotation, not a list of several.
+    let one = super::marks::quoted(quoted.trim_end_matches('.')).is_some();
+    (one && !name.is_empty() && quoted.contains(' ')).then_some((name, quoted))
 }
 
 /// Whether a line talks about the rewrites, or to the user.
@@ -264,70 +265,19 @@ pub(super) fn is_refusal(line: &str) -> bool {
     let unable = UNABLE.iter().find_map(|begin| text.find(begin).map(|at| &text[at + begin.len()..]));
     let helping = |rest: &str| HELPING.iter().any(|what| rest.trim_start().starts_with(what)) || rest.trim() == "help";
     let sorry = SORRY.iter().any(|begin| text.starts_with(begin));
-    let assistant = [
-        "i'm just an ai",
-        "i am just an ai",
-        "i'm an ai",
-        "i am an ai",
-        "i don't understand the question",
-        "i don't understand your question",
-        "i'm not sure what you mean",
-        "i'm not sure what you are asking",
-        "i'm not sure what you're asking",
-        "as an ai",
-        "as a language model",
-        "as a large language model",
-        "as an assistant",
-    ];
     (sorry && holds(NOT))
         || (UNABLE.iter().any(|begin| text.starts_with(begin)) && unable.is_some_and(helping))
-        || begins(&text, &assistant)
+        || begins(&text, CONFESSIONS)
         || is_filtered(&text)
         || asks_back(&text)
 }
 
-/// A gateway's or provider's notice in place of a reply.
+/// A gateway's or provider's notice in place of a reply. "Content moderation is …" is none.
 fn is_filtered(text: &str) -> bool {
-    let subjects = [
-        "the response",
-        "your request",
-        "the request",
-        "this request",
-        "your prompt",
-        "the prompt",
-        "this prompt",
-        "this content",
-        "the content",
-        "content",
-        "request",
-        "response",
-        "error",
-        "sorry",
-        "message",
-        "[content",
-        "[blocked",
-        "[filtered",
-    ];
-    let verdicts = [
-        "filtered",
-        "content policy",
-        "content management policy",
-        "usage polic",
-        "safety polic",
-        "was blocked",
-        "been blocked",
-        "violat",
-        "was flagged",
-        "been flagged",
-        "moderation",
-    ];
-    let subject = subjects.iter().any(|subject| text.starts_with(subject));
-    subject
-        && !text.ends_with('?')
-        && verdicts.iter().any(|verdict| text.contains(verdict))
-        && ["was ", "been ", "has ", "is ", "blocked", "filtered", "violat", "error"]
-            .iter()
-            .any(|verb| text.contains(verb))
+    let bracketed = text.starts_with(['[', '(']) && text.ends_with([']', ')', '.']);
+    let subject = FILTERED.iter().any(|subject| text.starts_with(subject));
+    let verdict = VERDICTS.iter().any(|verdict| text.contains(verdict));
+    !text.ends_with('?') && (subject && verdict || bracketed && text.contains("content") && text.contains("filter"))
 }
 
 fn asks_back(text: &str) -> bool {

@@ -168,8 +168,9 @@ fn untagged(line: &str) -> &str {
 
 /// Whether a question begins with the sign that was taken for a mark.
 fn begins_like(question: &str, line: &str, rest: &str) -> bool {
-    let sign = line[..line.len() - rest.len()].trim();
-    question.get(..sign.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(sign))
+    // What follows need not be the line's end: emphasis may close after it.
+    let sign = line.rfind(rest).map_or("", |at| line[..at].trim());
+    !sign.is_empty() && question.get(..sign.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(sign))
 }
 
 /// Takes quotes, emphasis and politeness off a line, and folds its white space.

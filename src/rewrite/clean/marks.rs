@@ -257,7 +257,8 @@ fn without_lone_stars(line: &str) -> &str {
     if tail.len() < line.len() && !tail.contains('*') && loose { tail.trim_end() } else { line }
 }
 
-fn quoted(line: &str) -> Option<&str> {
+/// The text of a line that is one quotation as a whole.
+pub(super) fn quoted(line: &str) -> Option<&str> {
     let (first, last) = (line.chars().next()?, line.chars().next_back()?);
     let (open, close) = *PAIRS.iter().find(|pair| **pair == (first, last))?;
     let inner = line.get(first.len_utf8()..line.len().checked_sub(last.len_utf8())?)?;
@@ -293,7 +294,7 @@ fn encloses_symmetric(inner: &str, quote: char) -> bool {
     while let Some(c) = chars.next() {
         let after = chars.peek().copied().unwrap_or(' ');
         if c == quote && !(before.is_alphanumeric() && after.is_alphanumeric()) {
-            return !before.is_alphanumeric() && after != ' ';
+            return (before == ' ' || "([{/-–—".contains(before)) && after != ' ';
         }
         before = c;
     }

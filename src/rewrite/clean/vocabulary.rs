@@ -181,3 +181,25 @@ pub(super) const GLOSSES: &[&str] = &[
     "focus", "target", "explor", "address", "cover", "emphas", "look", "highlight", "clarif", "broad", "narrow", "this",
     "aims", "captur", "frames", "uses", "adds", "asks",
 ];
+
+/// Beginnings of lines in which a model says that it is one, or that it did not understand.
+#[rustfmt::skip]
+pub(super) const CONFESSIONS: &[&str] = &[
+    "as an ai", "as a language model", "as a large language model", "as an assistant", "i'm just an ai",
+    "i am just an ai", "i'm an ai", "i am an ai", "i don't understand the question", "i don't understand your question",
+    "i'm not sure what you mean", "i'm not sure what you are asking", "i'm not sure what you're asking",
+];
+
+/// What a filter's notice begins with.
+#[rustfmt::skip]
+pub(super) const FILTERED: &[&str] = &[
+    "the response", "this response", "your request", "the request", "this request", "your prompt", "the prompt",
+    "this prompt", "this content", "your message",
+];
+
+/// What a filter did.
+#[rustfmt::skip]
+pub(super) const VERDICTS: &[&str] = &[
+    "was filtered", "been filtered", "was blocked", "been blocked", "was flagged", "been flagged", "was rejected",
+    "violates", "violated", "may violate",
+];
