@@ -10,6 +10,7 @@ use std::{
 use config::{Config, Environment, File, FileFormat};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::{embed::Precision, fuse::Fusion};
 
@@ -88,6 +89,7 @@ pub struct RewriteSettings {
     pub api_key_file: PathBuf,
     /// A file with a prompt; empty: the compiled-in one.
     pub prompt_file: PathBuf,
+    parameters: Map<String, Value>,
     deadline_ms: u64,
     /// A file of recorded rewrites; empty: none.
     pub recorded_file: PathBuf,
@@ -227,6 +229,14 @@ impl RewriteSettings {
     #[must_use]
     pub fn deadline(&self) -> Duration {
         Duration::from_millis(self.deadline_ms)
+    }
+
+    /// Further fields of the request to the endpoint; null leaves one out.
+    #[must_use]
+    pub fn parameters(&self) -> Map<String, Value> {
+        // TOML knows no null, so an empty text stands for it.
+        let value = |value: &Value| if value == "" { Value::Null } else { value.clone() };
+        self.parameters.iter().map(|(name, given)| (name.clone(), value(given))).collect()
     }
 
     /// How long a replayed rewrite takes.

@@ -15,23 +15,13 @@ use serde::Deserialize;
 use tokio::io::AsyncWriteExt;
 
 use crate::support::{
+    self,
     embedder::{HashEmbedder, vector},
     llm_server::{Answer, LlmServer, completion},
 };
 
 const KEY: &str = "sk-hunter2";
 const TIMEOUT: Duration = Duration::from_millis(400);
-
-/// A file of the shared test data, if it is there.
-fn shared(path: &str) -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let places = std::env::var_os("ASKTWICE_SHARED_DATA").map(PathBuf::from).into_iter();
-    let found = places.chain([root.join("../shared/data")]).map(|place| place.join(path)).find(|path| path.exists());
-    if found.is_none() {
-        eprintln!("SKIPPED: {path} is not in ../shared/data (or $ASKTWICE_SHARED_DATA)");
-    }
-    found
-}
 
 #[derive(Deserialize)]
 struct Replied {
@@ -66,7 +56,7 @@ fn words_of(line: &str) -> String {
 
 #[test]
 fn real_replies_keep_every_question_and_nothing_else() {
-    let Some(path) = shared("llm-replies/multi-query_gpt-5.1-chat.jsonl") else { return };
+    let Some(path) = support::shared_data("llm-replies/multi-query_gpt-5.1-chat.jsonl") else { return };
     let replies: Vec<Replied> = lines(&std::fs::read_to_string(path).unwrap());
     let labels: Vec<Labelled> = lines(include_str!("fixtures/llm_replies_labels.jsonl"));
     assert_eq!((replies.len(), labels.len()), (100, 100));
@@ -105,10 +95,10 @@ async fn recorded_rewrites_are_replayed_whole() {
         id: String,
         rewrites: Vec<String>,
     }
-    let Some(queries) = shared("scifact/queries.jsonl") else { return };
+    let Some(queries) = support::shared_data("scifact/queries.jsonl") else { return };
     let queries: Vec<Query> = lines(&std::fs::read_to_string(queries).unwrap());
     for file in ["gpt-4o_paraphrase", "gemini-2.0-flash_expansion", "gemini-2.0-flash_expansion_domain"] {
-        let Some(path) = shared(&format!("scifact/rewrites/{file}.jsonl")) else { return };
+        let Some(path) = support::shared_data(&format!("scifact/rewrites/{file}.jsonl")) else { return };
         let recorded: Vec<Recorded> = lines(&std::fs::read_to_string(&path).unwrap());
         let rewriter = RecordedRewriter::read(&path).unwrap();
         let rewriter = rewriter.for_questions(queries.iter().map(|query| (&query.id, &query.text)));
@@ -271,7 +261,7 @@ fn faults() -> Vec<(&'static str, Vec<Answer>, &'static str, usize)> {
         (
             "no key",
             status(401, &error("invalid_api_key", "Incorrect API key provided: sk-hunter2")),
-            "ASKTWICE_LLM_API_KEY",
+            "ASKTWICE__REWRITE__API_KEY",
             1,
         ),
         ("forbidden", status(403, ""), "rewrite.api_key_file", 1),

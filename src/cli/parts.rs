@@ -98,7 +98,7 @@ pub(super) fn llm(settings: &RewriteSettings) -> anyhow::Result<Option<LlmRewrit
     if !settings.prompt_file.as_os_str().is_empty() {
         llm = llm.with_prompt(Prompt::read(&settings.prompt_file).context("rewrite.prompt_file")?);
     }
-    Ok(Some(llm.with_timeout(settings.deadline())))
+    Ok(Some(llm.with_parameters(settings.parameters()).with_timeout(settings.deadline())))
 }
 
 /// The whole pipeline for asking.

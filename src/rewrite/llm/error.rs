@@ -95,13 +95,13 @@ impl LlmError {
     /// Sorts a client's error.
     pub(super) fn transport(place: String, source: reqwest::Error) -> Self {
         let (problem, broken) = if source.is_dns() {
-            ("cannot be found: its host name has no address; check rewrite.base_url", false)
+            ("cannot be found: its host name has no address; check rewrite.url", false)
         } else if source.is_timeout() {
             ("did not accept a connection in time; is it running, and reachable from here?", false)
         } else if mentions(&source, &["certificate", "tls", "corrupt message", "InvalidContentType"]) {
-            ("failed the TLS handshake; check its certificate, and http or https in rewrite.base_url", false)
+            ("failed the TLS handshake; check its certificate, and http or https in rewrite.url", false)
         } else if source.is_connect() {
-            ("refused the connection; is it running, and is the port in rewrite.base_url right?", false)
+            ("refused the connection; is it running, and is the port in rewrite.url right?", false)
         } else {
             ("hung up in the middle of its answer", true)
         };
@@ -116,13 +116,15 @@ impl LlmError {
         let retry_after = if said.is(&["insufficient_quota"]) { Some(Duration::MAX) } else { retry_after };
         let problem = match status {
             300..=399 => format!(
-                "answered with a redirect ({status}), which is not followed; set rewrite.base_url to where it really is"
+                "answered with a redirect ({status}), which is not followed; set rewrite.url to where it really is"
             ),
             401 | 403 => {
-                format!("wants a valid API key ({status}); set rewrite.api_key_file or ASKTWICE_LLM_API_KEY{quoted}")
+                format!(
+                    "wants a valid API key ({status}); set rewrite.api_key_file or ASKTWICE__REWRITE__API_KEY{quoted}"
+                )
             }
             404 => format!(
-                "does not know the model {model:?} or the path (404); check rewrite.model, and whether rewrite.base_url needs a /v1{quoted}"
+                "does not know the model {model:?} or the path (404); check rewrite.model, and whether rewrite.url needs a /v1{quoted}"
             ),
             402 | 429 if status == 402 || said.is(&["insufficient_quota"]) => {
                 format!("says that the account's quota is used up ({status}); check its plan{quoted}")

@@ -80,7 +80,7 @@ fn not_json(body: &str, error: &serde_json::Error) -> String {
     if body.is_empty() {
         "answered with nothing".to_owned()
     } else if body.starts_with('<') {
-        "answered with a web page, not with JSON; does rewrite.base_url need a /v1?".to_owned()
+        "answered with a web page, not with JSON; does rewrite.url need a /v1?".to_owned()
     } else if body.starts_with("data:") || body.starts_with("event:") {
         "answered with a stream of events, though asked not to".to_owned()
     } else if error.is_eof() {
