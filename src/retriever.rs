@@ -9,7 +9,10 @@ use std::{
 };
 
 use futures::future::join_all;
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    sync::OnceCell,
+    time::{Instant, timeout_at},
+};
 
 use crate::{
     embed::Embedder,
@@ -126,6 +129,22 @@ struct Parts {
     rewriter: Option<Arc<dyn Rewriter>>,
     rewrite_deadline: Duration,
     fusion: Arc<dyn Fuse>,
+    /// Set once the collection was found to be filled by this embedder's passage side.
+    matched: Arc<OnceCell<()>>,
+}
+
+impl Parts {
+    /// Checks, at the first question, that the embedder's vectors may be compared with the collection's.
+    async fn check_match(&self) -> Result<(), Error> {
+        let check = async {
+            match self.store.info().await? {
+                Some(info) => Ok(info.accepts(self.embedder.identity())?),
+                // The search itself says best what is missing.
+                None => Ok(()),
+            }
+        };
+        self.matched.get_or_try_init(|| check).await.copied()
+    }
 }
 
 impl Retriever {
@@ -137,6 +156,7 @@ impl Retriever {
             rewriter: None,
             rewrite_deadline: DEFAULT_REWRITE_DEADLINE,
             fusion: Arc::new(Fusion::default()),
+            matched: Arc::default(),
         };
         Self { parts: Arc::new(parts) }
     }
@@ -240,7 +260,8 @@ impl<'a> Call<'a> {
     async fn embed_and_search(&self, variant: &Variant) -> Result<Ranking, Error> {
         let origin = Some(variant.origin);
         let texts = vec![variant.text.clone()];
-        let embedded = self.timed(Step::Embed, origin, self.parts.embedder.embed(variant.role, texts)).await?;
+        let embed = self.timed(Step::Embed, origin, self.parts.embedder.embed(variant.role, texts));
+        let (embedded, ()) = tokio::try_join!(async { Ok(embed.await?) }, self.parts.check_match())?;
         let vector = embedded.into_iter().next().map(|embedding| embedding.vector).unwrap_or_default();
         let timeout = self.legs_deadline().map_or(SEARCH_TIMEOUT, |bound| bound - Instant::now());
         let search = Search { vector, depth: self.options.depth, filter: self.filter.clone(), timeout };

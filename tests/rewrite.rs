@@ -1,9 +1,6 @@
 //! The rewriters against real replies and real faults, and the promise that no fault of theirs costs the caller a hit.
 
-use std::{
-    path::{Path, PathBuf},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use asktwice::{
     Degradation, Embedder, Outcome, Passage, Question, RetrieveOptions, Retriever, RewriteError, Rewriter,

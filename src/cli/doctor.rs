@@ -10,10 +10,10 @@ use super::{
 };
 use crate::{
     config::Settings,
-    embed::{Embedder as _, Role, library},
+    embed::{Embedder as _, ModelFolder, Role, library},
     question::Question,
     rewrite::Rewriter as _,
-    search::{StoreError, VectorStore as _},
+    search::VectorStore as _,
 };
 
 #[derive(Debug, Args)]
@@ -67,15 +67,8 @@ async fn store(settings: &Settings) -> anyhow::Result<String> {
         return Ok(format!("{url}, no collection {collection:?} yet; `asktwice index` makes it"));
     };
     // Whether the model itself is sound is another check's business.
-    if let Ok(embedder) = parts::embedder(settings, Workers::One) {
-        let place = format!("{url}, collection {collection:?}");
-        let given = embedder.identity();
-        if let Some(difference) = info.identity.as_ref().and_then(|stored| stored.difference(given)) {
-            return Err(StoreError::Identity { place, difference }.into());
-        }
-        if info.dimension != given.dimension {
-            return Err(StoreError::Dimension { place, stored: info.dimension, given: given.dimension }.into());
-        }
+    if let Ok(model) = ModelFolder::open(&settings.embed.model) {
+        info.accepts(model.identity())?;
     }
     Ok(format!("{url}, {} passages in {collection:?}", info.passages))
 }

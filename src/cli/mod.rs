@@ -19,6 +19,9 @@ use crate::{
     config::{Settings, SettingsError},
     embed::EmbedError,
     error::{Error, ErrorKind},
+    evaluate::{DatasetError, EvaluateError},
+    index::IndexError,
+    rewrite::{LlmError, PromptError, RecordedError},
     search::StoreError,
 };
 
@@ -148,8 +151,15 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
         let of_crate = cause.downcast_ref::<Error>().map(Error::kind);
         let of_embedder = cause.downcast_ref::<EmbedError>().map(EmbedError::kind);
         let of_store = cause.downcast_ref::<StoreError>().map(StoreError::kind);
-        let of_settings = cause.downcast_ref::<SettingsError>().map(|_| ErrorKind::Invalid);
-        of_crate.or(of_embedder).or(of_store).or(of_settings)
+        let of_index = cause.downcast_ref::<IndexError>().map(IndexError::kind);
+        let of_evaluation = cause.downcast_ref::<EvaluateError>().map(EvaluateError::kind);
+        let invalid = cause.is::<SettingsError>()
+            || cause.is::<DatasetError>()
+            || cause.is::<LlmError>()
+            || cause.is::<PromptError>()
+            || cause.is::<RecordedError>();
+        let of_settings = invalid.then_some(ErrorKind::Invalid);
+        of_crate.or(of_embedder).or(of_store).or(of_index).or(of_evaluation).or(of_settings)
     });
     ExitCode::from(match kind {
         Some(ErrorKind::Invalid) => 2,

@@ -206,7 +206,11 @@ impl LlmRewriter {
             }
             read.extend_from_slice(&chunk);
         }
-        let read = String::from_utf8_lossy(&read);
+        // A server that refuses a key likes to repeat it, and errors quote the server.
+        let read = match &self.key {
+            Some(key) => String::from_utf8_lossy(&read).replace(key.expose_secret(), "…"),
+            None => String::from_utf8_lossy(&read).into_owned(),
+        };
         if !status.is_success() {
             let error = LlmError::status(self.place(), &self.model, status.as_u16(), retry_after, &read);
             self.pause_after(&error);

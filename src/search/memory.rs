@@ -101,7 +101,7 @@ impl VectorStore for MemoryStore {
     async fn info(&self) -> Result<Option<CollectionInfo>, StoreError> {
         let collection = self.read();
         let describe = |identity: &Identity| {
-            CollectionInfo::new(collection.points.len() as u64, identity.dimension, Some(identity.clone()))
+            CollectionInfo::new(PLACE, collection.points.len() as u64, identity.dimension, Some(identity.clone()))
         };
         Ok(collection.identity.as_ref().map(describe))
     }

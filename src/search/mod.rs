@@ -72,6 +72,8 @@ pub struct Search {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct CollectionInfo {
+    /// Where it is, for messages.
+    pub place: String,
     /// How many passages it holds; a server may count roughly while it optimises.
     pub passages: u64,
     /// The dimension of the dense vectors.
@@ -82,9 +84,23 @@ pub struct CollectionInfo {
 
 impl CollectionInfo {
     /// Describes a collection.
-    #[must_use]
-    pub fn new(passages: u64, dimension: usize, identity: Option<Identity>) -> Self {
-        Self { passages, dimension, identity }
+    pub fn new(place: impl Into<String>, passages: u64, dimension: usize, identity: Option<Identity>) -> Self {
+        Self { place: place.into(), passages, dimension, identity }
+    }
+
+    /// Checks that an embedder's vectors may be searched with, and stored, here.
+    ///
+    /// # Errors
+    /// [`StoreError::Identity`] or [`StoreError::Dimension`] if another passage side filled it.
+    pub fn accepts(&self, embedder: &Identity) -> Result<(), StoreError> {
+        let place = self.place.clone();
+        if let Some(difference) = self.identity.as_ref().and_then(|stored| stored.difference(embedder)) {
+            return Err(StoreError::Identity { place, difference });
+        }
+        if self.dimension != embedder.dimension {
+            return Err(StoreError::Dimension { place, stored: self.dimension, given: embedder.dimension });
+        }
+        Ok(())
     }
 }
 

@@ -223,7 +223,7 @@ impl VectorStore for EdgeStore {
         let place = self.inner.place.clone();
         self.read(move |live| {
             let passages = live.generation.count().map_err(|fault| fault.at(&place))?;
-            Ok(CollectionInfo::new(passages, live.identity.dimension, Some(live.identity.clone())))
+            Ok(CollectionInfo::new(place.clone(), passages, live.identity.dimension, Some(live.identity.clone())))
         })
         .await
     }

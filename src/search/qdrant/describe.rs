@@ -53,7 +53,8 @@ impl QdrantStore {
             }
             None => Some(self.identity(config)?),
         };
-        Ok(Some(CollectionInfo::new(described.points_count.unwrap_or_default(), dimension, identity)))
+        let passages = described.points_count.unwrap_or_default();
+        Ok(Some(CollectionInfo::new(&self.connection.place, passages, dimension, identity)))
     }
 
     /// The dimension of the dense vector.

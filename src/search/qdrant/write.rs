@@ -74,13 +74,7 @@ impl VectorStoreWriter for QdrantStore {
         let Some(info) = info else {
             return created.and_then(|()| Err(self.connection.garbled("no collection after creating it")));
         };
-        let difference = info.identity.and_then(|stored| stored.difference(identity));
-        if let Some(difference) = difference {
-            return Err(StoreError::Identity { place: self.connection.place.clone(), difference });
-        }
-        if info.dimension != identity.dimension {
-            return Err(self.connection.dimension(info.dimension, identity.dimension));
-        }
+        info.accepts(identity)?;
         // A strict server, such as Qdrant Cloud's, filters on indexed fields only, and documents are deleted by theirs.
         self.index_payload(layout::DOCUMENT_ID, PayloadKind::Keyword).await
     }
