@@ -1,6 +1,14 @@
 //! What one call costs: embedding, searching, fusing, and the whole of it with a rewriter that takes 0, 50 and 500 ms.
 //! Nothing is cached and every question is new, unless a row's name says warm. Needs `make setup`.
 
+#![allow(
+    missing_docs,
+    clippy::cast_precision_loss,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a benchmark may fail, and criterion's macros document nothing"
+)]
+
 use std::{
     hint::black_box,
     path::Path,

@@ -3,6 +3,8 @@
 //!
 //! Run it with `cargo run --release --example custom_fusion`.
 
+#![allow(clippy::print_stdout, reason = "an example shows what it found")]
+
 use std::collections::BTreeMap;
 
 use asktwice::{

@@ -3,6 +3,8 @@
 //!
 //! Run it with `cargo run --release --example custom_rewriter`.
 
+#![allow(clippy::print_stdout, reason = "an example shows what it found")]
+
 use std::time::Duration;
 
 use asktwice::{Question, RewriteError, Rewriter};

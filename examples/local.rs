@@ -7,6 +7,8 @@
 //!
 //! Run it with `make setup` and then `cargo run --release --example local`.
 
+#![allow(clippy::print_stdout, reason = "an example shows what it found")]
+
 use std::path::Path;
 
 use asktwice::{

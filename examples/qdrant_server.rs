@@ -3,6 +3,8 @@
 //! Start a server, index something into it (`asktwice --store http://localhost:6334 index examples/help-centre`), then
 //! run `cargo run --release --example qdrant_server -- http://localhost:6334 "wheres my food"`.
 
+#![allow(clippy::print_stdout, reason = "an example shows what it found")]
+
 use std::path::Path;
 
 use asktwice::{

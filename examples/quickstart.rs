@@ -7,6 +7,8 @@
 //!
 //! Run it with `cargo run --release --example quickstart`.
 
+#![allow(clippy::print_stdout, reason = "an example shows what it found")]
+
 use asktwice::{
     EmbedError, Embedder, Passage, Retriever, VectorStoreWriter,
     embed::{Embedding, Identity, Role},

@@ -1,5 +1,19 @@
 //! All integration tests, in one binary: each further binary would link the engines again.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::expect_used,
+    clippy::float_cmp,
+    clippy::items_after_statements,
+    clippy::print_stderr,
+    clippy::similar_names,
+    clippy::too_many_lines,
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "a test may fail, compares exactly what is exact, and shares its helpers within one binary"
+)]
+
 mod support;
 
 mod cli;
