@@ -3,7 +3,11 @@
 //!
 //! Run it with `cargo run --release --example custom_fusion`.
 
-#![allow(clippy::print_stdout, reason = "an example shows what it found")]
+#![allow(
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    reason = "an example shows what it found, and ranks are small"
+)]
 
 use std::collections::BTreeMap;
 

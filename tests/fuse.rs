@@ -190,7 +190,7 @@ proptest! {
 #[test]
 fn beyond_its_scope_rrf_is_not_intersection_first() {
     let k = 3;
-    let list = |first: u64| (first..first + k + 1).chain([0]).collect::<Vec<_>>();
+    let list = |first: u64| (first..=first + k).chain([0]).collect::<Vec<_>>();
     let rankings = [ranking(&list(100)), ranking(&list(200))];
     assert_ne!(ids(&fuse(Fusion::Rrf { k: k as f64 }, &rankings, ALL))[0], 0);
     assert_eq!(ids(&fuse(FILLED, &rankings, ALL))[0], 0);

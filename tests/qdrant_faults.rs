@@ -46,7 +46,7 @@ fn assert_secret(error: &StoreError) {
     let mut shown = format!("{error} {error:?}");
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
-        shown += &format!("{error} {error:?}");
+        shown = format!("{shown} {error} {error:?}");
         cause = error.source();
     }
     assert!(!shown.contains("CANARY"), "{shown}");

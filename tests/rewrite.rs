@@ -312,7 +312,7 @@ async fn unreachable_places_are_told_apart() {
     for (url, said) in [
         (format!("http://127.0.0.1:{closed}/v1"), "refused the connection"),
         ("http://no-such-host.invalid/v1".to_owned(), "no-such-host.invalid"),
-        (format!("https://127.0.0.1:{}/v1", plain_port), "TLS handshake"),
+        (format!("https://127.0.0.1:{plain_port}/v1"), "TLS handshake"),
     ] {
         let started = Instant::now();
         let error = rewriter(&url).check().await.unwrap_err();

@@ -79,6 +79,7 @@ fn stop_on_ctrl_c() -> watch::Receiver<bool> {
 
 fn show(bar: &ProgressBar, progress: &Progress) {
     let seconds = progress.elapsed.as_secs_f64().max(f64::EPSILON);
+    #[expect(clippy::cast_precision_loss, reason = "a rate")]
     let rate = |count: u64| count as f64 / seconds;
     bar.set_length(progress.bytes_total);
     bar.set_position(progress.bytes_done);

@@ -46,7 +46,7 @@ struct Global {
     /// Any setting, such as --set search.depth=50; see config/default.toml for all of them.
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Where the passages are: edge:FOLDER or http://HOST:6334 [store.url].
+    /// Where the passages are: edge:FOLDER or `http://HOST:6334` [store.url].
     #[arg(long, global = true, value_name = "URL")]
     store: Option<String>,
     /// The collection's name [store.collection].

@@ -1,6 +1,6 @@
 //! What ran when, drawn in text: one bar per step, on a common scale.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use crate::retrieval::{Origin, Retrieval, Step, Timing};
 
@@ -9,19 +9,23 @@ const WIDTH: usize = 48;
 
 /// Draws the steps of a retrieval, one line each.
 pub(super) fn draw(retrieval: &Retrieval) -> String {
-    let total = retrieval.took.as_secs_f64().max(f64::EPSILON);
-    let column = |seconds: f64| (seconds / total * f64::from(u32::try_from(WIDTH).unwrap_or(u32::MAX))).round();
+    let total = retrieval.took.as_micros().max(1);
+    // The column of a moment, rounded to the nearest.
+    let column = |moment: Duration| {
+        let column = (moment.as_micros() * WIDTH as u128 + total / 2) / total;
+        usize::try_from(column).map_or(WIDTH, |column| column.min(WIDTH))
+    };
     let mut drawing = String::new();
     for timing in &retrieval.timings {
-        let start = (column(timing.start.as_secs_f64()) as usize).min(WIDTH - 1);
-        let end = column((timing.start + timing.took).as_secs_f64()) as usize;
-        let length = end.clamp(start + 1, WIDTH) - start;
+        let start = column(timing.start).min(WIDTH - 1);
+        let length = column(timing.start + timing.took).max(start + 1) - start;
         let bar = format!("{}{}", " ".repeat(start), glyph(timing).repeat(length));
         let milliseconds = timing.took.as_secs_f64() * 1e3;
         let lost = if timing.completed { "" } else { "  lost" };
         let _ = writeln!(drawing, "  {:<15} │{bar:<WIDTH$}│ {milliseconds:>7.1} ms{lost}", name(timing));
     }
-    let _ = writeln!(drawing, "  {:<15}  {:<WIDTH$}  {:>7.1} ms", "the whole call", "", total * 1e3);
+    let _ =
+        writeln!(drawing, "  {:<15}  {:<WIDTH$}  {:>7.1} ms", "the whole call", "", retrieval.took.as_secs_f64() * 1e3);
     drawing
 }
 

@@ -9,7 +9,7 @@ mod intersection;
 mod rrf;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeSet, HashMap},
     fmt::Debug,
     sync::Arc,
 };
@@ -157,6 +157,6 @@ fn best_first(mut fused: Vec<Fused>, limit: usize) -> Vec<Fused> {
 
 /// How many different variants found a point.
 fn variants_of(fused: &Fused, rankings: &[Weighted<'_>]) -> usize {
-    let variants: BTreeMap<usize, ()> = fused.found_by.iter().map(|by| (rankings[by.leg].variant, ())).collect();
+    let variants: BTreeSet<usize> = fused.found_by.iter().map(|by| rankings[by.leg].variant).collect();
     variants.len()
 }

@@ -39,7 +39,7 @@ const MAX_TOKENS: u32 = 256;
 /// How long to wait before the one retry.
 const RETRY_AFTER_FAULT: Duration = Duration::from_millis(50);
 /// The longest time that a model is left alone after it asked for it.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// Rewrites questions with a language model behind an OpenAI-compatible endpoint.
 ///

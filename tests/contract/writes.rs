@@ -35,7 +35,7 @@ pub async fn preparing_again_changes_nothing(store: &dyn VectorStoreWriter) {
 pub async fn another_passage_side_is_refused(store: &dyn VectorStoreWriter) {
     fill(store, [Passage::new("a", "text")]).await;
     let mut prefixed = identity();
-    prefixed.passage_prefix = "passage: ".to_owned();
+    "passage: ".clone_into(&mut prefixed.passage_prefix);
     let others = [
         (Identity::new("a model for tests", "other weights", DIMENSION), "weights"),
         (Identity::new("a model for tests", "its weights", DIMENSION + 1), "dimension"),

@@ -20,7 +20,7 @@ fn log(folder: &Path) -> PathBuf {
 }
 
 fn log_bytes(folder: &Path) -> u64 {
-    fs::read_dir(log(folder)).map(|files| files.map(|file| file.unwrap().metadata().unwrap().len()).sum()).unwrap_or(0)
+    fs::read_dir(log(folder)).map_or(0, |files| files.map(|file| file.unwrap().metadata().unwrap().len()).sum())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -51,7 +51,7 @@ async fn the_log_stays_bounded_and_searches_go_on() {
     assert!(!reader.is_finished(), "{:?}", reader.await);
     reader.abort();
     assert!(longest < 4 * options().log_limit_bytes, "the log grew to {longest} bytes");
-    assert!(fs::read_to_string(folder.path().join("CURRENT")).unwrap() > "generation-000002".to_owned());
+    assert!(fs::read_to_string(folder.path().join("CURRENT")).unwrap().as_str() > "generation-000002");
     assert_eq!(versions(&store, 0..250).await, vec![Some(60); 250]);
     assert_eq!(store.info().await.unwrap().unwrap().passages, 250);
     drop(store);

@@ -152,7 +152,7 @@ async fn give(stream: &mut TcpStream, answer: Answer) -> std::io::Result<()> {
             sleep(delay).await;
             let mut head = format!("HTTP/1.1 {status} Scripted\r\ncontent-length: {}\r\n", body.len());
             for (name, value) in headers {
-                head.push_str(&format!("{name}: {value}\r\n"));
+                head = format!("{head}{name}: {value}\r\n");
             }
             stream.write_all(format!("{head}\r\n").as_bytes()).await?;
             stream.write_all(&body).await

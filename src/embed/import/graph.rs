@@ -13,7 +13,7 @@ use super::weights::{Architecture, Matrix, Weights};
 use crate::embed::model::Precision;
 
 const MICROSOFT: &str = "com.microsoft";
-/// The ONNX opset that brought LayerNormalization.
+/// The ONNX opset that brought `LayerNormalization`.
 const OPSET: u32 = 17;
 /// ONNX's number for a 32-bit floating point tensor.
 const FLOAT: i64 = 1;

@@ -17,6 +17,7 @@ pub(super) enum Mark {
 
 /// What the lines of a reply, taken together, say about its marks. A lone "2. Bundesliga", "E. coli" or "-ed endings"
 /// is text; as one of several such lines it is marked.
+#[expect(clippy::struct_excessive_bools, reason = "four independent observations")]
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Numbering {
     numbers: bool,

@@ -264,7 +264,7 @@ fn limits_depend_on_the_question_and_end_somewhere() {
     let rewrite = "word ".repeat(90);
     assert_eq!(clean(&rewrite, &"long question ".repeat(50)), Err(Rejection::TooLong { limit: 400 }));
     assert_eq!(Limits::expansion().clean(&rewrite, "short").rewrites, [rewrite.trim()]);
-    let many: String = (0..9).map(|n| format!("- number {n}\n")).collect();
+    let many = (0..9).map(|n| format!("- number {n}")).collect::<Vec<_>>().join("\n");
     let cleaned = Limits::paraphrase().with_max_rewrites(2).clean(&many, ASKED);
     assert_eq!(cleaned.rewrites, ["number 0", "number 1"]);
     assert_eq!(cleaned.rejected, [Rejection::TooMany]);
@@ -318,6 +318,7 @@ fn a_megabyte_of_nonsense_is_cheap() {
 }
 
 /// Replies put together from the pieces that replies are made of.
+#[expect(clippy::too_many_lines, reason = "a table of pieces")]
 fn reply() -> impl Strategy<Value = String> {
     let pieces = prop::sample::select(vec![
         "1. ",

@@ -116,7 +116,7 @@ mod tests {
         for (body, part) in [
             (r#"{"choices":[]}"#, "without a choice"),
             (r#"{"object":"list"}"#, "without a choice"),
-            (r#"[]"#, "without a choice"),
+            (r"[]", "without a choice"),
             (r#"{"choices":[{}]}"#, "empty"),
             (r#"{"choices":[{"message":{"content":null}}]}"#, "empty"),
             (r#"{"choices":[{"message":{"content":"","reasoning_content":"they ask why"}}]}"#, "thought aloud"),

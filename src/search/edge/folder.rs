@@ -189,7 +189,7 @@ fn file_bytes(entry: &fs::DirEntry) -> u64 {
     let bytes = |data: fs::Metadata| std::os::unix::fs::MetadataExt::blocks(&data) * 512;
     #[cfg(not(unix))]
     let bytes = |data: fs::Metadata| data.len();
-    entry.metadata().map(bytes).unwrap_or(0)
+    entry.metadata().map_or(0, bytes)
 }
 
 /// Forces a folder and all in it to disk, names included, which the engine's own flush leaves to the system.

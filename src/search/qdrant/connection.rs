@@ -19,7 +19,7 @@ const PORT: u16 = 6334;
 const CONNECT: Duration = Duration::from_secs(5);
 /// The client's own timeout. It must never end before ours: the client answers it by sending the call once more, on a
 /// new connection, to a server that is already slow.
-const NEVER: Duration = Duration::from_secs(24 * 60 * 60);
+const NEVER: Duration = Duration::from_hours(24);
 
 /// How long one operation may take, over all the calls that it needs.
 #[derive(Debug, Clone, Copy)]

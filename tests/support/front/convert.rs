@@ -54,11 +54,11 @@ pub fn to_edge_id(id: Option<PointId>) -> Result<edge::PointId, Status> {
     }
 }
 
-pub fn from_edge_id(id: edge::PointId) -> Option<PointId> {
-    Some(match id {
+pub fn from_edge_id(id: edge::PointId) -> PointId {
+    match id {
         edge::PointId::NumId(number) => number.into(),
         edge::PointId::Uuid(uuid) => uuid.to_string().into(),
-    })
+    }
 }
 
 /// A point, and the names and sizes of its dense vectors.

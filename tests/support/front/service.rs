@@ -141,7 +141,7 @@ service! {
             // No order is promised, so the adapter had better not trust in one.
             found.reverse();
             let result = found.into_iter().map(|record| RetrievedPoint {
-                id: convert::from_edge_id(record.id),
+                id: Some(convert::from_edge_id(record.id)),
                 payload: payload(record.payload),
                 ..RetrievedPoint::default()
             });
@@ -192,7 +192,7 @@ service! {
                 with_payload: edge::WithPayloadInterface::Bool(with_payload),
             });
             let result = found.map_err(convert::failure)?.into_iter().map(|point| ScoredPoint {
-                id: convert::from_edge_id(point.id),
+                id: Some(convert::from_edge_id(point.id)),
                 score: point.score,
                 payload: payload(point.payload),
                 ..ScoredPoint::default()
