@@ -30,5 +30,6 @@ mod evaluate;
 mod examples;
 mod fuse;
 mod index;
+mod outcomes;
 mod qdrant_faults;
 mod rewrite;

@@ -1,0 +1,198 @@
+//! The table of outcomes in ARCHITECTURE.md, row by row: what is lost, and what the caller gets and is told.
+
+use std::{sync::Arc, time::Duration};
+
+use asktwice::{
+    Degradation, EmbedError, Embedder, Error, ErrorKind, Outcome, Passage, Question, Ranking, Retrieval,
+    RetrieveOptions, Retriever, RewriteError, Rewriter, StoreError, VectorStore, VectorStoreWriter,
+    embed::{Embedding, Identity, Role},
+    ranking::PointId,
+    retrieval::Origin,
+    search::{CollectionInfo, MemoryStore, Search},
+};
+use async_trait::async_trait;
+
+use crate::support::embedder::{HashEmbedder, vector};
+
+const ASKED: &str = "late food";
+const REWRITE: &str = "order delayed";
+
+/// Fails on texts that hold a word.
+#[derive(Debug)]
+struct FailsOn(&'static str, HashEmbedder);
+
+#[async_trait]
+impl Embedder for FailsOn {
+    async fn embed(&self, role: Role, texts: Vec<String>) -> Result<Vec<Embedding>, EmbedError> {
+        if !self.0.is_empty() && texts.iter().any(|text| text.contains(self.0)) {
+            return Err(EmbedError::Overloaded { waiting: 7 });
+        }
+        self.1.embed(role, texts).await
+    }
+
+    fn identity(&self) -> &Identity {
+        self.1.identity()
+    }
+}
+
+/// Says what it was told to say.
+#[derive(Debug)]
+struct Says(Result<&'static str, &'static str>, Duration);
+
+#[async_trait]
+impl Rewriter for Says {
+    async fn rewrite(&self, _: &Question) -> Result<Vec<String>, RewriteError> {
+        tokio::time::sleep(self.1).await;
+        self.0.map(|rewrite| vec![rewrite.to_owned()]).map_err(RewriteError::failed)
+    }
+}
+
+/// Loses a passage between search and fetch.
+#[derive(Debug)]
+struct Forgets(MemoryStore);
+
+#[async_trait]
+impl VectorStore for Forgets {
+    async fn search(&self, search: Search) -> Result<Ranking, StoreError> {
+        self.0.search(search).await
+    }
+
+    async fn fetch(&self, ids: &[PointId]) -> Result<Vec<(PointId, Passage)>, StoreError> {
+        self.0.fetch(&ids[1..]).await
+    }
+
+    async fn info(&self) -> Result<Option<CollectionInfo>, StoreError> {
+        self.0.info().await
+    }
+}
+
+async fn store() -> MemoryStore {
+    let store = MemoryStore::new();
+    store.prepare(HashEmbedder::new().identity()).await.unwrap();
+    let passages = [Passage::new("late", "late food"), Passage::new("order", "an order that is delayed")];
+    store.upsert(passages.map(|passage| (passage.clone(), vector(&passage.text))).into()).await.unwrap();
+    store
+}
+
+async fn retriever(fails_on: &'static str, rewriter: Option<Says>) -> Retriever {
+    let retriever = Retriever::new(FailsOn(fails_on, HashEmbedder::new()), store().await)
+        .with_rewrite_deadline(Duration::from_millis(100));
+    match rewriter {
+        Some(rewriter) => retriever.with_rewriter(rewriter),
+        None => retriever,
+    }
+}
+
+fn says(rewrite: Result<&'static str, &'static str>) -> Says {
+    Says(rewrite, Duration::ZERO)
+}
+
+fn ids(retrieval: &Retrieval) -> Vec<&str> {
+    retrieval.hits.iter().map(|hit| hit.passage.id.as_str()).collect()
+}
+
+/// What the plain question finds.
+async fn plain() -> Retrieval {
+    retriever("", None).await.retrieve(ASKED).await.unwrap()
+}
+
+#[tokio::test]
+async fn both_answered() {
+    let retrieval = retriever("", Some(says(Ok(REWRITE)))).await.retrieve(ASKED).await.unwrap();
+    assert_eq!((retrieval.outcome, retrieval.degradations.len(), retrieval.legs.len()), (Outcome::Full, 0, 2));
+    assert_eq!(retrieval.hits[0].found_by.len(), 2);
+}
+
+#[tokio::test]
+async fn no_rewriter_or_none_wanted_is_no_degradation() {
+    let without = plain().await;
+    let options = RetrieveOptions::default().without_rewrite();
+    let unwanted = retriever("", Some(says(Ok(REWRITE)))).await.retrieve_with(ASKED, &options).await.unwrap();
+    for retrieval in [without, unwanted] {
+        assert_eq!((retrieval.outcome, retrieval.degradations.len()), (Outcome::AskedOnly, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_rewrite_that_is_late_or_failed_costs_no_hit_and_is_told() {
+    let late = Some(Says(Ok(REWRITE), Duration::from_secs(60)));
+    for (rewriter, said) in [(late, "within 100 ms"), (Some(says(Err("is out of order"))), "is out of order")] {
+        let retrieval = retriever("", rewriter).await.retrieve(ASKED).await.unwrap();
+        assert_eq!(retrieval.outcome, Outcome::AskedOnly);
+        assert!(
+            matches!(&retrieval.degradations[..], [Degradation::Rewrite(error)] if error.to_string().contains(said))
+        );
+        assert_eq!(ids(&retrieval), ids(&plain().await));
+    }
+}
+
+#[tokio::test]
+async fn a_rewrite_whose_leg_fails_costs_no_hit_and_is_told() {
+    let retrieval = retriever("delayed", Some(says(Ok(REWRITE)))).await.retrieve(ASKED).await.unwrap();
+    assert_eq!(retrieval.outcome, Outcome::AskedOnly);
+    assert!(matches!(&retrieval.degradations[..], [Degradation::Leg { origin: Origin::Rewrite, .. }]));
+    assert_eq!(ids(&retrieval), ids(&plain().await));
+    // The variant is listed all the same: it was meant to be searched with.
+    assert_eq!((retrieval.variants.len(), retrieval.legs.len()), (2, 1));
+}
+
+#[tokio::test]
+async fn a_lost_question_is_a_graver_degradation() {
+    let retrieval = retriever("food", Some(says(Ok(REWRITE)))).await.retrieve(ASKED).await.unwrap();
+    assert_eq!(retrieval.outcome, Outcome::AskedLost);
+    assert!(matches!(&retrieval.degradations[..], [Degradation::Leg { origin: Origin::Asked, .. }]));
+    assert_eq!(ids(&retrieval)[0], "order");
+}
+
+#[tokio::test]
+async fn nothing_answered_is_an_error() {
+    for rewriter in [None, Some(says(Err("is out of order"))), Some(says(Ok("food, delayed")))] {
+        let error = retriever("food", rewriter).await.retrieve(ASKED).await.unwrap_err();
+        assert!(matches!(error, Error::Embed(EmbedError::Overloaded { .. })), "{error}");
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+    }
+}
+
+#[tokio::test]
+async fn passages_deleted_meanwhile_are_counted() {
+    let retriever = Retriever::new(HashEmbedder::new(), Forgets(store().await));
+    let retrieval = retriever.retrieve(ASKED).await.unwrap();
+    assert!(matches!(&retrieval.degradations[..], [Degradation::Deleted { missing: 1 }]));
+    assert_eq!((retrieval.hits.len(), retrieval.outcome), (1, Outcome::AskedOnly));
+}
+
+#[tokio::test]
+async fn an_empty_or_foreign_collection_is_an_error_with_its_remedy() {
+    let empty = Retriever::new(HashEmbedder::new(), MemoryStore::new()).retrieve(ASKED).await.unwrap_err();
+    assert!(matches!(empty, Error::Search(StoreError::Missing { .. })), "{empty}");
+    let foreign = MemoryStore::new();
+    foreign.prepare(&Identity::new("another", "another", 64)).await.unwrap();
+    let error = Retriever::new(HashEmbedder::new(), foreign).retrieve(ASKED).await.unwrap_err();
+    assert!(matches!(error, Error::Search(StoreError::Identity { .. })), "{error}");
+}
+
+#[tokio::test]
+async fn options_that_contradict_themselves_are_named() {
+    let retriever = retriever("", None).await;
+    for (options, named) in [
+        (RetrieveOptions::default().with_limit(0), "limit"),
+        (RetrieveOptions::default().with_limit(50).with_depth(20), "depth"),
+    ] {
+        let error = retriever.retrieve_with(ASKED, &options).await.unwrap_err();
+        assert!(matches!(&error, Error::Settings { setting, .. } if setting == named), "{error}");
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+    }
+}
+
+/// A retriever is shared by many callers at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_callers_share_a_retriever() {
+    let retriever = Arc::new(retriever("", Some(says(Ok(REWRITE)))).await);
+    let calls = (0..200).map(|_| {
+        let retriever = Arc::clone(&retriever);
+        tokio::spawn(async move { retriever.retrieve(ASKED).await.unwrap().hits.len() })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        assert_eq!(call.await.unwrap(), 2);
+    }
+}
