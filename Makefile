@@ -39,10 +39,10 @@ doc:
 
 FEATURES := onnx edge qdrant llm index cli
 features: ## Check that the library builds without features, and with each alone.
-	$(CARGO) check --release --locked --lib --no-default-features
-	@for feature in $(FEATURES); do \
-		echo "$(CARGO) check --release --locked --no-default-features --features $$feature"; \
-		$(CARGO) check --release --locked --lib --no-default-features --features $$feature || exit 1; \
+	@for feature in "" $(FEATURES); do \
+		echo "the library with feature '$$feature' alone"; \
+		$(CARGO) clippy --release --locked --quiet --lib --no-default-features --features "$$feature" \
+			-- --deny warnings || exit 1; \
 	done
 
 bench: setup ## Long: embedding, searching, fusing and the whole call.
