@@ -7,6 +7,8 @@ MODEL := .asktwice/models/all-MiniLM-L6-v2
 ASKTWICE := target/release/asktwice
 CARGO := cargo
 
+# Set-up comes before what needs it, in the order written here.
+.NOTPARALLEL:
 .PHONY: demo test build setup fmt clippy unit doc features bench eval footprint clean
 
 demo: setup ## Run the main job on the help-centre corpus. ARGS="--llm URL --model NAME" asks a real language model.
@@ -32,7 +34,7 @@ clippy:
 	$(CARGO) clippy --release --locked --all-targets -- --deny warnings
 
 unit:
-	$(CARGO) test --release --locked
+	ASKTWICE_TEST_SETUP=1 $(CARGO) test --release --locked
 
 doc:
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --release --locked --no-deps

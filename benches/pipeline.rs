@@ -11,7 +11,6 @@
 
 use std::{
     hint::black_box,
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -21,7 +20,7 @@ use std::{
 
 use asktwice::{
     Embedder, Fuse, Fusion, Passage, Ranking, RetrieveOptions, Retriever, Rewriter, VectorStore, VectorStoreWriter,
-    embed::{Identity, OnnxEmbedder, OnnxOptions, Precision, Role, library},
+    embed::{Identity, OnnxEmbedder, OnnxOptions, Precision, Role},
     fuse::Weighted,
     ranking::{PointId, Scored},
     search::{EdgeStore, Search},
@@ -60,7 +59,6 @@ impl Rewriter for Slow {
 
 fn embedder(precision: Precision) -> OnnxEmbedder {
     let mut options = OnnxOptions::default();
-    options.library = library::find(None, &[Path::new(".asktwice/lib")]);
     options.precision = precision;
     OnnxEmbedder::open_with(MODEL, &options).expect("run `make setup` first")
 }

@@ -9,19 +9,15 @@
 
 #![allow(clippy::print_stdout, reason = "an example shows what it found")]
 
-use std::path::Path;
-
 use asktwice::{
     Embedder, Passage, Retriever, VectorStoreWriter,
-    embed::{OnnxEmbedder, OnnxOptions, Role, library},
+    embed::{OnnxEmbedder, Role},
     search::EdgeStore,
 };
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut options = OnnxOptions::default();
-    options.library = library::find(None, &[Path::new(".asktwice/lib")]);
-    let embedder = OnnxEmbedder::open_with(".asktwice/models/all-MiniLM-L6-v2", &options)?;
+    let embedder = OnnxEmbedder::open(".asktwice/models/all-MiniLM-L6-v2")?;
     let store = EdgeStore::open(".asktwice/example")?;
 
     let passages = [

@@ -5,11 +5,9 @@
 
 #![allow(clippy::print_stdout, reason = "an example shows what it found")]
 
-use std::path::Path;
-
 use asktwice::{
     RetrieveOptions, Retriever,
-    embed::{OnnxEmbedder, OnnxOptions, library},
+    embed::OnnxEmbedder,
     search::{Filter, QdrantStore},
 };
 
@@ -19,9 +17,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let url = arguments.next().ok_or("name the server: http://HOST:6334")?;
     let question = arguments.next().unwrap_or_else(|| "wheres my food".to_owned());
 
-    let mut options = OnnxOptions::default();
-    options.library = library::find(None, &[Path::new(".asktwice/lib")]);
-    let embedder = OnnxEmbedder::open_with(".asktwice/models/all-MiniLM-L6-v2", &options)?;
+    let embedder = OnnxEmbedder::open(".asktwice/models/all-MiniLM-L6-v2")?;
     let store = QdrantStore::connect(&url, "passages")?;
 
     let customers = Filter::equals("metadata.audience", "customer");

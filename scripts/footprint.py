@@ -38,6 +38,8 @@ def main():
     print(f"{statistics.median(seconds):8.3f} s   ask, process start to answer, median of {len(questions)} questions"
           f" (slowest {max(seconds):.3f} s)")
     print(f"{max(memory):8.1f} MB  peak memory of ask, the largest of {len(questions)}")
+    if sum(sizes.values()) > 120 or statistics.median(seconds) > 0.4 or max(memory) > 200:
+        sys.exit("more than promised: 120 MB on disk, 0.4 s, 200 MB of memory")
 
 
 main()

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::{embed::Precision, fuse::Fusion};
+use crate::{embed::Precision, fuse::Fusion, retriever::LEG_TIMEOUT};
 
 /// Every setting; see `config/default.toml` for what each means.
 #[derive(Debug, Clone, Deserialize)]
@@ -91,6 +91,8 @@ pub struct RewriteSettings {
     pub prompt_file: PathBuf,
     parameters: Map<String, Value>,
     deadline_ms: u64,
+    /// How much a rewrite's leg counts in the fusion; the question's own counts 1.
+    pub weight: f64,
     /// A file of recorded rewrites; empty: none.
     pub recorded_file: PathBuf,
     recorded_latency_ms: u64,
@@ -198,6 +200,18 @@ impl Settings {
             let problem = "rewrite.url is set too; rewrites are either asked for or replayed";
             return Err(SettingsError::value("rewrite.recorded_file", problem));
         }
+        if rewrite.url.is_empty() && !rewrite.model.is_empty() {
+            let problem = "names a language model, but rewrite.url does not say where it is (the embedder's folder is \
+                           embed.model)";
+            return Err(SettingsError::value("rewrite.model", problem));
+        }
+        if !(0.0..=100.0).contains(&rewrite.weight) {
+            return Err(SettingsError::value("rewrite.weight", "a weight is at least 0; the question's own counts 1"));
+        }
+        if self.store.timeout_ms == 0 || self.store.timeout() > LEG_TIMEOUT {
+            let problem = format!("has to be from 1 to {}, after which a search is given up", LEG_TIMEOUT.as_millis());
+            return Err(SettingsError::value("store.timeout_ms", problem));
+        }
         if rewrite.deadline_ms == 0 {
             return Err(SettingsError::value("rewrite.deadline_ms", "no rewriter answers in 0 ms"));
         }
@@ -234,8 +248,13 @@ impl RewriteSettings {
     /// Further fields of the request to the endpoint; null leaves one out.
     #[must_use]
     pub fn parameters(&self) -> Map<String, Value> {
-        // TOML knows no null, so an empty text stands for it.
-        let value = |value: &Value| if value == "" { Value::Null } else { value.clone() };
+        // TOML knows no null, so an empty text stands for it; flags and the environment know only texts, so a text that
+        // reads as JSON is taken as such.
+        let value = |value: &Value| match value {
+            Value::String(text) if text.is_empty() => Value::Null,
+            Value::String(text) => serde_json::from_str(text).unwrap_or_else(|_| value.clone()),
+            other => other.clone(),
+        };
         self.parameters.iter().map(|(name, given)| (name.clone(), value(given))).collect()
     }
 
@@ -305,7 +324,10 @@ mod tests {
 
     #[test]
     fn errors_name_the_key() {
-        let cases: [(&[&str], &str); 7] = [
+        let cases: [(&[&str], &str); 10] = [
+            (&["rewrite.model=small"], "rewrite.url"),
+            (&["rewrite.weight=-1"], "rewrite.weight"),
+            (&["store.timeout_ms=0"], "store.timeout_ms"),
             (&["search.dept=1"], "dept"),
             (&["search.depth=many"], "search.depth"),
             (&["search.depth=5"], "search.depth"),

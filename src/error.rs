@@ -29,10 +29,10 @@ pub enum Error {
     /// The question could not be searched.
     #[error("the search failed")]
     Search(#[from] StoreError),
-    /// Even the plain question did not answer inside the caller's deadline.
-    #[error("no search answered within the deadline of {} ms", deadline.as_millis())]
+    /// It was not done in time.
+    #[error("it was not done within {} ms; allow it more time, or look at what is slow", deadline.as_millis())]
     Deadline {
-        /// The caller's deadline.
+        /// How long was allowed.
         deadline: Duration,
     },
 }

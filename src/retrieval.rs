@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 
 use crate::{embed::Role, ranking::Hit, rewrite::RewriteError, search::Channel};
 
@@ -123,9 +123,38 @@ pub enum Degradation {
     },
 }
 
+impl Degradation {
+    /// The kind of loss, a word for programs: `rewrite_deadline`, `rewrite_rejected`, `rewrite_failed`, `leg_lost` or
+    /// `passages_deleted`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Rewrite(RewriteError::Deadline { .. }) => "rewrite_deadline",
+            Self::Rewrite(RewriteError::Rejected { .. }) => "rewrite_rejected",
+            Self::Rewrite(_) => "rewrite_failed",
+            Self::Leg { .. } => "leg_lost",
+            Self::Deleted { .. } => "passages_deleted",
+        }
+    }
+
+    /// Whose loss it is; `None` if everybody's.
+    #[must_use]
+    pub fn origin(&self) -> Option<Origin> {
+        match self {
+            Self::Rewrite(_) => Some(Origin::Rewrite),
+            Self::Leg { origin, .. } => Some(*origin),
+            Self::Deleted { .. } => None,
+        }
+    }
+}
+
 impl Serialize for Degradation {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&Report(self))
+        let mut degradation = serializer.serialize_struct("Degradation", 3)?;
+        degradation.serialize_field("kind", self.kind())?;
+        degradation.serialize_field("origin", &self.origin())?;
+        degradation.serialize_field("message", &Report(self).to_string())?;
+        degradation.end()
     }
 }
 

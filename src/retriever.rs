@@ -4,22 +4,25 @@
 //! happens to the rewrite, the caller gets at least what the plain question finds, and is told what was lost.
 
 use std::{
+    collections::{HashMap, HashSet},
+    future::pending,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use futures::future::join_all;
+use futures::{FutureExt as _, future::join_all};
 use tokio::{
-    sync::OnceCell,
-    time::{Instant, timeout_at},
+    sync::{OnceCell, watch},
+    time::{Instant, sleep_until, timeout_at},
 };
 
 use crate::{
-    embed::Embedder,
+    embed::{EmbedError, Embedder},
     error::Error,
     fuse::{Fuse, Fused, Fusion, Weighted},
     question::Question,
-    ranking::{Hit, Ranking},
+    ranking::{Hit, Passage, PointId, Ranking},
     retrieval::{Degradation, Leg, Origin, Outcome, Retrieval, Step, Timing, Variant},
     rewrite::{RewriteError, Rewriter},
     search::{Channel, Filter, Search, VectorStore},
@@ -27,8 +30,10 @@ use crate::{
 
 /// How long the rewriter may take when nothing else is said.
 pub const DEFAULT_REWRITE_DEADLINE: Duration = Duration::from_millis(800);
-/// How long a search may take when the caller set no deadline.
-const SEARCH_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a leg may take when the caller set no deadline.
+pub const LEG_TIMEOUT: Duration = Duration::from_secs(10);
+/// How many rewrites are searched with at most; more would only drown the question.
+const MOST_REWRITES: usize = 8;
 /// The part of a caller's deadline that is kept for fusing and fetching: a tenth, at most this.
 const LONGEST_FINISH: Duration = Duration::from_millis(25);
 
@@ -128,6 +133,7 @@ struct Parts {
     store: Arc<dyn VectorStore>,
     rewriter: Option<Arc<dyn Rewriter>>,
     rewrite_deadline: Duration,
+    rewrite_weight: f64,
     fusion: Arc<dyn Fuse>,
     /// Set once the collection was found to be filled by this embedder's passage side.
     matched: Arc<OnceCell<()>>,
@@ -136,14 +142,15 @@ struct Parts {
 impl Parts {
     /// Checks, at the first question, that the embedder's vectors may be compared with the collection's.
     async fn check_match(&self) -> Result<(), Error> {
-        let check = async {
-            match self.store.info().await? {
-                Some(info) => Ok(info.accepts(self.embedder.identity())?),
-                // The search itself says best what is missing.
-                None => Ok(()),
-            }
-        };
-        self.matched.get_or_try_init(|| check).await.copied()
+        if self.matched.initialized() {
+            return Ok(());
+        }
+        // The search itself says best what is missing.
+        let Some(info) = self.store.info().await? else { return Ok(()) };
+        info.accepts(self.embedder.identity())?;
+        // Another call may have been faster.
+        let _ = self.matched.set(());
+        Ok(())
     }
 }
 
@@ -155,6 +162,7 @@ impl Retriever {
             store: Arc::new(store),
             rewriter: None,
             rewrite_deadline: DEFAULT_REWRITE_DEADLINE,
+            rewrite_weight: 1.0,
             fusion: Arc::new(Fusion::default()),
             matched: Arc::default(),
         };
@@ -168,10 +176,18 @@ impl Retriever {
         self
     }
 
-    /// Sets how long the rewriter may take. A rewrite that comes later is lost, and the retrieval says so.
+    /// Sets how long the rewrite may hold up the answer, its embedding and search included. What comes later is lost,
+    /// and the retrieval says so.
     #[must_use]
     pub fn with_rewrite_deadline(mut self, deadline: Duration) -> Self {
         Arc::make_mut(&mut self.parts).rewrite_deadline = deadline;
+        self
+    }
+
+    /// Sets how much a rewrite's leg counts in the fusion; the question's own counts 1.
+    #[must_use]
+    pub fn with_rewrite_weight(mut self, weight: f64) -> Self {
+        Arc::make_mut(&mut self.parts).rewrite_weight = weight;
         self
     }
 
@@ -201,7 +217,7 @@ impl Retriever {
         let call = Call::start(&self.parts, options);
         let (asked, rewritten) = tokio::join!(
             // Polled in this order: the question's own embedding is queued before the rewriter is even asked.
-            call.leg(Variant::new(Origin::Asked, question.text())),
+            call.asked(&question),
             call.rewritten(&question),
         );
         call.finish(asked, rewritten).await
@@ -217,13 +233,29 @@ struct Call<'a> {
     options: &'a RetrieveOptions,
     filter: Option<Arc<Filter>>,
     start: Instant,
+    /// Becomes true when the question's own leg has ended, well or not.
+    asked_done: watch::Sender<bool>,
     timings: Mutex<Vec<Timing>>,
 }
 
 impl<'a> Call<'a> {
     fn start(parts: &'a Parts, options: &'a RetrieveOptions) -> Self {
         let filter = options.filter.clone().map(Arc::new);
-        Self { parts, options, filter, start: Instant::now(), timings: Mutex::default() }
+        Self {
+            parts,
+            options,
+            filter,
+            start: Instant::now(),
+            asked_done: watch::Sender::new(false),
+            timings: Mutex::default(),
+        }
+    }
+
+    /// Searches with the question as it was asked.
+    async fn asked(&self, question: &Question) -> LegResult {
+        let leg = self.leg(Variant::new(Origin::Asked, question.text())).await;
+        self.asked_done.send_replace(true);
+        leg
     }
 
     /// Asks for rewrites and searches with each of them. An empty list: none was wanted.
@@ -231,39 +263,59 @@ impl<'a> Call<'a> {
         let Some(rewriter) = self.parts.rewriter.as_ref().filter(|_| self.options.rewrite) else {
             return Ok(vec![]);
         };
-        let mut bound = self.start + self.parts.rewrite_deadline;
-        if let Some(legs) = self.legs_deadline() {
-            bound = bound.min(legs);
+        let rewrites = self.timed(Step::Rewrite, Some(Origin::Rewrite), self.ask(rewriter, question)).await?;
+        let variant = |text| Variant { weight: self.parts.rewrite_weight, ..Variant::new(Origin::Rewrite, text) };
+        Ok(join_all(rewrites.into_iter().map(|text| self.rewrite_leg(variant(text)))).await)
+    }
+
+    /// Asks the rewriter; late, failed, crashed and empty replies are all the same to the question: lost, and told.
+    async fn ask(&self, rewriter: &Arc<dyn Rewriter>, question: &Question) -> Result<Vec<String>, RewriteError> {
+        let bound = [self.rewrite_bound(), self.legs_bound()].into_iter().flatten().min();
+        // What a stranger's reply does to a rewriter must not reach the question.
+        let reply = AssertUnwindSafe(rewriter.rewrite(question)).catch_unwind();
+        match until(bound, reply).await {
+            Some(Ok(rewrites)) => usable(&rewrites?, question),
+            Some(Err(_)) => Err(RewriteError::failed("crashed; the log says where")),
+            None => {
+                let deadline = bound.map_or(Duration::MAX, |bound| bound.saturating_duration_since(self.start));
+                Err(RewriteError::Deadline { deadline })
+            }
         }
-        let rewrites = self
-            .timed(Step::Rewrite, Some(Origin::Rewrite), async {
-                let late = |_| RewriteError::Deadline { deadline: bound - self.start };
-                timeout_at(bound, rewriter.rewrite(question)).await.map_err(late)?
-            })
-            .await?;
-        let variants = rewrites.into_iter().map(|text| Variant::new(Origin::Rewrite, text));
-        Ok(join_all(variants.map(|variant| self.leg(variant))).await)
+    }
+
+    /// A rewrite's leg. It may take as long as the question's own, but holds up the answer no longer than agreed.
+    async fn rewrite_leg(&self, variant: Variant) -> LegResult {
+        let overdue = async {
+            match self.rewrite_bound() {
+                Some(bound) => sleep_until(bound).await,
+                None => pending().await,
+            }
+            // Cannot fail: the sender lives as long as the call.
+            let _ = self.asked_done.subscribe().wait_for(|done| *done).await;
+        };
+        tokio::select! {
+            biased;
+            leg = self.leg(variant.clone()) => leg,
+            () = overdue => (variant, Err(Error::Deadline { deadline: self.parts.rewrite_deadline })),
+        }
     }
 
     /// Embeds a variant and searches with it.
     async fn leg(&self, variant: Variant) -> LegResult {
-        let searched = match self.legs_deadline() {
-            None => self.embed_and_search(&variant).await,
-            Some(bound) => match timeout_at(bound, self.embed_and_search(&variant)).await {
-                Ok(searched) => searched,
-                Err(_) => Err(self.missed()),
-            },
-        };
-        (variant, searched)
+        let bound = self.legs_bound().or_else(|| Instant::now().checked_add(LEG_TIMEOUT));
+        let searched = until(bound, self.embed_and_search(&variant, bound)).await;
+        let late = || Err(Error::Deadline { deadline: self.options.deadline.unwrap_or(LEG_TIMEOUT) });
+        (variant, searched.unwrap_or_else(late))
     }
 
-    async fn embed_and_search(&self, variant: &Variant) -> Result<Ranking, Error> {
+    async fn embed_and_search(&self, variant: &Variant, bound: Option<Instant>) -> Result<Ranking, Error> {
         let origin = Some(variant.origin);
         let texts = vec![variant.text.clone()];
         let embed = self.timed(Step::Embed, origin, self.parts.embedder.embed(variant.role, texts));
         let (embedded, ()) = tokio::try_join!(async { Ok(embed.await?) }, self.parts.check_match())?;
-        let vector = embedded.into_iter().next().map(|embedding| embedding.vector).unwrap_or_default();
-        let timeout = self.legs_deadline().map_or(SEARCH_TIMEOUT, |bound| bound - Instant::now());
+        let none = || EmbedError::Inference { problem: "it returned no vector".to_owned() };
+        let vector = embedded.into_iter().next().ok_or_else(none)?.vector;
+        let timeout = bound.map_or(LEG_TIMEOUT, |bound| bound.saturating_duration_since(Instant::now()));
         let search = Search { vector, depth: self.options.depth, filter: self.filter.clone(), timeout };
         let ranking = self.timed(Step::Search, origin, self.parts.store.search(search)).await?;
         Ok(ranking.top(self.options.depth))
@@ -313,31 +365,30 @@ impl<'a> Call<'a> {
         self.timed(Step::Fuse, None, fuse).await.unwrap_or_default()
     }
 
-    /// Fetches the passages of the fused points, once.
+    /// Fetches the passages of the fused points, once. A point that is gone is left out.
     async fn fetch(&self, fused: Vec<Fused>) -> Result<Vec<Hit>, Error> {
         let ids: Vec<_> = fused.iter().map(|fused| fused.id).collect();
+        let deadline = self.options.deadline.unwrap_or(LEG_TIMEOUT);
+        let bound = self.options.deadline.map_or_else(Instant::now, |_| self.start).checked_add(deadline);
         let fetch = self.timed(Step::Fetch, None, self.parts.store.fetch(&ids));
-        let passages = match self.options.deadline {
-            None => fetch.await,
-            Some(deadline) => timeout_at(self.start + deadline, fetch).await.map_err(|_| self.missed())?,
-        }?;
-        let mut fused = fused.into_iter();
-        let hit = |(id, passage)| {
-            // Passages come in the order asked, some may be missing: skip what was fused but is gone.
-            let fused = fused.find(|fused| fused.id == id)?;
+        let fetched = until(bound, fetch).await.ok_or(Error::Deadline { deadline })??;
+        let mut passages: HashMap<PointId, Passage> = fetched.into_iter().collect();
+        let hit = |fused: Fused| {
+            let passage = passages.remove(&fused.id)?;
             Some(Hit { score: fused.score, passage, found_by: fused.found_by })
         };
-        Ok(passages.into_iter().filter_map(hit).collect())
+        Ok(fused.into_iter().filter_map(hit).collect())
     }
 
-    /// When the legs have to be in, so that fusing and fetching still fit into the caller's deadline.
-    fn legs_deadline(&self) -> Option<Instant> {
+    /// When the legs have to be in, so that fusing and fetching still fit into the caller's deadline, if there is one.
+    fn legs_bound(&self) -> Option<Instant> {
         let deadline = self.options.deadline?;
-        Some(self.start + deadline - (deadline / 10).min(LONGEST_FINISH))
+        self.start.checked_add(deadline - (deadline / 10).min(LONGEST_FINISH))
     }
 
-    fn missed(&self) -> Error {
-        Error::Deadline { deadline: self.options.deadline.unwrap_or_default() }
+    /// Until when the rewrite may hold up the answer; `None` if for ever.
+    fn rewrite_bound(&self) -> Option<Instant> {
+        self.start.checked_add(self.parts.rewrite_deadline)
     }
 
     /// Runs a step and notes when; a step that fails or is given up is noted as not completed.
@@ -352,6 +403,24 @@ impl<'a> Call<'a> {
         running.completed = result.is_ok();
         result
     }
+}
+
+/// Runs work until a moment, if there is one; `None` if it was not done by then.
+async fn until<T>(bound: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
+    match bound {
+        Some(bound) => timeout_at(bound, work).await.ok(),
+        None => Some(work.await),
+    }
+}
+
+/// What a rewriter returned, fit to be searched with: tidy, not the question itself, each text once, not too many. A
+/// rewriter of the user's own may be careless, and every copy would be a vote.
+fn usable(rewrites: &[String], question: &Question) -> Result<Vec<String>, RewriteError> {
+    let mut seen = HashSet::from([question.text().to_lowercase()]);
+    let tidy = rewrites.iter().filter_map(|rewrite| Question::new(rewrite).ok());
+    let new = tidy.filter(|rewrite| seen.insert(rewrite.text().to_lowercase()));
+    let usable: Vec<String> = new.take(MOST_REWRITES).map(|rewrite| rewrite.text().to_owned()).collect();
+    if usable.is_empty() { Err(RewriteError::failed("returned nothing new to search with")) } else { Ok(usable) }
 }
 
 /// A step under way: notes its timing when dropped, so also when its future is given up.

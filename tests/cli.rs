@@ -153,8 +153,42 @@ fn recorded_rewrites_are_searched_beside_the_question() {
     assert_eq!((&unknown["outcome"], unknown["degradations"].as_array().unwrap().len()), (&json!("asked_only"), 1));
     let slow = ["--set", "rewrite.recorded_latency_ms=5000", "--set", "rewrite.deadline_ms=100"];
     let late = home.run(&[&["ask", "got done 2x"], &recorded[..], &slow[..]].concat()).json();
-    assert!(late["degradations"][0].as_str().unwrap().contains("within 100 ms"), "{late}");
+    assert!(late["degradations"][0]["message"].as_str().unwrap().contains("within 100 ms"), "{late}");
     assert_eq!(ids(&late), ids(&plain));
+}
+
+#[test]
+fn a_reader_that_has_heard_enough_is_no_error() {
+    let Some(home) = Home::with_articles() else { return };
+    let mut child =
+        home.command().args(["ask", "money"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+}
+
+#[test]
+fn a_question_may_begin_with_a_dash() {
+    let Some(home) = Home::with_articles() else { return };
+    assert_eq!(home.run(&["ask", "-50% voucher", "--json"]).json()["variants"][0]["text"], "-50% voucher");
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_used_is_not_imported() {
+    let Some(home) = Home::new() else { return };
+    for file in ["config.json", "tokenizer.json"] {
+        home.write(&format!("bert/{file}"), fs::read(Path::new(&home.model).join(file)).unwrap());
+    }
+    home.run(&["import-model", "bert", "made"]).failed(3, &["model.safetensors"]);
+    home.write("bert/model.safetensors", "nonsense");
+    home.run(&["import-model", "bert", "made"]).failed(3, &["model.safetensors"]);
+    home.write(
+        "bert/config.json",
+        r#"{"model_type": "xlm-roberta", "hidden_size": 4, "num_hidden_layers": 1,
+        "num_attention_heads": 1, "layer_norm_eps": 1e-12, "hidden_act": "gelu"}"#,
+    );
+    home.run(&["import-model", "bert", "made"]).failed(3, &["model_type", "xlm-roberta"]);
+    assert!(!home.path().join("made").exists());
 }
 
 #[test]
@@ -215,6 +249,7 @@ fn set_up_mistakes_are_named_with_their_remedy() {
     home.run(&["ask", "anything"]).failed(3, &["asktwice index"]);
     home.run(&["ask", "x", "--set", "embed.model=nowhere"]).failed(3, &["nowhere", "make setup"]);
     home.run(&["ask", "x", "--set", "embed.modle=x"]).failed(2, &["modle"]);
+    home.run(&["ask", "x", "--model", "small"]).failed(2, &["rewrite.model", "rewrite.url"]);
     home.run(&["ask", "x", "--config", "missing.toml"]).failed(2, &["missing.toml"]);
     home.run(&["ask", "x", "--store", "ftp://somewhere"]).failed(3, &["http"]);
     home.run(&["ask", "x", "--store", "http://127.0.0.1:9"]).failed(4, &["127.0.0.1:9"]);
@@ -248,7 +283,7 @@ fn ctrl_c_leaves_a_usable_index_and_the_same_command_goes_on() {
     let line = |n: usize| {
         format!("{}\n", json!({"_id": n.to_string(), "text": format!("Article {n} on late orders. ").repeat(20)}))
     };
-    home.write("many.jsonl", (0..3_000).map(line).collect::<String>());
+    home.write("many.jsonl", (0..20_000).map(line).collect::<String>());
     let child = home
         .command()
         .args(["index", "many.jsonl", "--json"])
@@ -256,12 +291,19 @@ fn ctrl_c_leaves_a_usable_index_and_the_same_command_goes_on() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    std::thread::sleep(Duration::from_millis(1_500));
+    // The first passages are stored: by now the program listens, and there is far more to come.
+    let begun = home.path().join(".asktwice/data/passages/CURRENT");
+    let patience = Instant::now();
+    while !begun.exists() {
+        assert!(patience.elapsed() < Duration::from_secs(60), "nothing was indexed");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(300));
     Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     let said = Said::of(&child.wait_with_output().unwrap());
     said.failed(130, &["interrupted", "goes on from here"]);
     let indexed = said.json()["indexed"].as_u64().unwrap();
-    assert!(indexed < 3_000, "{indexed}");
+    assert!(indexed < 20_000, "{indexed}");
     home.write("few.jsonl", (0..20).map(line).collect::<String>());
     let again = home.run(&["index", "few.jsonl", "--json"]).json();
     let done = again["indexed"].as_u64().unwrap() + again["skipped"].as_u64().unwrap();
@@ -358,7 +400,7 @@ async fn a_language_model_is_asked_over_http_and_its_key_is_never_shown() {
     let llm = LlmServer::start([Answer::status(401, r#"{"error": {"message": "bad key canary-key"}}"#)]).await;
     let url = llm.base_url();
     let (_home, refused) = tokio::task::spawn_blocking(move || run(home, url)).await.unwrap();
-    let degradation = refused.json()["degradations"][0].as_str().unwrap().to_owned();
+    let degradation = refused.json()["degradations"][0]["message"].as_str().unwrap().to_owned();
     assert!(degradation.contains("401"), "{degradation}");
     for said in [&said, &refused] {
         assert!(!said.out.contains("canary-key") && !said.err.contains("canary-key"), "{said:?}");
@@ -393,8 +435,7 @@ fn the_program_its_library_and_the_model_are_small() {
     assert!(bytes < 120_000_000, "{bytes} bytes");
 }
 
-/// The published figure of this model on a collection that others judged; a tenth of its corpus is enough to notice a
-/// broken embedder, the whole of it is `make eval`.
+/// The figures on SciFact take minutes: they are `make eval`. This is the part of it that needs no model.
 #[test]
 fn scifact_is_read() {
     let Some(data) = support::shared_data("scifact") else { return };

@@ -4,11 +4,12 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use asktwice::{
     EmbedError, Embedder,
-    embed::{OnnxEmbedder, OnnxOptions, Precision, Role, library},
+    embed::{OnnxEmbedder, OnnxOptions, Precision, Role},
 };
 use serde::Deserialize;
 
@@ -166,10 +167,11 @@ fn copy_of(folder: &Path) -> (tempfile::TempDir, PathBuf) {
 fn a_damaged_folder_is_refused_and_the_file_named() {
     let Some(folder) = support::model_folder() else { return };
     type Damage = (&'static str, fn(&Path));
-    let cases: [Damage; 7] = [
+    let cases: [Damage; 8] = [
         ("tokenizer.json is missing", |folder| fs::remove_file(folder.join("tokenizer.json")).unwrap()),
         ("model_int8.onnx", |folder| fs::remove_file(folder.join("model_int8.onnx")).unwrap()),
         ("1_Pooling/config.json is missing", |folder| fs::remove_file(folder.join("1_Pooling/config.json")).unwrap()),
+        ("tokenizer.json was changed", |folder| fs::write(folder.join("tokenizer.json"), "{}").unwrap()),
         ("modules.json is missing", |folder| fs::remove_file(folder.join("modules.json")).unwrap()),
         ("config.json was changed", |folder| fs::write(folder.join("config.json"), "{}").unwrap()),
         ("model_int8.onnx was changed", |folder| {
@@ -196,6 +198,12 @@ fn a_folder_without_a_manifest_is_taken_as_it_is() {
     fs::remove_file(copy.join("asktwice.json")).unwrap();
     let embedder = OnnxEmbedder::open_with(&copy, &options(Precision::Int8)).unwrap();
     assert_eq!(embedder.identity().dimension, 384);
+    let modules = copy.join("modules.json");
+    let known = fs::read(&modules).unwrap();
+    fs::write(&modules, r#"[{"type": "sentence_transformers.models.Dense"}]"#).unwrap();
+    let error = OnnxEmbedder::open_with(&copy, &options(Precision::Int8)).unwrap_err();
+    assert!(error.to_string().contains("models.Dense"), "{error}");
+    fs::write(&modules, known).unwrap();
     fs::write(copy.join("model_int8.onnx"), "not a model").unwrap();
     let error = OnnxEmbedder::open_with(&copy, &options(Precision::Int8)).unwrap_err();
     assert!(error.to_string().contains("refuses the model"), "{error}");
@@ -231,13 +239,22 @@ async fn prefixes_pooling_and_the_token_limit_come_from_the_folder() {
     assert_ne!(cls.identity().difference(prefixed.identity()), None);
 }
 
-#[test]
-fn the_library_is_looked_for_where_it_is_promised() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join(library::FILE_NAME), "").unwrap();
-    let named = Path::new("/somewhere/else.so");
-    assert_eq!(library::find(Some(named), &[folder.path()]), named);
-    assert_eq!(library::find(None, &[folder.path()]), folder.path().join(library::FILE_NAME));
+/// A library that names itself ONNX Runtime 1.10.
+fn too_old(folder: &Path) -> Option<PathBuf> {
+    let (source, library) = (folder.join("old.c"), folder.join("old.so"));
+    let code = r#"
+        static const void *api(unsigned version) { return 0; }
+        static const char *version(void) { return "1.10.0"; }
+        struct base { const void *(*api)(unsigned); const char *(*version)(void); };
+        const struct base *OrtGetApiBase(void) { static struct base base = {api, version}; return &base; }
+    "#;
+    fs::write(&source, code).unwrap();
+    let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&library, &source]).status();
+    if built.is_ok_and(|status| status.success()) {
+        return Some(library);
+    }
+    eprintln!("skipped: no C compiler to make an old library with");
+    None
 }
 
 /// In a process of its own: a process loads the library once.
@@ -252,7 +269,7 @@ fn a_library_that_is_missing_or_none_is_an_error() {
     let foreign = ["/lib/x86_64-linux-gnu/libc.so.6", "/lib/aarch64-linux-gnu/libc.so.6", "/lib64/libc.so.6"];
     let foreign = foreign.map(Path::new).into_iter().find(|path| path.exists()).map(Path::to_path_buf);
     let missing = directory.path().join("missing.so");
-    for library in [Some(missing), Some(text), foreign].into_iter().flatten() {
+    for library in [Some(missing), Some(text), foreign, too_old(directory.path())].into_iter().flatten() {
         let output = support::asktwice()
             .args(["ask", "anything", "--set", &format!("embed.model={folder}")])
             .arg("--set")

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::Command};
 
-use crate::support;
+use crate::support::{self, front::Front};
 
 /// An example's program; cargo builds the examples before it runs the tests.
 fn example(name: &str) -> PathBuf {
@@ -10,7 +10,11 @@ fn example(name: &str) -> PathBuf {
 }
 
 fn run(name: &str) -> String {
-    let output = Command::new(example(name)).current_dir(support::root()).output().unwrap();
+    run_with(name, &[])
+}
+
+fn run_with(name: &str, arguments: &[&str]) -> String {
+    let output = Command::new(example(name)).args(arguments).current_dir(support::root()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
@@ -32,6 +36,26 @@ fn custom_rewriter() {
 fn custom_fusion() {
     let said = run("custom_fusion");
     assert!(said.contains("best rank") && said.contains("reciprocal rank fusion"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn qdrant_server() {
+    if support::model_folder().is_none() {
+        return;
+    }
+    let front = Front::start().await;
+    let url = front.url.clone();
+    let said = tokio::task::spawn_blocking(move || {
+        let folder = support::root();
+        let indexed = support::asktwice()
+            .current_dir(folder)
+            .args(["index", "examples/help-centre", "--store", &url])
+            .output()
+            .unwrap();
+        assert!(indexed.status.success(), "{}", String::from_utf8_lossy(&indexed.stderr));
+        run_with("qdrant_server", &[&url, "my courier stole my soup"])
+    });
+    assert_eq!(said.await.unwrap().lines().count(), 5);
 }
 
 #[test]

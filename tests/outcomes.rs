@@ -184,6 +184,92 @@ async fn options_that_contradict_themselves_are_named() {
     }
 }
 
+/// Does what a rewriter of one's own may do, and should not.
+#[derive(Debug)]
+struct Careless(Vec<&'static str>);
+
+#[async_trait]
+impl Rewriter for Careless {
+    async fn rewrite(&self, _: &Question) -> Result<Vec<String>, RewriteError> {
+        assert!(!self.0.is_empty(), "careless");
+        Ok(self.0.iter().map(|text| (*text).to_owned()).collect())
+    }
+}
+
+#[tokio::test]
+async fn a_careless_rewriter_costs_no_hit_and_gets_no_extra_votes() {
+    let ask = async |rewrites: Vec<&'static str>| {
+        retriever("", None).await.with_rewriter(Careless(rewrites)).retrieve(ASKED).await.unwrap()
+    };
+    // A crash, and rewrites that are none.
+    for rewrites in [vec![], vec!["", " \u{200b}"], vec!["LATE  food"]] {
+        let retrieval = ask(rewrites).await;
+        assert_eq!(retrieval.degradations[0].kind(), "rewrite_failed");
+        assert_eq!(ids(&retrieval), ids(&plain().await));
+    }
+    assert_eq!(ask(vec![REWRITE, "Order  delayed", "", REWRITE]).await.variants.len(), 2);
+    let many: Vec<&str> = "a b c d e f g h i j k l m n o p".split(' ').collect();
+    assert!(ask(many).await.variants.len() < 10);
+}
+
+/// Searches at once the first time, and never again.
+#[derive(Debug)]
+struct Hangs(MemoryStore, std::sync::atomic::AtomicUsize);
+
+#[async_trait]
+impl VectorStore for Hangs {
+    async fn search(&self, search: Search) -> Result<Ranking, StoreError> {
+        if self.1.fetch_add(1, std::sync::atomic::Ordering::SeqCst) > 0 {
+            std::future::pending::<()>().await;
+        }
+        self.0.search(search).await
+    }
+
+    async fn fetch(&self, ids: &[PointId]) -> Result<Vec<(PointId, Passage)>, StoreError> {
+        self.0.fetch(ids).await
+    }
+
+    async fn info(&self) -> Result<Option<CollectionInfo>, StoreError> {
+        self.0.info().await
+    }
+}
+
+#[tokio::test]
+async fn a_hanging_rewrite_leg_holds_the_answer_up_no_longer_than_agreed() {
+    let retriever = Retriever::new(HashEmbedder::new(), Hangs(store().await, 0.into()))
+        .with_rewriter(says(Ok(REWRITE)))
+        .with_rewrite_deadline(Duration::from_millis(100));
+    let start = std::time::Instant::now();
+    let retrieval = retriever.retrieve(ASKED).await.unwrap();
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert_eq!((retrieval.outcome, retrieval.degradations[0].kind()), (Outcome::AskedOnly, "leg_lost"));
+    assert_eq!(retrieval.degradations[0].origin(), Some(Origin::Rewrite));
+}
+
+#[tokio::test]
+async fn endless_deadlines_are_no_deadlines() {
+    let retriever = retriever("", Some(says(Ok(REWRITE)))).await.with_rewrite_deadline(Duration::MAX);
+    let options = RetrieveOptions::default().with_deadline(Duration::MAX);
+    assert_eq!(retriever.retrieve_with(ASKED, &options).await.unwrap().outcome, Outcome::Full);
+}
+
+#[tokio::test]
+async fn a_collection_that_comes_later_is_checked_then() {
+    let store = Arc::new(MemoryStore::new());
+    let retriever = Retriever::new(HashEmbedder::new(), Arc::clone(&store) as Arc<dyn VectorStore>);
+    assert!(matches!(retriever.retrieve(ASKED).await, Err(Error::Search(StoreError::Missing { .. }))));
+    store.prepare(&Identity::new("another", "another", 64)).await.unwrap();
+    assert!(matches!(retriever.retrieve(ASKED).await, Err(Error::Search(StoreError::Identity { .. }))));
+}
+
+/// A rewrite that counts for nothing leaves the question's order.
+#[tokio::test]
+async fn the_rewrites_weight_counts() {
+    let retriever = retriever("", Some(says(Ok(REWRITE)))).await.with_rewrite_weight(0.0);
+    let retrieval = retriever.retrieve(ASKED).await.unwrap();
+    assert_eq!((retrieval.outcome, ids(&retrieval)), (Outcome::Full, ids(&plain().await)));
+}
+
 /// A retriever is shared by many callers at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_callers_share_a_retriever() {

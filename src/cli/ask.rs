@@ -5,7 +5,7 @@ use std::{ffi::OsString, io::Read as _, process::ExitCode, time::Duration};
 use anyhow::Context as _;
 use clap::Args;
 
-use super::{parts, timeline};
+use super::{parts, say, timeline};
 use crate::{
     config::Settings,
     error::Error,
@@ -22,6 +22,7 @@ const SHOWN_CHARS: usize = 220;
 #[derive(Debug, Args)]
 pub(super) struct Ask {
     /// The question; `-` reads it from standard input.
+    #[arg(allow_hyphen_values = true)]
     question: OsString,
     /// Print everything as JSON.
     #[arg(long)]
@@ -49,9 +50,9 @@ impl Ask {
         let options = self.options(settings);
         let retrieval = parts::retriever(settings)?.retrieve_with(&question, &options).await?;
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&retrieval)?);
+            say(serde_json::to_string_pretty(&retrieval)?)?;
         } else {
-            print!("{}", describe(&retrieval));
+            say(describe(&retrieval))?;
         }
         Ok(ExitCode::SUCCESS)
     }

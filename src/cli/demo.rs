@@ -14,7 +14,7 @@ use clap::Args;
 use super::{
     ask, index,
     parts::{self, Workers},
-    timeline,
+    say, timeline,
 };
 use crate::{
     config::Settings,
@@ -68,8 +68,8 @@ impl Demo {
                 show(&retriever, &question.text, Some(question)).await?;
             }
         }
-        println!("✓ marks an article that answers the question. Go on with a question of your own:");
-        println!("  target/release/asktwice demo --question \"my food is late and cold\" [--llm URL --model NAME]");
+        say("✓ marks an article that answers the question. Go on with a question of your own:")?;
+        say("  target/release/asktwice demo --question \"my food is late and cold\" [--llm URL --model NAME]")?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -94,24 +94,28 @@ async fn prepare(settings: &Settings, corpus: &Path, dataset: &Dataset) -> anyho
     let precision = settings.embed.precision;
     let store = Arc::new(parts::edge(Path::new(FOLDER), &format!("index-{precision}"))?);
     let model = &embedder.identity().model;
-    println!("Embedding: {model}, {precision}, on this machine. Searching: the embedded engine, in {FOLDER}.");
+    say(format!("Embedding: {model}, {precision}, on this machine. Searching: the embedded engine, in {FOLDER}."))?;
     let report = index::index(&embedder, Arc::clone(&store) as _, &[corpus.join("corpus.jsonl")], 0).await?;
+    if report.interrupted {
+        anyhow::bail!("interrupted while indexing; the same command goes on from here");
+    }
     let articles = report.indexed + report.skipped;
     let (rate, seconds) = (report.passages_per_second(), report.took.as_secs_f64());
     match report.indexed {
-        0 => println!("The help centre's {articles} articles are indexed already."),
-        _ => println!("Indexed the help centre's {articles} articles in {seconds:.1} s ({rate:.0} docs/s)."),
+        0 => say(format!("The help centre's {articles} articles are indexed already."))?,
+        _ => say(format!("Indexed the help centre's {articles} articles in {seconds:.1} s ({rate:.0} docs/s)."))?,
     }
     let retriever = Retriever::new(embedder, store)
         .with_fusion(settings.fuse.fusion()?)
-        .with_rewrite_deadline(settings.rewrite.deadline());
+        .with_rewrite_deadline(settings.rewrite.deadline())
+        .with_rewrite_weight(settings.rewrite.weight);
     if let Some(llm) = parts::llm(&settings.rewrite)? {
-        println!("Rewriting: {} at {}.\n", settings.rewrite.model, settings.rewrite.url);
+        say(format!("Rewriting: {} at {}.\n", settings.rewrite.model, settings.rewrite.url))?;
         return Ok(retriever.with_rewriter(llm));
     }
     let milliseconds = REPLAY_LATENCY.as_millis();
-    println!("Rewriting: no language model is set, so rewrites written for this demo are replayed, each after");
-    println!("{milliseconds} ms. `make demo ARGS=\"--llm URL --model NAME\"` asks a real one.\n");
+    say("Rewriting: no language model is set, so rewrites written for this demo are replayed, each after")?;
+    say(format!("{milliseconds} ms. `make demo ARGS=\"--llm URL --model NAME\"` asks a real one.\n"))?;
     Ok(retriever.with_rewriter(replay(corpus, dataset)?.with_latency(REPLAY_LATENCY)))
 }
 
@@ -126,18 +130,16 @@ async fn show(retriever: &Retriever, question: &str, judged: Option<&JudgedQuest
     let options = RetrieveOptions::default().with_depth(20).with_limit(40);
     let options = RetrieveOptions { depth: 40, ..options };
     let retrieval = retriever.retrieve_with(question, &options).await?;
-    println!("{}", "─".repeat(3 * COLUMN + 10));
+    say(format!("{}", "─".repeat(3 * COLUMN + 10)))?;
     for variant in &retrieval.variants {
-        println!("{:<8} {}", ask::origin(variant.origin), variant.text);
+        say(format!("{:<8} {}", ask::origin(variant.origin), variant.text))?;
     }
     for degradation in &retrieval.degradations {
-        println!("lost     {}", Report(degradation));
+        say(format!("lost     {}", Report(degradation)))?;
     }
-    println!();
-    print!("{}", table(&retrieval, judged));
-    println!();
-    print!("{}", timeline::draw(&retrieval));
-    println!();
+    say("")?;
+    say(table(&retrieval, judged))?;
+    say(timeline::draw(&retrieval))?;
     Ok(())
 }
 

@@ -1,12 +1,16 @@
 //! `asktwice doctor`: every part is tried, one by one, and each failure comes with its remedy.
 
-use std::{process::ExitCode, time::Instant};
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use clap::Args;
 
 use super::{
     chain,
     parts::{self, Workers},
+    say,
 };
 use crate::{
     config::Settings,
@@ -15,6 +19,9 @@ use crate::{
     rewrite::Rewriter as _,
     search::VectorStore as _,
 };
+
+/// How long the language model may take for its first words.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Args)]
 pub(super) struct Doctor {}
@@ -30,10 +37,10 @@ impl Doctor {
         let mut well = true;
         for (name, found) in checks {
             match found {
-                Ok(found) => println!("ok    {name:<8} {found}"),
+                Ok(found) => say(format!("ok    {name:<8} {found}"))?,
                 Err(error) => {
                     well = false;
-                    println!("FAIL  {name:<8} {}", chain(&error));
+                    say(format!("FAIL  {name:<8} {}", chain(&error)))?;
                 }
             }
         }
@@ -73,14 +80,24 @@ async fn store(settings: &Settings) -> anyhow::Result<String> {
     Ok(format!("{url}, {} passages in {collection:?}", info.passages))
 }
 
-/// Asks the language model for a rewrite.
+/// Asks the language model for a rewrite, and gives it time: a model that was idle may have to be loaded first.
 async fn llm(settings: &Settings) -> anyhow::Result<String> {
-    let Some(llm) = parts::llm(&settings.rewrite)? else {
+    let rewrite = &settings.rewrite;
+    if !rewrite.recorded_file.as_os_str().is_empty() {
+        parts::rewriter(rewrite)?;
+        return Ok(format!("rewrites are replayed from {}", rewrite.recorded_file.display()));
+    }
+    let Some(llm) = parts::llm(rewrite)? else {
         return Ok("none is set; questions are searched as asked only (set rewrite.url and rewrite.model)".to_owned());
     };
     let start = Instant::now();
-    let rewrites = llm.rewrite(&Question::new("wheres my food??")?).await?;
-    let milliseconds = start.elapsed().as_secs_f64() * 1e3;
+    let rewrites = llm.with_timeout(PATIENCE).rewrite(&Question::new("wheres my food??")?).await?;
+    let (took, deadline) = (start.elapsed(), rewrite.deadline());
     let first = rewrites.first().map(String::as_str).unwrap_or_default();
-    Ok(format!("{}, {first:?} in {milliseconds:.0} ms", settings.rewrite.model))
+    let late = if took > deadline {
+        format!(", which is later than rewrite.deadline_ms ({} ms) allows; was it still loading?", deadline.as_millis())
+    } else {
+        String::new()
+    };
+    Ok(format!("{}, {first:?} in {} ms{late}", rewrite.model, took.as_millis()))
 }

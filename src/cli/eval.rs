@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 use super::{
     index,
     parts::{self, Workers},
+    say,
 };
 use crate::{
     config::Settings,
@@ -64,9 +65,9 @@ impl Eval {
         let rewrites = self.rewrites.as_ref().map(Rewrites::open).transpose()?.unwrap_or_default();
         let evaluation = self.measure(settings, &dataset, &rewrites).await?;
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&evaluation)?);
+            say(serde_json::to_string_pretty(&evaluation)?)?;
         } else {
-            println!("{evaluation}");
+            say(evaluation)?;
         }
         Ok(ExitCode::SUCCESS)
     }

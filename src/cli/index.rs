@@ -6,7 +6,10 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::watch;
 
-use super::parts::{self, Workers};
+use super::{
+    parts::{self, Workers},
+    say,
+};
 use crate::{
     config::Settings,
     embed::OnnxEmbedder,
@@ -33,7 +36,7 @@ impl Index {
         let embedder = parts::embedder(settings, Workers::PerCore)?;
         let report = index(&embedder, store, &self.sources, settings.index.passage_tokens).await?;
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&report)?);
+            say(serde_json::to_string_pretty(&report)?)?;
         }
         Ok(tell(&report))
     }
@@ -62,16 +65,15 @@ pub(super) async fn index(
     report
 }
 
-/// Becomes true at the first Ctrl-C. A second one ends the process as usual.
+/// Becomes true at the first Ctrl-C. A second one, or one when nothing is being indexed any more, ends the process.
 fn stop_on_ctrl_c() -> watch::Receiver<bool> {
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            eprintln!("\nasktwice: finishing what is under way; Ctrl-C again ends at once");
-            let _ = stop.send(true);
-            if tokio::signal::ctrl_c().await.is_ok() {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            if *stop.borrow() || stop.send(true).is_err() {
                 std::process::exit(INTERRUPTED.into());
             }
+            eprintln!("\nasktwice: finishing what is under way; Ctrl-C again ends at once");
         }
     });
     stopped

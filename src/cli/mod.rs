@@ -1,7 +1,7 @@
 //! The command line: one file per command. What is typed becomes [`Settings`](crate::config::Settings), the settings
 //! become parts, and the parts do the work; nothing here is needed by who uses the library.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the command line is what prints")]
+#![allow(clippy::print_stderr, reason = "the command line is what prints")]
 
 mod ask;
 mod demo;
@@ -12,7 +12,7 @@ mod index;
 mod parts;
 mod timeline;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
@@ -97,6 +97,8 @@ pub fn main() -> ExitCode {
     let _ = tracing::subscriber::set_global_default(subscriber);
     match run(cli) {
         Ok(code) => code,
+        // Who reads has heard enough, as in `asktwice ask … | head`.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("asktwice: {}", chain(&error));
             exit_code(&error)
@@ -140,6 +142,16 @@ impl Global {
             .collect();
         Settings::load(file.as_deref(), environment, &flags)
     }
+}
+
+/// Writes to standard output; a closed pipe is an error and not a panic.
+fn say(text: impl std::fmt::Display) -> anyhow::Result<()> {
+    Ok(writeln!(std::io::stdout().lock(), "{text}")?)
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let broken = |cause: &std::io::Error| cause.kind() == std::io::ErrorKind::BrokenPipe;
+    error.downcast_ref::<std::io::Error>().is_some_and(broken)
 }
 
 /// An error with its causes, in one line.

@@ -15,14 +15,11 @@ use crate::{
     search::{Adopted, EdgeStore, QdrantStore, StoreError, VectorStoreWriter},
 };
 
-/// The folder that the set-up step fills.
-const HOME: &str = ".asktwice";
-
 /// Where ONNX Runtime is: the setting, `ORT_DYLIB_PATH`, the set-up folder, beside the program, the system's folders.
 pub(super) fn library(settings: &Settings) -> PathBuf {
     let setting = Some(settings.embed.library.clone()).filter(|path| !path.as_os_str().is_empty());
     let variable = || std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()).map(PathBuf::from);
-    library::find(setting.or_else(variable).as_deref(), &[&Path::new(HOME).join("lib")])
+    setting.or_else(variable).unwrap_or_else(library::find)
 }
 
 /// The embedder, with as many workers as the settings say, or else as this command needs.
@@ -112,7 +109,8 @@ pub(super) fn retriever(settings: &Settings) -> anyhow::Result<Retriever> {
     let store: Arc<dyn crate::search::VectorStore> = store??;
     let mut retriever = Retriever::new(embedder?, store)
         .with_fusion(settings.fuse.fusion()?)
-        .with_rewrite_deadline(settings.rewrite.deadline());
+        .with_rewrite_deadline(settings.rewrite.deadline())
+        .with_rewrite_weight(settings.rewrite.weight);
     if let Some(rewriter) = rewriter(&settings.rewrite)? {
         retriever = retriever.with_rewriter(rewriter);
     }

@@ -9,6 +9,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use ort::{
@@ -17,11 +18,15 @@ use ort::{
 };
 
 use super::{
-    EmbedError,
-    model::{MANIFEST, Manifest, Precision, SETTINGS, TOKENIZER, parse, sha256, unusable},
+    EmbedError, Role,
+    model::{MANIFEST, Manifest, ModelFolder, Precision, SETTINGS, TOKENIZER, parse, sha256, unusable},
+    onnx::{self, Encoder},
 };
 use graph::BertGraph;
 use weights::{Architecture, Weights};
+
+/// How near an int8 vector has to be to its fp32 one.
+const LEAST_COSINE: f32 = 0.9;
 
 /// Imports the checkpoint in `source` (`model.safetensors`, `config.json`, `tokenizer.json`, the settings files of
 /// sentence-transformers) into a new folder `target`, which appears only when it is complete. Takes seconds, and about
@@ -54,11 +59,32 @@ pub fn import_bert(source: &Path, target: &Path, library: &Path) -> Result<(), E
         fs::copy(source.join(file), copy).map_err(failed)?;
     }
     write_manifest(&unfinished, target, &bytes).map_err(failed)?;
+    try_out(&unfinished, library)?;
     // The old folder goes first: a rename cannot replace a folder that is not empty.
     if target.exists() {
         fs::remove_dir_all(target).map_err(failed)?;
     }
     fs::rename(&unfinished, target).map_err(failed)
+}
+
+/// Opens the new folder and embeds a text with both models: what cannot be used must not look finished, and int8 must
+/// mean what fp32 means.
+fn try_out(folder: &Path, library: &Path) -> Result<(), EmbedError> {
+    let environment = super::library::load(library)?;
+    let folder = ModelFolder::open(folder)?;
+    let encoder = Arc::new(Encoder::open(folder.clone())?);
+    let embed = |precision| {
+        let mut model = onnx::Model::open(&environment, &folder.onnx(precision)?, Arc::clone(&encoder), 1)?;
+        model.embed(Role::Query, "The courier left my order at the wrong door.")
+    };
+    let (fp32, int8) = (embed(Precision::Fp32)?.vector, embed(Precision::Int8)?.vector);
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+    let cosine = dot(&fp32, &int8) / (dot(&fp32, &fp32) * dot(&int8, &int8)).sqrt();
+    if cosine >= LEAST_COSINE {
+        return Ok(());
+    }
+    let problem = format!("its int8 model strays from fp32 (cosine {cosine:.3}, at least {LEAST_COSINE} is wanted)");
+    Err(unusable(folder.path(), &problem))
 }
 
 /// The folder that is filled before it takes the target's name.

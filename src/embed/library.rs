@@ -28,16 +28,17 @@ const LOAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// The environment of the loaded library. A process can only ever have one.
 static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
 
-/// Where the library is looked for, in this order: the setting if there is one (then nowhere else), the folders
-/// given, next to the program, and the system's own folders.
+/// Where the set-up step installs the library, below the folder it is run in.
+const SETUP_FOLDER: &str = ".asktwice/lib";
+
+/// Where the library is looked for when no path is given, in this order: the set-up folder below the working
+/// directory, next to the program, and the system's own folders.
 #[must_use]
-pub fn find(setting: Option<&Path>, folders: &[&Path]) -> PathBuf {
-    if let Some(path) = setting {
-        return path.to_path_buf();
-    }
+pub fn find() -> PathBuf {
     let program = std::env::current_exe().ok();
     let beside = program.as_deref().and_then(Path::parent);
-    let found = folders.iter().copied().chain(beside).map(|folder| folder.join(FILE_NAME)).find(|path| path.exists());
+    let folders = [Path::new(SETUP_FOLDER)].into_iter().chain(beside);
+    let found = folders.map(|folder| folder.join(FILE_NAME)).find(|path| path.exists());
     // A bare name is left to the system's loader.
     found.unwrap_or_else(|| PathBuf::from(FILE_NAME))
 }
@@ -82,8 +83,8 @@ fn load_in_time(path: PathBuf) -> Result<Environment, EmbedError> {
 }
 
 fn describe(path: &Path, problem: &str) -> EmbedError {
-    let remedy = "install ONNX Runtime 1.28 or newer with `make setup`, or name its shared library in embed.library \
-                  or ORT_DYLIB_PATH";
+    let remedy = "install ONNX Runtime 1.28 or newer with `make setup`, or name its shared library (OnnxOptions::library; \
+                  for the program, embed.library or ORT_DYLIB_PATH)";
     EmbedError::Library { problem: format!("{}: {problem}; {remedy}", path.display()) }
 }
 

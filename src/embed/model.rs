@@ -26,6 +26,10 @@ const MODULES: &str = "modules.json";
 const SENTENCE_BERT: &str = "sentence_bert_config.json";
 const PROMPTS: &str = "config_sentence_transformers.json";
 
+/// What helps against a damaged folder.
+const AGAIN: &str = "get the model again: delete the folder and run `make setup` for the default model, \
+                     `asktwice import-model` for any other";
+
 /// The numbers that a model calculates with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -123,6 +127,11 @@ impl ModelFolder {
         let config: BertConfig = self.settings(CONFIG)?.ok_or_else(|| self.missing(CONFIG))?;
         let pooling: PoolingConfig = self.settings(POOLING)?.ok_or_else(|| self.missing(POOLING))?;
         let modules: Option<Vec<Module>> = self.settings(MODULES)?;
+        let unknown = modules.iter().flatten().find(|module| !module.is_known());
+        if let Some(Module { kind }) = unknown {
+            let problem = format!("{MODULES} wants a module that is not supported: {kind}");
+            return Err(unusable(&self.path, &problem));
+        }
         let sentence: Option<SentenceBertConfig> = self.settings(SENTENCE_BERT)?;
         let prompts: Option<Prompts> = self.settings(PROMPTS)?;
 
@@ -217,10 +226,9 @@ impl ModelFolder {
         };
         let expected = self.manifest.as_ref().map(|manifest| manifest.files.get(file));
         match expected {
-            Some(Some(hash)) if *hash != sha256(&bytes) => Err(unusable(
-                &self.path,
-                &format!("{file} was changed since it was imported; delete the folder and run `make setup` again"),
-            )),
+            Some(Some(hash)) if *hash != sha256(&bytes) => {
+                Err(unusable(&self.path, &format!("{file} was changed since it was imported; {AGAIN}")))
+            }
             _ => Ok(bytes),
         }
     }
@@ -235,7 +243,7 @@ impl ModelFolder {
     }
 
     fn missing(&self, file: &str) -> EmbedError {
-        unusable(&self.path, &format!("{file} is missing; delete the folder and run `make setup` again"))
+        unusable(&self.path, &format!("{file} is missing; {AGAIN}"))
     }
 }
 
@@ -275,6 +283,13 @@ impl PoolingConfig {
 struct Module {
     #[serde(rename = "type")]
     kind: String,
+}
+
+impl Module {
+    /// Whether vectors come out right: a module that was left out would change them silently.
+    fn is_known(&self) -> bool {
+        ["Transformer", "Pooling", "Normalize"].iter().any(|known| self.kind.ends_with(known))
+    }
 }
 
 #[derive(Deserialize)]

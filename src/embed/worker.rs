@@ -40,7 +40,7 @@ pub struct OnnxOptions {
 
 impl Default for OnnxOptions {
     fn default() -> Self {
-        let library = library::find(None, &[]);
+        let library = library::find();
         Self { library, precision: Precision::default(), workers: cores(), threads: 1 }
     }
 }

@@ -21,6 +21,7 @@ pub fn model_folder() -> Option<PathBuf> {
     if folder.join("asktwice.json").exists() && library().exists() {
         return Some(folder);
     }
+    assert!(std::env::var_os("ASKTWICE_TEST_SETUP").is_none(), "`make test` sets the model up, but it is not there");
     eprintln!("skipped: the default model is not set up; run `make setup`");
     None
 }

@@ -62,7 +62,8 @@ impl<'a> BertGraph<'a> {
         self.word_embeddings(graph)?;
         let segments = self.weights.matrix("embeddings.token_type_embeddings.weight")?;
         let positions = self.weights.matrix("embeddings.position_embeddings.weight")?;
-        let positions = positions.plus_row(&segments.values[..segments.columns]);
+        let segment = segments.values.get(..positions.columns).ok_or("the segment embeddings are too small")?;
+        let positions = positions.plus_row(segment);
         self.constant(graph, "positions", &[positions.rows, positions.columns], &positions.values)?;
         // The first rows of the position table, as many as there are tokens.
         self.constant(graph, "zero", &[1], &[0_i64])?;
@@ -118,10 +119,12 @@ impl<'a> BertGraph<'a> {
             .collect::<Result<_>>()?;
         let biases: Vec<Matrix> =
             parts.iter().map(|part| self.weights.matrix(&format!("{name}.{part}.bias"))).collect::<Result<_>>()?;
-        let projection = Matrix::side_by_side(&matrices);
+        let projection =
+            Matrix::side_by_side(&matrices).ok_or_else(|| format!("{name}: query, key and value differ"))?;
+        let bias_values = Matrix::side_by_side(&biases).ok_or_else(|| format!("{name}: the biases differ"))?.values;
         let (weight, bias, output) = (format!("{name}.weight"), format!("{name}.bias"), format!("{name}.output"));
         let shape = [projection.rows, projection.columns];
-        self.constant(graph, &bias, &[projection.columns], &Matrix::side_by_side(&biases).values)?;
+        self.constant(graph, &bias, &[projection.columns], &bias_values)?;
         let heads = attribute("num_heads", i64::try_from(self.architecture.num_attention_heads).map_err(say)?)?;
         if self.precision == Precision::Fp32 {
             self.constant(graph, &weight, &shape, &projection.values)?;
@@ -198,7 +201,11 @@ impl<'a> BertGraph<'a> {
     {
         let dimensions = shape.iter().map(|size| i64::try_from(*size)).collect::<std::result::Result<Vec<_>, _>>();
         let mut tensor = Tensor::<T>::new(&self.allocator, Shape::new(dimensions.map_err(say)?)).map_err(say)?;
-        tensor.extract_tensor_mut().1.copy_from_slice(values);
+        let place = tensor.extract_tensor_mut().1;
+        if place.len() != values.len() {
+            return Err(format!("{name} has {} numbers, the architecture wants {}", values.len(), place.len()));
+        }
+        place.copy_from_slice(values);
         graph.add_initializer(name, tensor, false).map_err(say)
     }
 }

@@ -86,12 +86,15 @@ impl Matrix {
         self.values.iter().skip(column).step_by(self.columns).copied()
     }
 
-    /// Puts matrices of as many rows side by side.
-    pub(super) fn side_by_side(matrices: &[Self]) -> Self {
+    /// Puts matrices side by side; `None` if they have not as many rows.
+    pub(super) fn side_by_side(matrices: &[Self]) -> Option<Self> {
         let rows = matrices.first().map_or(0, |matrix| matrix.rows);
+        if matrices.iter().any(|matrix| matrix.rows != rows) {
+            return None;
+        }
         let row = |row: usize| matrices.iter().flat_map(move |m| &m.values[row * m.columns..(row + 1) * m.columns]);
         let values = (0..rows).flat_map(row).copied().collect();
-        Self { rows, columns: matrices.iter().map(|matrix| matrix.columns).sum(), values }
+        Some(Self { rows, columns: matrices.iter().map(|matrix| matrix.columns).sum(), values })
     }
 
     /// Adds a row to every row.
@@ -141,7 +144,8 @@ mod tests {
     #[test]
     fn transposes_and_joins() {
         assert_eq!(matrix().transposed().values, [1.0, 4.0, -2.0, 1.0, 0.0, 0.0]);
-        let joined = Matrix::side_by_side(&[matrix(), matrix()]);
+        assert!(Matrix::side_by_side(&[matrix(), matrix().transposed()]).is_none());
+        let joined = Matrix::side_by_side(&[matrix(), matrix()]).unwrap();
         assert_eq!((joined.rows, joined.columns), (2, 6));
         assert_eq!(joined.values[..6], [1.0, -2.0, 0.0, 1.0, -2.0, 0.0]);
         assert_eq!(matrix().plus_row(&[1.0, 1.0, 1.0]).values, [2.0, -1.0, 1.0, 5.0, 2.0, 1.0]);
