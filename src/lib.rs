@@ -56,6 +56,10 @@
 //! OpenAI-compatible endpoint), `index` (files into a store) and `cli` (the program, which brings them all) are on by
 //! default. Without any of them the traits, the fusion, the pipeline and the in-memory store remain.
 
+#[cfg(all(doctest, feature = "cli"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub mod question;
 pub use question::Question;
 

@@ -383,7 +383,7 @@ impl<'a> Call<'a> {
     /// When the legs have to be in, so that fusing and fetching still fit into the caller's deadline, if there is one.
     fn legs_bound(&self) -> Option<Instant> {
         let deadline = self.options.deadline?;
-        self.start.checked_add(deadline - (deadline / 10).min(LONGEST_FINISH))
+        self.start.checked_add(deadline.saturating_sub((deadline / 10).min(LONGEST_FINISH)))
     }
 
     /// Until when the rewrite may hold up the answer; `None` if for ever.

@@ -130,7 +130,7 @@ async fn show(retriever: &Retriever, question: &str, judged: Option<&JudgedQuest
     let options = RetrieveOptions::default().with_depth(20).with_limit(40);
     let options = RetrieveOptions { depth: 40, ..options };
     let retrieval = retriever.retrieve_with(question, &options).await?;
-    say(format!("{}", "─".repeat(3 * COLUMN + 10)))?;
+    say("─".repeat(3 * COLUMN + 10))?;
     for variant in &retrieval.variants {
         say(format!("{:<8} {}", ask::origin(variant.origin), variant.text))?;
     }
