@@ -53,8 +53,10 @@ bench: setup ## Long: embedding, searching, fusing and the whole call.
 SCIFACT := ../shared/data/scifact
 eval: setup ## The figures of README, on BEIR's SciFact (SCIFACT=folder).
 	@for precision in int8 fp32; do \
-		$(ASKTWICE) eval --data $(SCIFACT) --rewrites $(SCIFACT)/rewrites/gpt-4o_paraphrase.jsonl --legs dense \
-			--precision $$precision || exit 1; \
+		for rewrites in $(SCIFACT)/rewrites/*.jsonl; do \
+			echo "$$precision, $$(basename $$rewrites .jsonl)"; \
+			$(ASKTWICE) eval --data $(SCIFACT) --rewrites $$rewrites --legs dense --precision $$precision || exit 1; \
+		done; \
 	done
 
 footprint: setup ## Disk, start-up time and peak memory.

@@ -1,4 +1,4 @@
-//! The command line: one file per command. What is typed becomes [`Settings`](crate::config::Settings), the settings
+//! The command line: one file per command. What is typed becomes [`Settings`], the settings
 //! become parts, and the parts do the work; nothing here is needed by who uses the library.
 
 #![allow(clippy::print_stderr, reason = "the command line is what prints")]
