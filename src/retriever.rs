@@ -27,8 +27,6 @@ use crate::{
 
 /// How long the rewriter may take when nothing else is said.
 pub const DEFAULT_REWRITE_DEADLINE: Duration = Duration::from_millis(800);
-/// How long a search may take when the caller set no deadline.
-const SEARCH_TIMEOUT: Duration = Duration::from_secs(10);
 /// The part of a caller's deadline that is kept for fusing and fetching: a tenth, at most this.
 const LONGEST_FINISH: Duration = Duration::from_millis(25);
 
@@ -263,8 +261,11 @@ impl<'a> Call<'a> {
         let embed = self.timed(Step::Embed, origin, self.parts.embedder.embed(variant.role, texts));
         let (embedded, ()) = tokio::try_join!(async { Ok(embed.await?) }, self.parts.check_match())?;
         let vector = embedded.into_iter().next().map(|embedding| embedding.vector).unwrap_or_default();
-        let timeout = self.legs_deadline().map_or(SEARCH_TIMEOUT, |bound| bound - Instant::now());
-        let search = Search { vector, depth: self.options.depth, filter: self.filter.clone(), timeout };
+        let mut search = Search::dense(vector, self.options.depth);
+        search.filter.clone_from(&self.filter);
+        if let Some(bound) = self.legs_deadline() {
+            search = search.with_timeout(bound - Instant::now());
+        }
         let ranking = self.timed(Step::Search, origin, self.parts.store.search(search)).await?;
         Ok(ranking.top(self.options.depth))
     }
