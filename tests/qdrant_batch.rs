@@ -1,6 +1,9 @@
 //! A batch of searches is one call to the server, and what becomes of it when that call fails.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use asktwice::{
     ErrorKind, Passage, Ranking, StoreError, VectorStore, VectorStoreWriter,
@@ -36,7 +39,9 @@ async fn a_batch_is_one_call_with_the_longest_timeout() {
     let front = Front::start().await;
     let store = filled(&front).await;
     front.set(|behaviour| behaviour.timeouts.clear());
-    let results = store.search_batch(vec![search(200), search(4_500), search(1_500)]).await;
+    // Shared as the pipeline shares it: the batch must still arrive as one.
+    let shared: Arc<dyn VectorStore> = Arc::new(store.clone());
+    let results = shared.search_batch(vec![search(200), search(4_500), search(1_500)]).await;
     assert!(results.iter().all(|found| found.as_ref().unwrap().len() == 1));
     assert_eq!(calls(&front), (0, 1));
     let patient = store.with_timeout(Duration::from_secs(2));
