@@ -96,8 +96,7 @@ fn search(criterion: &mut Criterion) {
     let seeds = AtomicUsize::new(1_000_000);
     criterion.bench_function("search 10,000 passages exactly, depth 100", |bencher| {
         bencher.iter(|| {
-            let vector = vector(seeds.fetch_add(1, Ordering::Relaxed));
-            let search = Search { vector, depth: DEPTH, filter: None, timeout: Duration::from_secs(5) };
+            let search = Search::dense(vector(seeds.fetch_add(1, Ordering::Relaxed)), DEPTH);
             runtime.block_on(store.search(search)).unwrap()
         });
     });

@@ -25,13 +25,13 @@ use crate::{
     ranking::{Hit, Passage, PointId, Ranking},
     retrieval::{Degradation, Leg, Origin, Outcome, Retrieval, Step, Timing, Variant},
     rewrite::{RewriteError, Rewriter},
-    search::{Channel, Filter, Search, VectorStore},
+    search::{Channel, DEFAULT_SEARCH_TIMEOUT, Filter, Search, VectorStore},
 };
 
 /// How long the rewriter may take when nothing else is said.
 pub const DEFAULT_REWRITE_DEADLINE: Duration = Duration::from_millis(800);
 /// How long a leg may take when the caller set no deadline.
-pub const LEG_TIMEOUT: Duration = Duration::from_secs(10);
+pub const LEG_TIMEOUT: Duration = DEFAULT_SEARCH_TIMEOUT;
 /// How many rewrites are searched with at most; more would only drown the question.
 const MOST_REWRITES: usize = 8;
 /// The part of a caller's deadline that is kept for fusing and fetching: a tenth, at most this.
@@ -316,7 +316,8 @@ impl<'a> Call<'a> {
         let none = || EmbedError::Inference { problem: "it returned no vector".to_owned() };
         let vector = embedded.into_iter().next().ok_or_else(none)?.vector;
         let timeout = bound.map_or(LEG_TIMEOUT, |bound| bound.saturating_duration_since(Instant::now()));
-        let search = Search { vector, depth: self.options.depth, filter: self.filter.clone(), timeout };
+        let mut search = Search::dense(vector, self.options.depth).with_timeout(timeout);
+        search.filter.clone_from(&self.filter);
         let ranking = self.timed(Step::Search, origin, self.parts.store.search(search)).await?;
         Ok(ranking.top(self.options.depth))
     }

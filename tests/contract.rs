@@ -8,7 +8,7 @@ mod passages;
 mod searches;
 mod writes;
 
-use std::{any::Any, sync::Arc, time::Duration};
+use std::{any::Any, sync::Arc};
 
 use asktwice::{
     Passage,
@@ -117,7 +117,11 @@ macro_rules! contract {
                 the_nearest_come_first
                 depth_bounds_a_ranking
                 equal_scores_are_ordered_by_id
-                an_empty_collection_finds_nothing;
+                an_empty_collection_finds_nothing
+                a_channel_that_nothing_fills_is_refused
+                a_batch_finds_what_its_searches_find
+                an_empty_batch_finds_nothing
+                a_search_that_fails_leaves_its_batch_alone;
             passages:
                 passages_are_fetched_in_the_order_asked
                 odd_ids_come_back
@@ -161,11 +165,17 @@ fn payload(value: Value) -> Map<String, Value> {
 }
 
 fn search(depth: usize) -> Search {
-    Search { vector: QUERY.to_vec(), depth, filter: None, timeout: Duration::from_secs(10) }
+    Search::dense(QUERY.to_vec(), depth)
 }
 
 async fn find(store: &dyn VectorStoreWriter, depth: usize, filter: Option<Filter>) -> Result<Ranking, StoreError> {
-    store.search(Search { filter: filter.map(Arc::new), ..search(depth) }).await
+    let search = search(depth);
+    store
+        .search(match filter {
+            Some(filter) => search.with_filter(filter),
+            None => search,
+        })
+        .await
 }
 
 /// The ids of the passages found, best first.

@@ -3,11 +3,13 @@
 use std::{fs, path::Path, sync::Arc};
 
 use asktwice::{
-    Fusion, Passage, VectorStoreWriter,
+    Fusion, Passage, Ranking, StoreError, VectorStore, VectorStoreWriter,
     embed::{Embedder, Role},
     evaluate::{Configuration, Dataset, DatasetError, EvaluateError, Evaluation, Evaluator, Rewrites},
-    search::MemoryStore,
+    ranking::PointId,
+    search::{CollectionInfo, MemoryStore, Search},
 };
+use async_trait::async_trait;
 use serde_json::json;
 
 use crate::support::embedder::HashEmbedder;
@@ -174,6 +176,42 @@ async fn each_search_runs_once_and_a_missing_collection_is_an_error() {
     let evaluator = Evaluator::new(embedder, Arc::new(MemoryStore::new()));
     let error = evaluator.run(&dataset, &rewrites, &configurations, |_, _| {}).await.unwrap_err();
     assert!(matches!(error, EvaluateError::Search { .. }));
+}
+
+/// Loses the last ranking of a batch.
+#[derive(Debug)]
+struct Short(MemoryStore);
+
+#[async_trait]
+impl VectorStore for Short {
+    async fn search(&self, search: Search) -> Result<Ranking, StoreError> {
+        self.0.search(search).await
+    }
+
+    async fn search_batch(&self, mut searches: Vec<Search>) -> Vec<Result<Ranking, StoreError>> {
+        searches.pop();
+        self.0.search_batch(searches).await
+    }
+
+    async fn fetch(&self, ids: &[PointId]) -> Result<Vec<(PointId, Passage)>, StoreError> {
+        self.0.fetch(ids).await
+    }
+
+    async fn info(&self) -> Result<Option<CollectionInfo>, StoreError> {
+        self.0.info().await
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_loses_a_ranking_is_an_error() {
+    let (_folder, dataset) = dataset(|_| {});
+    let (embedder, store) = filled(passages()).await;
+    let store = Arc::new(Short(Arc::into_inner(store).unwrap()));
+    let configurations = [Configuration::new("default", Fusion::default())];
+    let evaluator = Evaluator::new(embedder, store);
+    let error = evaluator.run(&dataset.unwrap(), &Rewrites::default(), &configurations, |_, _| {}).await.unwrap_err();
+    let EvaluateError::Search { source, .. } = error else { panic!() };
+    assert!(source.to_string().contains("0 rankings for 1 searches"), "{source}");
 }
 
 #[test]

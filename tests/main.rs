@@ -31,5 +31,6 @@ mod examples;
 mod fuse;
 mod index;
 mod outcomes;
+mod qdrant_batch;
 mod qdrant_faults;
 mod rewrite;

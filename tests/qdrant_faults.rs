@@ -30,7 +30,7 @@ fn store(front: &Front) -> QdrantStore {
 }
 
 fn search(timeout_ms: u64) -> Search {
-    Search { vector: vec![1.0, 0.0], depth: 5, filter: None, timeout: Duration::from_millis(timeout_ms) }
+    Search::dense(vec![1.0, 0.0], 5).with_timeout(Duration::from_millis(timeout_ms))
 }
 
 async fn filled(front: &Front) -> QdrantStore {
@@ -372,7 +372,7 @@ async fn a_collection_of_somebody_elses_making_is_adopted() {
 
     let filter = json!({"must": [{"has_id": ["1", "2f1b7f60-6a0b-4f1e-9c55-0f4d9d2f6f10", "no id"]}]});
     let filter: Filter = filter.to_string().parse().unwrap();
-    let found = store.search(Search { filter: Some(filter.into()), ..search(1_000) }).await.unwrap();
+    let found = store.search(search(1_000).with_filter(filter)).await.unwrap();
     assert_eq!(found.len(), 2);
 }
 
@@ -413,7 +413,7 @@ async fn a_mistaken_adoption_is_told_what_there_is() {
     assert!(path.contains("not the path"), "{path}");
 
     let wrong = store(&front).adopting(adopted("", "page.content"));
-    let error = wrong.search(Search { vector: vec![1.0; 3], ..search(1_000) }).await.unwrap_err();
+    let error = wrong.search(Search::dense(vec![1.0; 3], 5)).await.unwrap_err();
     assert!(matches!(error, StoreError::Dimension { stored: 2, given: 3, .. }), "{error}");
 }
 

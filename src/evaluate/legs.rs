@@ -2,8 +2,6 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use futures::future::try_join_all;
-
 use super::{
     Configuration, EvaluateError, Evaluator,
     dataset::{Dataset, JudgedQuestion},
@@ -56,7 +54,7 @@ impl Legs<'_> {
         texts.extend(rewrites.iter().flat_map(|rewrite| (self.evaluator.cleaner)(rewrite, &question.text)));
         let vectors = self.embed(texts).await;
         let vectors = vectors.map_err(|source| EvaluateError::Embed { question: question.id.clone(), source })?;
-        let rankings = try_join_all(vectors.into_iter().map(|vector| self.find(vector))).await.map_err(failed)?;
+        let rankings = self.find(vectors).await.map_err(failed)?;
         let documents = self.documents(&rankings).await.map_err(failed)?;
         Ok(Searched { rankings, documents, own: PointId::of(&question.id) })
     }
@@ -71,10 +69,15 @@ impl Legs<'_> {
         Ok(embeddings.into_iter().map(|embedding| embedding.vector).collect())
     }
 
-    async fn find(self, vector: Vec<f32>) -> Result<Ranking, StoreError> {
-        let depth = self.evaluator.depth;
-        let search = Search { vector, depth, filter: None, timeout: SEARCH_TIMEOUT };
-        Ok(self.evaluator.store.search(search).await?.top(depth))
+    async fn find(self, vectors: Vec<Vec<f32>>) -> Result<Vec<Ranking>, StoreError> {
+        let (count, depth) = (vectors.len(), self.evaluator.depth);
+        let search = |vector| Search::dense(vector, depth).with_timeout(SEARCH_TIMEOUT);
+        let found = self.evaluator.store.search_batch(vectors.into_iter().map(search).collect()).await;
+        if found.len() != count {
+            let problem = format!("it returned {} rankings for {count} searches", found.len());
+            return Err(StoreError::Unavailable { place: "the store".to_owned(), problem, source: None });
+        }
+        found.into_iter().map(|ranking| Ok(ranking?.top(depth))).collect()
     }
 
     /// Asks the store which documents the found passages were cut from. In a collection whose passages are the

@@ -79,6 +79,8 @@ const PLACE: &str = "the in-memory store";
 impl VectorStore for MemoryStore {
     async fn search(&self, search: Search) -> Result<Ranking, StoreError> {
         let collection = self.read();
+        collection.dimension()?;
+        search.check_channel(PLACE)?;
         collection.check_dimension(search.vector.len())?;
         let filter = search.filter.as_deref();
         filter.map_or(Ok(()), check)?;

@@ -9,6 +9,9 @@ pub use filter::{Condition, FieldMatch, FieldRange, Filter, FilterError, Match, 
 mod memory;
 pub use memory::MemoryStore;
 
+mod request;
+pub use request::{Channel, DEFAULT_SEARCH_TIMEOUT, Search};
+
 #[cfg(feature = "edge")]
 mod edge;
 #[cfg(feature = "edge")]
@@ -25,6 +28,7 @@ mod path;
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -32,41 +36,6 @@ use crate::{
     error::ErrorKind,
     ranking::{Passage, PointId, Ranking},
 };
-
-/// A named vector space of the collection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Channel {
-    /// Embeddings, compared by cosine similarity.
-    Dense,
-    /// Qdrant's BM25 sparse vectors; declared in every collection from the first day, not searched yet.
-    Bm25,
-}
-
-impl Channel {
-    /// The vector's name in the collection.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Dense => "dense",
-            Self::Bm25 => "bm25",
-        }
-    }
-}
-
-/// One search: a vector in the dense channel, how deep to look, and what may be found.
-#[derive(Debug, Clone)]
-pub struct Search {
-    /// The embedded variant.
-    pub vector: Vec<f32>,
-    /// How many points to return at most.
-    pub depth: usize,
-    /// Only points that match may be found.
-    pub filter: Option<Arc<Filter>>,
-    /// How long the caller will wait. A store tells its server; it does not have to enforce it.
-    pub timeout: Duration,
-}
 
 /// What is known about a collection.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,6 +83,13 @@ pub trait VectorStore: Debug + Send + Sync {
     /// [`StoreError`] says what failed; a search never returns a part of its ranking silently.
     async fn search(&self, search: Search) -> Result<Ranking, StoreError>;
 
+    /// Runs the searches of one question, all at the same time, and returns exactly one result for each, in their
+    /// order. A search fails for itself where the store can tell; what no search gets past, each of them reports. A
+    /// store that sends them together may wait for all of them as long as the most patient one would.
+    async fn search_batch(&self, searches: Vec<Search>) -> Vec<Result<Ranking, StoreError>> {
+        join_all(searches.into_iter().map(|search| self.search(search))).await
+    }
+
     /// Fetches passages by id, in the order asked. A point that is gone is left out.
     ///
     /// # Errors
@@ -131,6 +107,11 @@ pub trait VectorStore: Debug + Send + Sync {
 impl<S: VectorStore + ?Sized> VectorStore for Arc<S> {
     async fn search(&self, search: Search) -> Result<Ranking, StoreError> {
         (**self).search(search).await
+    }
+
+    // Not left to the default: it would take the batch apart before the store sees it.
+    async fn search_batch(&self, searches: Vec<Search>) -> Vec<Result<Ranking, StoreError>> {
+        (**self).search_batch(searches).await
     }
 
     async fn fetch(&self, ids: &[PointId]) -> Result<Vec<(PointId, Passage)>, StoreError> {

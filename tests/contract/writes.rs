@@ -17,7 +17,9 @@ pub async fn a_collection_that_is_not_there_is_missing(store: &dyn VectorStoreWr
         store.delete_matching(&filter).await.unwrap_err(),
         store.index_payload("topic", PayloadKind::Keyword).await.unwrap_err(),
     ];
-    for error in errors {
+    let batch = store.search_batch(vec![search(3), search(0)]).await;
+    assert_eq!(batch.len(), 2);
+    for error in errors.into_iter().chain(batch.into_iter().map(Result::unwrap_err)) {
         assert!(matches!(error, StoreError::Missing { .. }), "{error}");
     }
     assert_eq!(store.info().await.unwrap(), None);
@@ -56,7 +58,7 @@ pub async fn another_dimension_is_refused(store: &dyn VectorStoreWriter) {
     fill(store, [Passage::new("a", "text")]).await;
     for vector in [vec![], vec![1.0; DIMENSION - 1], vec![1.0; DIMENSION + 1]] {
         let given = vector.len();
-        let searched = store.search(Search { vector: vector.clone(), ..search(3) }).await.unwrap_err();
+        let searched = store.search(Search::dense(vector.clone(), 3)).await.unwrap_err();
         let written = store.upsert(vec![(Passage::new("b", "text"), vector)]).await.unwrap_err();
         for error in [searched, written] {
             let StoreError::Dimension { stored, given: said, .. } = error else { panic!("{error}") };

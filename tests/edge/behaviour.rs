@@ -1,6 +1,6 @@
 //! What every store does, and what only a folder can do wrong.
 
-use std::{fs, sync::Arc};
+use std::fs;
 
 use asktwice::{
     ErrorKind, Passage, StoreError, VectorStore, VectorStoreWriter,
@@ -22,7 +22,7 @@ async fn filled(folder: &std::path::Path) -> EdgeStore {
 }
 
 fn filtered(depth: usize, filter: Filter) -> Search {
-    Search { filter: Some(Arc::new(filter)), ..search(vector(3, 1), depth) }
+    search(vector(3, 1), depth).with_filter(filter)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

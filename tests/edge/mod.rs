@@ -14,7 +14,7 @@ use asktwice::{
     search::{EdgeOptions, EdgeStore, Search},
 };
 use serde_json::json;
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 /// The dimension of the test's vectors.
 pub const DIMENSION: usize = 32;
@@ -48,7 +48,7 @@ pub fn point(id: u64) -> PointId {
 }
 
 pub fn search(vector: Vec<f32>, depth: usize) -> Search {
-    Search { vector, depth, filter: None, timeout: Duration::from_secs(10) }
+    Search::dense(vector, depth)
 }
 
 /// A small log limit and reserve, so that tests reach both.

@@ -200,6 +200,7 @@ impl VectorStore for EdgeStore {
     async fn search(&self, search: Search) -> Result<Ranking, StoreError> {
         let place = self.inner.place.clone();
         let found = self.read(move |live| {
+            search.check_channel(&place)?;
             let (stored, given) = (live.identity.dimension, search.vector.len());
             if stored != given {
                 return Err(StoreError::Dimension { place, stored, given });
@@ -212,6 +213,9 @@ impl VectorStore for EdgeStore {
         });
         found.await?.ok_or_else(|| self.missing())
     }
+
+    // No `search_batch` of its own: by the default each search is a read on the blocking pool, so they run beside each
+    // other on as many processors as `concurrent_reads` allows. One task for all would run them one after another.
 
     async fn fetch(&self, ids: &[PointId]) -> Result<Vec<(PointId, Passage)>, StoreError> {
         let (place, ids) = (self.inner.place.clone(), ids.to_vec());

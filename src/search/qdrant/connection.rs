@@ -80,7 +80,9 @@ impl Connection {
         F: Future<Output = Result<T, QdrantError>>,
     {
         let client = self.client.read().unwrap_or_else(PoisonError::into_inner).clone();
-        match tokio::time::timeout_at(budget.until, send(client.clone())).await {
+        // The client's future takes kilobytes, which every future that waits for it would take over.
+        let sent = Box::pin(send(client.clone()));
+        match tokio::time::timeout_at(budget.until, sent).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(failure::translate(self, &error, budget.whole)),
             Err(_) => {

@@ -35,6 +35,32 @@ impl Connection {
     }
 }
 
+/// The same error once more, for another search that it holds for. Nothing is lost: this adapter's errors have no
+/// source.
+pub(super) fn again(error: &StoreError) -> StoreError {
+    match error {
+        StoreError::Missing { place } => StoreError::Missing { place: place.clone() },
+        StoreError::Identity { place, difference } => {
+            StoreError::Identity { place: place.clone(), difference: difference.clone() }
+        }
+        StoreError::Dimension { place, stored, given } => {
+            StoreError::Dimension { place: place.clone(), stored: *stored, given: *given }
+        }
+        StoreError::Locked { place } => StoreError::Locked { place: place.clone() },
+        StoreError::Request { place, problem } => {
+            StoreError::Request { place: place.clone(), problem: problem.clone() }
+        }
+        StoreError::Unusable { place, problem, .. } => {
+            StoreError::Unusable { place: place.clone(), problem: problem.clone(), source: None }
+        }
+        StoreError::Key { place } => StoreError::Key { place: place.clone() },
+        StoreError::Unavailable { place, problem, .. } => {
+            StoreError::Unavailable { place: place.clone(), problem: problem.clone(), source: None }
+        }
+        StoreError::Timeout { place, timeout } => StoreError::Timeout { place: place.clone(), timeout: *timeout },
+    }
+}
+
 /// The client's error as ours.
 pub(super) fn translate(connection: &Connection, error: &QdrantError, waited: Duration) -> StoreError {
     match error {

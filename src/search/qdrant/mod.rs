@@ -11,12 +11,13 @@ mod connection;
 mod convert;
 mod describe;
 mod failure;
+mod query;
 mod write;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use qdrant_client::qdrant::{GetPoints, Query, QueryPoints, RetrievedPoint, VectorInput, query, vector_input};
+use qdrant_client::qdrant::{GetPoints, RetrievedPoint};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::OnceCell;
 
@@ -158,32 +159,11 @@ impl QdrantStore {
 #[async_trait]
 impl VectorStore for QdrantStore {
     async fn search(&self, search: Search) -> Result<Ranking, StoreError> {
-        let budget = self.budget(search.timeout);
-        let given = search.vector.len();
-        self.check_dimension(given, budget).await?;
-        let filter = search.filter.as_deref().map(|filter| self.convert(filter)).transpose()?;
-        if search.depth == 0 {
-            // Qdrant refuses a limit of 0.
-            return Ok(Ranking::default());
-        }
-        let request = QueryPoints {
-            collection_name: self.collection.clone(),
-            query: Some(nearest(search.vector)),
-            using: Some(self.vector().to_owned()).filter(|name| !name.is_empty()),
-            filter,
-            limit: Some(search.depth as u64),
-            with_payload: Some(false.into()),
-            timeout: Some(budget.seconds()),
-            ..QueryPoints::default()
-        };
-        match self.connection.call(budget, |client| async move { client.query(request).await }).await {
-            Ok(answer) => {
-                let found = answer.result.into_iter().map(convert::from_scored).collect::<Option<Vec<_>>>();
-                let found = found.ok_or_else(|| self.connection.garbled("a point without a usable id"))?;
-                Ok(Ranking::new(found).top(search.depth))
-            }
-            Err(error) => Err(self.explain(error, given, budget).await),
-        }
+        self.search_one(search).await
+    }
+
+    async fn search_batch(&self, searches: Vec<Search>) -> Vec<Result<Ranking, StoreError>> {
+        self.search_together(searches).await
     }
 
     async fn fetch(&self, ids: &[PointId]) -> Result<Vec<(PointId, Passage)>, StoreError> {
@@ -226,11 +206,6 @@ impl fmt::Debug for QdrantStore {
             .field("adopted", &self.adopted)
             .finish_non_exhaustive()
     }
-}
-
-fn nearest(vector: Vec<f32>) -> Query {
-    let input = VectorInput { variant: Some(vector_input::Variant::Dense(vector.into())) };
-    Query { variant: Some(query::Variant::Nearest(input)) }
 }
 
 fn is_collection_name(name: &str) -> bool {

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use qdrant_edge as edge;
 use tonic::{Request, Response, Status};
 
-use super::{State, convert};
+use super::{Collection, State, convert};
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -165,39 +165,19 @@ service! {
             let request = request.into_inner();
             self.saw_timeout(request.timeout);
             let collection = self.collection(&request.collection_name)?;
-            let limit = request.limit.unwrap_or(10);
-            if limit == 0 {
-                return Err(Status::invalid_argument("Validation error in body: [limit: value 0 invalid, must be 1 or larger]"));
-            }
-            let vector = request.using.unwrap_or_default();
-            let query = match request.query.and_then(|query| query.variant) {
-                Some(query::Variant::Nearest(VectorInput { variant: Some(vector_input::Variant::Dense(dense)) })) => {
-                    collection.check_size(&vector, dense.data.len())?;
-                    let named = edge::NamedQuery::new(edge::VectorInternal::Dense(dense.data), vector);
-                    Some(edge::ScoringQuery::Vector(edge::QueryEnum::Nearest(named)))
-                }
-                None => None,
-                Some(_) => return Err(Status::unimplemented("this kind of query")),
-            };
-            let with_payload = request.with_payload.is_some_and(|selector| selector == true.into());
-            let found = collection.shard.query(edge::QueryRequest {
-                prefetches: vec![],
-                query,
-                filter: request.filter.as_ref().map(convert::filter).transpose()?,
-                score_threshold: None,
-                limit: limit as usize,
-                offset: 0,
-                params: None,
-                with_vector: edge::WithVector::Bool(false),
-                with_payload: edge::WithPayloadInterface::Bool(with_payload),
-            });
-            let result = found.map_err(convert::failure)?.into_iter().map(|point| ScoredPoint {
-                id: Some(convert::from_edge_id(point.id)),
-                score: point.score,
-                payload: payload(point.payload),
-                ..ScoredPoint::default()
-            });
-            Ok(Response::new(QueryResponse { result: result.collect(), time: 0.0, usage: None }))
+            let result = collection.query(request)?;
+            Ok(Response::new(QueryResponse { result, time: 0.0, usage: None }))
+        }
+
+        async fn query_batch(&self, request: Request<QueryBatchPoints>) -> Answer<QueryBatchResponse> {
+            self.gate("query_batch", &request).await?;
+            let request = request.into_inner();
+            self.saw_timeout(request.timeout);
+            let collection = self.collection(&request.collection_name)?;
+            // As a real server does: one query that cannot be answered fails them all.
+            let answers = request.query_points.into_iter().map(|query| collection.query(query));
+            let result = answers.map(|found| Ok(BatchResult { result: found? })).collect::<Result<_, Status>>()?;
+            Ok(Response::new(QueryBatchResponse { result, time: 0.0, usage: None }))
         }
     }
     update_vectors(UpdatePointVectors) -> PointsOperationResponse,
@@ -220,9 +200,48 @@ service! {
     discover_batch(DiscoverBatchPoints) -> DiscoverBatchResponse,
     count(CountPoints) -> CountResponse,
     update_batch(UpdateBatchPoints) -> UpdateBatchResponse,
-    query_batch(QueryBatchPoints) -> QueryBatchResponse,
     query_groups(QueryPointGroups) -> QueryGroupsResponse,
     facet(FacetCounts) -> FacetResponse,
     search_matrix_pairs(SearchMatrixPoints) -> SearchMatrixPairsResponse,
     search_matrix_offsets(SearchMatrixPoints) -> SearchMatrixOffsetsResponse,
+}
+
+impl Collection {
+    fn query(&self, request: QueryPoints) -> Result<Vec<ScoredPoint>, Status> {
+        let limit = request.limit.unwrap_or(10);
+        if limit == 0 {
+            return Err(Status::invalid_argument(
+                "Validation error in body: [limit: value 0 invalid, must be 1 or larger]",
+            ));
+        }
+        let vector = request.using.unwrap_or_default();
+        let query = match request.query.and_then(|query| query.variant) {
+            Some(query::Variant::Nearest(VectorInput { variant: Some(vector_input::Variant::Dense(dense)) })) => {
+                self.check_size(&vector, dense.data.len())?;
+                let named = edge::NamedQuery::new(edge::VectorInternal::Dense(dense.data), vector);
+                Some(edge::ScoringQuery::Vector(edge::QueryEnum::Nearest(named)))
+            }
+            None => None,
+            Some(_) => return Err(Status::unimplemented("this kind of query")),
+        };
+        let with_payload = request.with_payload.is_some_and(|selector| selector == true.into());
+        let found = self.shard.query(edge::QueryRequest {
+            prefetches: vec![],
+            query,
+            filter: request.filter.as_ref().map(convert::filter).transpose()?,
+            score_threshold: None,
+            limit: limit as usize,
+            offset: 0,
+            params: None,
+            with_vector: edge::WithVector::Bool(false),
+            with_payload: edge::WithPayloadInterface::Bool(with_payload),
+        });
+        let result = found.map_err(convert::failure)?.into_iter().map(|point| ScoredPoint {
+            id: Some(convert::from_edge_id(point.id)),
+            score: point.score,
+            payload: payload(point.payload),
+            ..ScoredPoint::default()
+        });
+        Ok(result.collect())
+    }
 }
