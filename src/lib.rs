@@ -81,8 +81,11 @@ pub use fuse::{Fuse, Fusion};
 pub mod retrieval;
 pub use retrieval::{Degradation, Outcome, Retrieval, Variant};
 
+pub mod options;
+pub use options::RetrieveOptions;
+
 pub mod retriever;
-pub use retriever::{RetrieveOptions, Retriever};
+pub use retriever::Retriever;
 
 #[cfg(feature = "index")]
 pub mod index;

@@ -10,9 +10,9 @@ use crate::{
     config::Settings,
     error::Error,
     fuse::Fusion,
+    options::RetrieveOptions,
     ranking::Hit,
     retrieval::{Origin, Report, Retrieval},
-    retriever::RetrieveOptions,
     search::Filter,
 };
 

@@ -20,9 +20,10 @@ use crate::{
     config::Settings,
     embed::Embedder as _,
     evaluate::{Dataset, JudgedQuestion, Rewrites},
+    options::RetrieveOptions,
     ranking::Hit,
     retrieval::{Origin, Report, Retrieval},
-    retriever::{RetrieveOptions, Retriever},
+    retriever::Retriever,
     rewrite::RecordedRewriter,
 };
 
