@@ -7,6 +7,7 @@
 //!   before it, the new generation is rubbish; after it, the old one is.
 
 use std::{
+    cell::Cell,
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Write},
     path::{Path, PathBuf},
@@ -29,6 +30,8 @@ const PREFIX: &str = "generation-";
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
+    /// Whether the names in it may be in memory only.
+    unsynced: Cell<bool>,
     _lock: File,
 }
 
@@ -51,7 +54,7 @@ impl Folder {
         let lock = OpenOptions::new().create(true).write(true).truncate(false).open(path.join(LOCK));
         let lock = lock.map_err(|error| Fault::io("opening the lock file", error).at(&place))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self { path: path.to_owned(), unsynced: Cell::new(true), _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(StoreError::Locked { place }),
             Err(TryLockError::Error(error)) => Err(Fault::io("locking the folder", error).at(&place)),
         }
@@ -71,7 +74,10 @@ impl Folder {
             None => self.adopt_only_generation()?,
         };
         if number(&name).is_none() || !self.path.join(&name).is_dir() {
-            return Err(Fault::damage(format!("{CURRENT} names {name:?}, which is not a generation in this folder")));
+            return Err(Fault::damage(format!(
+                "{CURRENT} names {name:?}, which is not a generation in this folder; {}",
+                self.remedy()?
+            )));
         }
         Ok(Some((identity, self.path.join(name))))
     }
@@ -83,10 +89,18 @@ impl Folder {
                 self.make_current(&self.path.join(only))?;
                 Ok(only.clone())
             }
-            generations => Err(Fault::damage(format!(
-                "{CURRENT} is missing; write the name of the newest whole one of {generations:?} into it"
-            ))),
+            _ => Err(Fault::damage(format!("{CURRENT} is missing; {}", self.remedy()?))),
         }
+    }
+
+    /// What to do about a `CURRENT` that does not say which generation is the live one.
+    fn remedy(&self) -> Result<String, Fault> {
+        let generations = self.generations()?;
+        Ok(if generations.is_empty() {
+            "restore a backup of the folder, or index into a new one".into()
+        } else {
+            format!("write the name of the newest whole one of {generations:?} into it")
+        })
     }
 
     /// Where the next generation goes; nothing is there.
@@ -102,17 +116,31 @@ impl Folder {
         self.replace(COLLECTION, &text)
     }
 
-    /// Makes a generation the live one; whole and on disk before and after.
+    /// Makes a generation the live one; it is whole and on disk before. Once this returns without an error, the next
+    /// start opens this generation, unless the power goes before [`Folder::settle`] succeeds.
     pub(super) fn make_current(&self, generation: &Path) -> Result<(), Fault> {
         let name = generation.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         self.replace(CURRENT, format!("{name}\n").as_bytes())
     }
 
-    /// Removes every generation but the live one: what a crash or a failed compaction left.
+    /// Forces the names in the folder to disk, if that was not done since the last one changed. Until it succeeds,
+    /// nothing may be acknowledged and no old generation removed: after a power cut `CURRENT` may name the old one.
+    pub(super) fn settle(&self) -> Result<(), Fault> {
+        if self.unsynced.get() {
+            sync_folder(&self.path).map_err(|error| Fault::io("writing the folder to disk", error))?;
+            self.unsynced.set(false);
+        }
+        Ok(())
+    }
+
+    /// Removes every generation but the live one and the one that `CURRENT` names: what a crash, a compaction or a
+    /// failed one left. What cannot be removed safely now is left to the next time.
     pub(super) fn sweep(&self, live: Option<&Path>) {
+        let (Ok(()), Ok(current)) = (self.settle(), read_if_there(&self.path.join(CURRENT))) else { return };
+        let current = current.map(|name| self.path.join(name.trim()));
         for name in self.generations().unwrap_or_default() {
             let path = self.path.join(name);
-            if Some(path.as_path()) != live {
+            if Some(path.as_path()) != live && Some(&path) != current.as_ref() {
                 remove(&path);
             }
         }
@@ -124,17 +152,22 @@ impl Folder {
         Ok(names.filter(|name| number(name).is_some()).collect())
     }
 
-    /// Replaces a small file so that a crash leaves the old or the new one, never a part.
+    /// Replaces a small file so that a crash leaves the old or the new one, never a part. The renaming decides: after
+    /// it every reader sees the new one, so that what comes later is no failure of this.
     fn replace(&self, name: &str, content: &[u8]) -> Result<(), Fault> {
         let temporary = self.path.join(format!("{name}.new"));
         let write = || -> io::Result<()> {
             let mut file = File::create(&temporary)?;
             file.write_all(content)?;
             file.sync_all()?;
-            fs::rename(&temporary, self.path.join(name))?;
-            sync_folder(&self.path)
+            fs::rename(&temporary, self.path.join(name))
         };
-        write().map_err(|error| Fault::io(&format!("writing {name}"), error))
+        write().map_err(|error| Fault::io(&format!("writing {name}"), error))?;
+        self.unsynced.set(true);
+        if let Err(fault) = self.settle() {
+            tracing::warn!(path = %self.path.display(), ?fault, "{name} may not be on disk; no write until it is");
+        }
+        Ok(())
     }
 }
 
@@ -167,8 +200,8 @@ fn read_if_there(path: &Path) -> Result<Option<String>, Fault> {
     }
 }
 
-/// Removes a folder that nothing needs; what cannot be removed now is swept at the next start.
-pub(super) fn remove(path: &Path) {
+/// Removes a folder that nothing needs; what cannot be removed now is swept later.
+fn remove(path: &Path) {
     if let Err(error) = fs::remove_dir_all(path) {
         tracing::warn!(path = %path.display(), %error, "an old generation could not be removed");
     }

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::{
     EdgeOptions,
     fault::{Fault, guard},
-    folder::{Folder, remove},
+    folder::Folder,
     generation::{Generation, Shape},
     journal, operation, point,
     slot::{Live, Slot, retire},
@@ -128,6 +128,7 @@ impl Writer {
         // In this order: without the first file there is no collection, without the second the only generation counts.
         folder.describe(identity)?;
         folder.make_current(generation.path())?;
+        folder.settle()?;
         self.slot.replace(Some(Live { identity: identity.clone(), generation }));
         Ok(())
     }
@@ -205,10 +206,14 @@ impl Writer {
         self.unfinished = false;
     }
 
-    /// Makes the collection fit to be written: enough space, a generation without doubt, nothing unfinished.
+    /// Makes the collection fit to be written: enough space, a generation without doubt that `CURRENT` durably names,
+    /// nothing unfinished.
     fn settle(&mut self, space: u64) -> Result<(), Fault> {
         self.check_space(space)?;
         self.settle_doubt()?;
+        if let Some(folder) = &self.folder {
+            folder.settle()?;
+        }
         if !self.unfinished {
             return Ok(());
         }
@@ -287,10 +292,10 @@ impl Writer {
         let copy = live.generation.copy_to(&path);
         let replaced = copy.and_then(|copy| folder.make_current(copy.path()).map(|()| copy));
         let generation = replaced.inspect_err(|_| folder.sweep(Some(live.generation.path())))?;
-        let (old, identity) = (live.generation.path().to_owned(), live.identity.clone());
+        let (path, identity) = (generation.path().to_owned(), live.identity.clone());
         drop(live);
         self.slot.replace(Some(Live { identity, generation })).into_iter().for_each(retire);
-        remove(&old);
+        folder.sweep(Some(&path));
         self.in_doubt = false;
         self.numbered = false;
         Ok(())
