@@ -144,7 +144,8 @@ impl Generation {
     /// Makes a change. It survives a crash once flushed.
     pub(super) fn update(&self, operation: UpdateOperation) -> Result<(), Fault> {
         self.call("writing", |shard| shard.update(operation))?;
-        self.writes.fetch_add(1, Ordering::Relaxed);
+        // "Unreadable" is the highest number, and stays it.
+        self.count_from(self.writes().saturating_add(1));
         Ok(())
     }
 
