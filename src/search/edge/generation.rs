@@ -164,7 +164,7 @@ impl Generation {
         let marked = fs::write(&mark, "").and_then(|()| sync_folder(&self.path));
         marked.map_err(|error| Fault::io("optimizing", error))?;
         self.call("optimizing", EdgeShard::optimize)?;
-        self.flush()?;
+        self.settle()?;
         fs::remove_file(&mark).map_err(|error| Fault::io("optimizing", error))
     }
 
