@@ -64,7 +64,7 @@ impl Folder {
     pub(super) fn read(&self) -> Result<Option<(Identity, PathBuf)>, Fault> {
         let Some(description) = read_if_there(&self.path.join(COLLECTION))? else {
             if self.path.join(CURRENT).exists() {
-                return Err(Fault::damage(format!("{COLLECTION} is missing; restore it, or index into a new folder")));
+                return Err(Fault::mendable(format!("{COLLECTION} is missing; restore it, or index into a new folder")));
             }
             return Ok(None);
         };
@@ -74,7 +74,7 @@ impl Folder {
             None => self.adopt_only_generation()?,
         };
         if number(&name).is_none() || !self.path.join(&name).is_dir() {
-            return Err(Fault::damage(format!(
+            return Err(Fault::mendable(format!(
                 "{CURRENT} names {name:?}, which is not a generation in this folder; {}",
                 self.remedy()?
             )));
@@ -89,7 +89,7 @@ impl Folder {
                 self.make_current(&self.path.join(only))?;
                 Ok(only.clone())
             }
-            _ => Err(Fault::damage(format!("{CURRENT} is missing; {}", self.remedy()?))),
+            _ => Err(Fault::mendable(format!("{CURRENT} is missing; {}", self.remedy()?))),
         }
     }
 
@@ -177,8 +177,8 @@ fn parse(description: &str) -> Result<Identity, Fault> {
     let version = value.get("layout").and_then(serde_json::Value::as_u64);
     if version != Some(layout::VERSION.into()) {
         let version = version.map_or("none".to_owned(), |version| version.to_string());
-        return Err(refuse(format!(
-            "names layout {version}, this asktwice reads layout {}; use the asktwice that wrote it, or index again \
+        return Err(Fault::mendable(format!(
+            "{COLLECTION} names layout {version}, this asktwice reads layout {}; use the asktwice that wrote it, or index again \
              into a new folder",
             layout::VERSION
         )));

@@ -97,7 +97,7 @@ impl Generation {
 
     /// Calls the engine; its panics become faults.
     fn call<T>(&self, step: &str, work: impl FnOnce(&EdgeShard) -> OperationResult<T>) -> Result<T, Fault> {
-        let shard = self.shard.as_ref().ok_or_else(|| Fault::damage("the generation is closed"))?;
+        let shard = self.shard.as_ref().ok_or_else(|| Fault::bug("the generation is closed"))?;
         guard(step, || work(shard))
     }
 
@@ -203,7 +203,7 @@ impl Generation {
             }
         }
         if copy.count()? != copied {
-            return Err(Fault::damage("a compaction lost points; the old generation stays"));
+            return Err(Fault::bug("a compaction lost points; the old generation stays"));
         }
         if info.indexed_vectors_count > 0 {
             copy.optimize()?;

@@ -121,7 +121,7 @@ impl Writer {
     }
 
     fn create(&self, identity: &Identity) -> Result<(), Fault> {
-        let Some(folder) = &self.folder else { return Err(Fault::damage("the folder is not locked")) };
+        let Some(folder) = &self.folder else { return Err(Fault::bug("the folder is not locked")) };
         self.check_space(self.options.reserve_bytes)?;
         folder.sweep(None);
         let generation = Generation::create(&folder.next_generation()?, self.shape(identity))?;
@@ -238,7 +238,7 @@ impl Writer {
             tracing::warn!(place = self.place, "the engine's log was damaged; the collection is copied");
             self.compact()?;
             if !self.numbers_go_on()? {
-                return Err(Fault::damage("the engine does not number writes as it should"));
+                return Err(Fault::bug("the engine does not number writes as it should"));
             }
         }
         self.numbered = true;
