@@ -1,6 +1,10 @@
 //! What every store does, and what only a folder can do wrong.
 
-use std::{fs, sync::Arc};
+use std::{
+    fs,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use asktwice::{
     ErrorKind, Passage, StoreError, VectorStore, VectorStoreWriter,
@@ -146,6 +150,26 @@ async fn a_folder_has_one_owner() {
     drop(clone);
     let word = Running::start(folder.path(), 0, 0, Kind::Open).next();
     assert!(matches!(word, Some(Word::Done)), "{word:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collection_made_later_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let reader = open(folder.path());
+    assert_eq!(reader.info().await.unwrap(), None);
+    let writer = filled(folder.path()).await;
+    // Long enough to look; what the other one has is not there yet.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert_eq!(reader.info().await.unwrap(), None);
+    drop(writer);
+    let started = Instant::now();
+    while reader.info().await.unwrap().is_none() {
+        assert!(started.elapsed() < Duration::from_secs(20), "never found");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(reader.search(search(vector(42, 1), 1)).await.unwrap().entries()[0].id, point(42));
+    reader.upsert(written([42], 2)).await.unwrap();
+    assert_eq!(versions(&reader, 42..43).await, [Some(2)]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

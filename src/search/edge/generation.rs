@@ -38,6 +38,9 @@ const LOG_ASIDE: &str = "wal.unreadable";
 /// A file that is there while a generation is being optimized.
 const OPTIMIZING: &str = "optimizing";
 
+/// A file that says at which write a generation was last optimized, and how.
+const OPTIMIZED: &str = "optimized";
+
 /// How a generation is laid out.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shape {
@@ -165,7 +168,18 @@ impl Generation {
         marked.map_err(|error| Fault::io("optimizing", error))?;
         self.call("optimizing", EdgeShard::optimize)?;
         self.settle()?;
-        fs::remove_file(&mark).map_err(|error| Fault::io("optimizing", error))
+        let noted = fs::remove_file(&mark).and_then(|()| fs::write(self.path.join(OPTIMIZED), self.state()));
+        noted.map_err(|error| Fault::io("optimizing", error))
+    }
+
+    /// Whether nothing was written since it was optimized this way. Only speed hangs on this answer, so that the file
+    /// is not forced to disk.
+    pub(super) fn is_optimized(&self) -> bool {
+        self.writes() != u64::MAX && fs::read_to_string(self.path.join(OPTIMIZED)).is_ok_and(|at| at == self.state())
+    }
+
+    fn state(&self) -> String {
+        format!("{} {}", self.writes(), self.shape.index_above_kib)
     }
 
     /// Whether it was optimized and that never ended. The engine then opens the merged segments beside those that

@@ -99,6 +99,22 @@ impl Writer {
         Ok(true)
     }
 
+    /// Opens a collection that another process made after this store was opened. While that process has it, there is
+    /// none yet.
+    pub(super) fn look_again(&mut self) -> Result<(), StoreError> {
+        if self.folder.is_some() || !Folder::holds_collection(&self.path) {
+            return Ok(());
+        }
+        match self.attach() {
+            Ok(true) | Err(StoreError::Locked { .. }) => Ok(()),
+            Ok(false) => {
+                self.folder = None;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     fn load(&self, folder: &Folder) -> Result<Option<Live>, Fault> {
         let Some((identity, path)) = folder.read()? else { return Ok(None) };
         folder.sweep(Some(&path));
@@ -175,8 +191,14 @@ impl Writer {
         done.map_err(|fault| fault.at(&self.place))
     }
 
+    /// Merges and indexes, unless nothing was written since that was done last.
     pub(super) fn optimize(&mut self) -> Result<(), StoreError> {
-        let space = self.options.reserve_bytes + 2 * self.live()?.generation.data_bytes();
+        let live = self.live()?;
+        if !self.in_doubt && !self.unfinished && live.generation.is_optimized() {
+            return Ok(());
+        }
+        let space = self.options.reserve_bytes + 2 * live.generation.data_bytes();
+        drop(live);
         let done = self.settle(space).and_then(|()| self.on_live(Generation::optimize));
         done.map_err(|fault| fault.at(&self.place))
     }
