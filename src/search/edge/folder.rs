@@ -64,7 +64,9 @@ impl Folder {
     pub(super) fn read(&self) -> Result<Option<(Identity, PathBuf)>, Fault> {
         let Some(description) = read_if_there(&self.path.join(COLLECTION))? else {
             if self.path.join(CURRENT).exists() {
-                return Err(Fault::mendable(format!("{COLLECTION} is missing; restore it, or index into a new folder")));
+                return Err(Fault::mendable(format!(
+                    "{COLLECTION} is missing; restore it, or index into a new folder"
+                )));
             }
             return Ok(None);
         };
