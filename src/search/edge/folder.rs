@@ -245,3 +245,28 @@ pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     // Elsewhere a folder cannot be opened as a file, and a rename is as durable as the system makes it.
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{CURRENT, Folder};
+    use std::fs;
+
+    #[test]
+    fn what_current_names_is_never_swept() {
+        let place = tempfile::tempdir().unwrap();
+        let names = ["generation-000001", "generation-000002", "generation-000003", "other"];
+        names.iter().for_each(|name| fs::create_dir(place.path().join(name)).unwrap());
+        let there = || names.map(|name| place.path().join(name).exists());
+        let folder = Folder::lock(place.path()).unwrap();
+        folder.make_current(&place.path().join(names[1])).unwrap();
+        folder.sweep(Some(&place.path().join(names[0])));
+        assert_eq!(there(), [true, true, false, true]);
+        // Damaged: nobody knows what it named.
+        fs::write(place.path().join(CURRENT), [0xFF; 8]).unwrap();
+        folder.sweep(None);
+        assert_eq!(there(), [true, true, false, true]);
+        folder.make_current(&place.path().join(names[1])).unwrap();
+        folder.sweep(None);
+        assert_eq!(there(), [false, true, false, true]);
+    }
+}
