@@ -44,6 +44,8 @@ enum Remedy {
     FreeSpace,
     /// The system forbids it.
     Permit,
+    /// This process or the machine is short of memory or open files.
+    Relieve,
     /// The files are damaged.
     Restore,
     /// Something else, which may pass.
@@ -67,6 +69,8 @@ impl Remedy {
             Self::FreeSpace
         } else if says(&["Permission denied", "Operation not permitted", "Read-only file system"]) {
             Self::Permit
+        } else if says(&["Too many open files", "Cannot allocate memory"]) {
+            Self::Relieve
         } else {
             Self::Retry
         }
@@ -77,6 +81,7 @@ impl Remedy {
             Self::Said => "",
             Self::FreeSpace => "; free space and write again",
             Self::Permit => "; let this user read and write the folder and all in it",
+            Self::Relieve => "; allow more memory or open files and try again; what was acknowledged before is safe",
             Self::Restore => "; restore a backup of the folder, or index into a new one",
             Self::Retry => "; what was acknowledged before is safe, and trying again is too",
         }
@@ -155,7 +160,7 @@ impl Fault {
     /// The same fault as one of files that cannot be read, unless the system says that something else is wrong.
     pub(super) fn into_damage(self) -> Self {
         match self.remedy {
-            Remedy::FreeSpace | Remedy::Permit => self,
+            Remedy::FreeSpace | Remedy::Permit | Remedy::Relieve => self,
             _ => Self { kind: Kind::Damage, remedy: Remedy::Restore, ..self },
         }
     }
