@@ -255,7 +255,9 @@ mod tests {
     fn what_current_names_is_never_swept() {
         let place = tempfile::tempdir().unwrap();
         let names = ["generation-000001", "generation-000002", "generation-000003", "other"];
-        names.iter().for_each(|name| fs::create_dir(place.path().join(name)).unwrap());
+        for name in names {
+            fs::create_dir(place.path().join(name)).unwrap();
+        }
         let there = || names.map(|name| place.path().join(name).exists());
         let folder = Folder::lock(place.path()).unwrap();
         folder.make_current(&place.path().join(names[1])).unwrap();
