@@ -1,6 +1,9 @@
 //! What every store does, and what only a folder can do wrong.
 
-use std::fs;
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use asktwice::{
     ErrorKind, Passage, StoreError, VectorStore, VectorStoreWriter,
@@ -13,6 +16,9 @@ use super::{
     child::{Kind, Running, Word},
     identity, open, passage, point, search, vector, versions, written,
 };
+
+/// What to do about files that are damaged.
+const RESTORE: &str = "; restore a backup of the folder, or index into a new one";
 
 async fn filled(folder: &std::path::Path) -> EdgeStore {
     let store = open(folder);
@@ -146,6 +152,26 @@ async fn a_folder_has_one_owner() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collection_made_later_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let reader = open(folder.path());
+    assert_eq!(reader.info().await.unwrap(), None);
+    let writer = filled(folder.path()).await;
+    // Long enough to look; what the other one has is not there yet.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert_eq!(reader.info().await.unwrap(), None);
+    drop(writer);
+    let started = Instant::now();
+    while reader.info().await.unwrap().is_none() {
+        assert!(started.elapsed() < Duration::from_secs(20), "never found");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(reader.search(search(vector(42, 1), 1)).await.unwrap().entries()[0].id, point(42));
+    reader.upsert(written([42], 2)).await.unwrap();
+    assert_eq!(versions(&reader, 42..43).await, [Some(2)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn damage_is_an_error_that_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     drop(filled(folder.path()).await);
@@ -159,14 +185,21 @@ async fn damage_is_an_error_that_says_what_to_do() {
 
     let description = fs::read_to_string(file("collection.json")).unwrap();
     fs::write(file("collection.json"), description.replace("\"layout\": 1", "\"layout\": 2")).unwrap();
-    assert!(refused().contains("layout 2"));
+    let said = refused();
+    assert!(said.contains("layout 2") && said.ends_with("or index again into a new folder"), "{said}");
     fs::write(file("collection.json"), &description[..20]).unwrap();
-    assert!(refused().contains("collection.json"));
+    let said = refused();
+    assert!(said.contains("collection.json is damaged") && said.ends_with(RESTORE), "{said}");
     fs::remove_file(file("collection.json")).unwrap();
     assert!(refused().contains("collection.json is missing"));
     fs::write(file("collection.json"), description).unwrap();
     fs::write(file("CURRENT"), "../../etc\n").unwrap();
-    assert!(refused().contains("CURRENT"));
+    let said = refused();
+    assert!(said.contains("CURRENT names \"../../etc\""), "{said}");
+    assert!(said.ends_with("the newest whole one of [\"generation-000001\"] into it"), "{said}");
+    fs::write(file("CURRENT"), [0xFF; 8]).unwrap();
+    let said = refused();
+    assert!(said.contains("CURRENT failed") && said.ends_with(RESTORE), "{said}");
 
     // Lost, but there is only one that it can have named.
     fs::remove_file(file("CURRENT")).unwrap();
@@ -188,7 +221,20 @@ async fn damage_is_an_error_that_says_what_to_do() {
             }
         }
     }
-    refused();
+    let said = refused();
+    assert!(said.ends_with(RESTORE), "{said}");
+    fs::remove_dir_all(file("generation-000001")).unwrap();
+    let said = refused();
+    assert!(said.contains("not a generation") && said.ends_with(RESTORE), "{said}");
+}
+
+/// Neither root nor anyone else may make a folder there.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forbidden_folder_is_said_to_be_one() {
+    let refused = open("/sys/asktwice".as_ref()).prepare(&identity()).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Unusable { .. }), "{refused}");
+    assert!(refused.to_string().ends_with("; let this user read and write the folder and all in it"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,7 +8,7 @@ use std::{
 
 use asktwice::{
     StoreError, VectorStore, VectorStoreWriter,
-    search::{EdgeStore, Filter},
+    search::{EdgeStore, Filter, PayloadKind},
 };
 use serde::{Deserialize, Serialize};
 
@@ -41,9 +41,20 @@ pub enum Kind {
 /// One operation, announced before it is begun and again once it is acknowledged.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Step {
-    Upsert { ids: Vec<u64>, version: u64 },
-    Delete { ids: Vec<u64> },
-    DeleteBucket { bucket: u64 },
+    Upsert {
+        ids: Vec<u64>,
+        version: u64,
+    },
+    Delete {
+        ids: Vec<u64>,
+    },
+    DeleteBucket {
+        bucket: u64,
+    },
+    /// An index over a field that no passage has, so that each is new work until all are there.
+    Index {
+        field: u64,
+    },
     Optimize,
     Compact,
 }
@@ -121,8 +132,7 @@ async fn child() {
     let reader = tokio::spawn(read_always(store.clone()));
     let mut dice = Dice(task.seed * 2 + 1);
     for version in task.version.. {
-        let step =
-            if task.kind == Kind::Fill { fill(version) } else { roll(&mut dice, version, task.seed.is_multiple_of(2)) };
+        let step = if task.kind == Kind::Fill { fill(version) } else { roll(&mut dice, version, task.seed) };
         say(&Word::Begun(step.clone()));
         match apply(&store, &step).await {
             Ok(()) => say(&Word::Done),
@@ -147,8 +157,15 @@ fn fill(version: u64) -> Step {
     Step::Upsert { ids: (version * 400..version * 400 + 400).collect(), version }
 }
 
-/// `small` leaves out the steps that take so long that nearly every kill would hit them.
-fn roll(dice: &mut Dice, version: u64, small: bool) -> Step {
+/// By its seed a child does everything, mostly the slow step that it is about, or, for one child in four, nothing so slow
+/// that nearly every kill would hit it.
+fn roll(dice: &mut Dice, version: u64, seed: u64) -> Step {
+    match (seed % 4, version % 3) {
+        (1, 0) => return Step::Optimize,
+        (3, 0) => return Step::Compact,
+        _ => {}
+    }
+    let small = seed.is_multiple_of(4);
     let mut some = |most: u64| {
         let mut ids: Vec<_> = (0..=dice.below(most)).map(|_| dice.below(PASSAGES)).collect();
         ids.sort_unstable();
@@ -159,7 +176,8 @@ fn roll(dice: &mut Dice, version: u64, small: bool) -> Step {
     match chance {
         0..60 => Step::Upsert { ids, version },
         60..80 => Step::Delete { ids },
-        80..84 => Step::DeleteBucket { bucket: ids[0] % 7 },
+        80..82 => Step::DeleteBucket { bucket: ids[0] % 7 },
+        82..84 => Step::Index { field: ids[0] % 10 },
         84..96 => Step::Optimize,
         _ => Step::Compact,
     }
@@ -170,6 +188,7 @@ pub async fn apply(store: &EdgeStore, step: &Step) -> Result<(), StoreError> {
         Step::Upsert { ids, version } => store.upsert(written(ids.iter().copied(), *version)).await,
         Step::Delete { ids } => store.delete(&ids.iter().copied().map(point).collect::<Vec<_>>()).await,
         Step::DeleteBucket { bucket } => store.delete_matching(&Filter::equals("bucket", *bucket)).await,
+        Step::Index { field } => store.index_payload(&format!("field{field}"), PayloadKind::Keyword).await,
         Step::Optimize => store.optimize().await,
         Step::Compact => store.compact().await,
     }

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use asktwice::{VectorStore, VectorStoreWriter, search::PayloadKind};
+use asktwice::{
+    VectorStore, VectorStoreWriter,
+    search::{EdgeStore, PayloadKind},
+};
 
 use super::{identity, open, options, point, search, vector, versions, written};
 
@@ -78,6 +81,34 @@ async fn a_lost_or_broken_log_loses_nothing() {
         let found = store.search(search(vector(7, before + 1), 1)).await.unwrap();
         assert_eq!(found.entries()[0].id, point(7));
     }
+}
+
+/// Nobody knows how many writes there were, and there is no room for the copy that would settle it: no write may pass
+/// until there is, however often it is tried.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_log_stays_suspect_until_the_copy_succeeds() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store.prepare(&identity()).await.unwrap();
+    for version in 1..=20 {
+        store.upsert(written(0..50, version)).await.unwrap();
+    }
+    drop(store);
+    damage(&log(folder.path()), 1);
+    fs::write(generations(folder.path())[0].join("writes"), "?").unwrap();
+
+    // A deletion may use half of the reserve, a copy may not.
+    let free = fs4::available_space(folder.path()).unwrap();
+    let store = EdgeStore::open_with(folder.path(), options().with_reserve(free + free / 2)).unwrap();
+    for _ in 0..3 {
+        let refused = store.delete(&[point(7)]).await.unwrap_err();
+        assert!(refused.to_string().contains("free space"), "{refused}");
+    }
+    drop(store);
+    let store = open(folder.path());
+    assert_eq!(versions(&store, 0..50).await, vec![Some(20); 50]);
+    store.delete(&[point(7)]).await.unwrap();
+    assert_eq!(versions(&store, 7..9).await, [None, Some(20)]);
 }
 
 fn damage(log: &Path, round: u64) {

@@ -7,6 +7,7 @@
 //!   before it, the new generation is rubbish; after it, the old one is.
 
 use std::{
+    cell::Cell,
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Write},
     path::{Path, PathBuf},
@@ -29,6 +30,8 @@ const PREFIX: &str = "generation-";
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
+    /// Whether the names in it may be in memory only.
+    unsynced: Cell<bool>,
     _lock: File,
 }
 
@@ -51,7 +54,7 @@ impl Folder {
         let lock = OpenOptions::new().create(true).write(true).truncate(false).open(path.join(LOCK));
         let lock = lock.map_err(|error| Fault::io("opening the lock file", error).at(&place))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self { path: path.to_owned(), unsynced: Cell::new(true), _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(StoreError::Locked { place }),
             Err(TryLockError::Error(error)) => Err(Fault::io("locking the folder", error).at(&place)),
         }
@@ -61,7 +64,9 @@ impl Folder {
     pub(super) fn read(&self) -> Result<Option<(Identity, PathBuf)>, Fault> {
         let Some(description) = read_if_there(&self.path.join(COLLECTION))? else {
             if self.path.join(CURRENT).exists() {
-                return Err(Fault::damage(format!("{COLLECTION} is missing; restore it, or index into a new folder")));
+                return Err(Fault::mendable(format!(
+                    "{COLLECTION} is missing; restore it, or index into a new folder"
+                )));
             }
             return Ok(None);
         };
@@ -71,7 +76,10 @@ impl Folder {
             None => self.adopt_only_generation()?,
         };
         if number(&name).is_none() || !self.path.join(&name).is_dir() {
-            return Err(Fault::damage(format!("{CURRENT} names {name:?}, which is not a generation in this folder")));
+            return Err(Fault::mendable(format!(
+                "{CURRENT} names {name:?}, which is not a generation in this folder; {}",
+                self.remedy()?
+            )));
         }
         Ok(Some((identity, self.path.join(name))))
     }
@@ -83,10 +91,18 @@ impl Folder {
                 self.make_current(&self.path.join(only))?;
                 Ok(only.clone())
             }
-            generations => Err(Fault::damage(format!(
-                "{CURRENT} is missing; write the name of the newest whole one of {generations:?} into it"
-            ))),
+            _ => Err(Fault::mendable(format!("{CURRENT} is missing; {}", self.remedy()?))),
         }
+    }
+
+    /// What to do about a `CURRENT` that does not say which generation is the live one.
+    fn remedy(&self) -> Result<String, Fault> {
+        let generations = self.generations()?;
+        Ok(if generations.is_empty() {
+            "restore a backup of the folder, or index into a new one".into()
+        } else {
+            format!("write the name of the newest whole one of {generations:?} into it")
+        })
     }
 
     /// Where the next generation goes; nothing is there.
@@ -102,17 +118,31 @@ impl Folder {
         self.replace(COLLECTION, &text)
     }
 
-    /// Makes a generation the live one; whole and on disk before and after.
+    /// Makes a generation the live one; it is whole and on disk before. Once this returns without an error, the next
+    /// start opens this generation, unless the power goes before [`Folder::settle`] succeeds.
     pub(super) fn make_current(&self, generation: &Path) -> Result<(), Fault> {
         let name = generation.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         self.replace(CURRENT, format!("{name}\n").as_bytes())
     }
 
-    /// Removes every generation but the live one: what a crash or a failed compaction left.
+    /// Forces the names in the folder to disk, if that was not done since the last one changed. Until it succeeds,
+    /// nothing may be acknowledged and no old generation removed: after a power cut `CURRENT` may name the old one.
+    pub(super) fn settle(&self) -> Result<(), Fault> {
+        if self.unsynced.get() {
+            sync_folder(&self.path).map_err(|error| Fault::io("writing the folder to disk", error))?;
+            self.unsynced.set(false);
+        }
+        Ok(())
+    }
+
+    /// Removes every generation but the live one and the one that `CURRENT` names: what a crash, a compaction or a
+    /// failed one left. What cannot be removed safely now is left to the next time.
     pub(super) fn sweep(&self, live: Option<&Path>) {
+        let (Ok(()), Ok(current)) = (self.settle(), read_if_there(&self.path.join(CURRENT))) else { return };
+        let current = current.map(|name| self.path.join(name.trim()));
         for name in self.generations().unwrap_or_default() {
             let path = self.path.join(name);
-            if Some(path.as_path()) != live {
+            if Some(path.as_path()) != live && Some(&path) != current.as_ref() {
                 remove(&path);
             }
         }
@@ -124,17 +154,22 @@ impl Folder {
         Ok(names.filter(|name| number(name).is_some()).collect())
     }
 
-    /// Replaces a small file so that a crash leaves the old or the new one, never a part.
+    /// Replaces a small file so that a crash leaves the old or the new one, never a part. The renaming decides: after
+    /// it every reader sees the new one, so that what comes later is no failure of this.
     fn replace(&self, name: &str, content: &[u8]) -> Result<(), Fault> {
         let temporary = self.path.join(format!("{name}.new"));
         let write = || -> io::Result<()> {
             let mut file = File::create(&temporary)?;
             file.write_all(content)?;
             file.sync_all()?;
-            fs::rename(&temporary, self.path.join(name))?;
-            sync_folder(&self.path)
+            fs::rename(&temporary, self.path.join(name))
         };
-        write().map_err(|error| Fault::io(&format!("writing {name}"), error))
+        write().map_err(|error| Fault::io(&format!("writing {name}"), error))?;
+        self.unsynced.set(true);
+        if let Err(fault) = self.settle() {
+            tracing::warn!(path = %self.path.display(), ?fault, "{name} may not be on disk; no write until it is");
+        }
+        Ok(())
     }
 }
 
@@ -144,8 +179,8 @@ fn parse(description: &str) -> Result<Identity, Fault> {
     let version = value.get("layout").and_then(serde_json::Value::as_u64);
     if version != Some(layout::VERSION.into()) {
         let version = version.map_or("none".to_owned(), |version| version.to_string());
-        return Err(refuse(format!(
-            "names layout {version}, this asktwice reads layout {}; use the asktwice that wrote it, or index again \
+        return Err(Fault::mendable(format!(
+            "{COLLECTION} names layout {version}, this asktwice reads layout {}; use the asktwice that wrote it, or index again \
              into a new folder",
             layout::VERSION
         )));
@@ -167,8 +202,8 @@ fn read_if_there(path: &Path) -> Result<Option<String>, Fault> {
     }
 }
 
-/// Removes a folder that nothing needs; what cannot be removed now is swept at the next start.
-pub(super) fn remove(path: &Path) {
+/// Removes a folder that nothing needs; what cannot be removed now is swept later.
+fn remove(path: &Path) {
     if let Err(error) = fs::remove_dir_all(path) {
         tracing::warn!(path = %path.display(), %error, "an old generation could not be removed");
     }
@@ -209,4 +244,31 @@ pub(super) fn sync_tree(path: &Path) -> io::Result<()> {
 pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     // Elsewhere a folder cannot be opened as a file, and a rename is as durable as the system makes it.
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CURRENT, Folder};
+    use std::fs;
+
+    #[test]
+    fn what_current_names_is_never_swept() {
+        let place = tempfile::tempdir().unwrap();
+        let names = ["generation-000001", "generation-000002", "generation-000003", "other"];
+        for name in names {
+            fs::create_dir(place.path().join(name)).unwrap();
+        }
+        let there = || names.map(|name| place.path().join(name).exists());
+        let folder = Folder::lock(place.path()).unwrap();
+        folder.make_current(&place.path().join(names[1])).unwrap();
+        folder.sweep(Some(&place.path().join(names[0])));
+        assert_eq!(there(), [true, true, false, true]);
+        // Damaged: nobody knows what it named.
+        fs::write(place.path().join(CURRENT), [0xFF; 8]).unwrap();
+        folder.sweep(None);
+        assert_eq!(there(), [true, true, false, true]);
+        folder.make_current(&place.path().join(names[1])).unwrap();
+        folder.sweep(None);
+        assert_eq!(there(), [false, true, false, true]);
+    }
 }

@@ -38,6 +38,9 @@ const LOG_ASIDE: &str = "wal.unreadable";
 /// A file that is there while a generation is being optimized.
 const OPTIMIZING: &str = "optimizing";
 
+/// A file that says at which write a generation was last optimized, and how.
+const OPTIMIZED: &str = "optimized";
+
 /// How a generation is laid out.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shape {
@@ -97,7 +100,7 @@ impl Generation {
 
     /// Calls the engine; its panics become faults.
     fn call<T>(&self, step: &str, work: impl FnOnce(&EdgeShard) -> OperationResult<T>) -> Result<T, Fault> {
-        let shard = self.shard.as_ref().ok_or_else(|| Fault::damage("the generation is closed"))?;
+        let shard = self.shard.as_ref().ok_or_else(|| Fault::bug("the generation is closed"))?;
         guard(step, || work(shard))
     }
 
@@ -144,7 +147,8 @@ impl Generation {
     /// Makes a change. It survives a crash once flushed.
     pub(super) fn update(&self, operation: UpdateOperation) -> Result<(), Fault> {
         self.call("writing", |shard| shard.update(operation))?;
-        self.writes.fetch_add(1, Ordering::Relaxed);
+        // "Unreadable" is the highest number, and stays it.
+        self.count_from(self.writes().saturating_add(1));
         Ok(())
     }
 
@@ -163,8 +167,19 @@ impl Generation {
         let marked = fs::write(&mark, "").and_then(|()| sync_folder(&self.path));
         marked.map_err(|error| Fault::io("optimizing", error))?;
         self.call("optimizing", EdgeShard::optimize)?;
-        self.flush()?;
-        fs::remove_file(&mark).map_err(|error| Fault::io("optimizing", error))
+        self.settle()?;
+        let noted = fs::remove_file(&mark).and_then(|()| fs::write(self.path.join(OPTIMIZED), self.state()));
+        noted.map_err(|error| Fault::io("optimizing", error))
+    }
+
+    /// Whether nothing was written since it was optimized this way. Only speed hangs on this answer, so that the file
+    /// is not forced to disk.
+    pub(super) fn is_optimized(&self) -> bool {
+        self.writes() != u64::MAX && fs::read_to_string(self.path.join(OPTIMIZED)).is_ok_and(|at| at == self.state())
+    }
+
+    fn state(&self) -> String {
+        format!("{} {}", self.writes(), self.shape.index_above_kib)
     }
 
     /// Whether it was optimized and that never ended. The engine then opens the merged segments beside those that
@@ -202,7 +217,7 @@ impl Generation {
             }
         }
         if copy.count()? != copied {
-            return Err(Fault::damage("a compaction lost points; the old generation stays"));
+            return Err(Fault::bug("a compaction lost points; the old generation stays"));
         }
         if info.indexed_vectors_count > 0 {
             copy.optimize()?;

@@ -16,8 +16,9 @@ mod writer;
 
 use std::{
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -39,6 +40,8 @@ use crate::{
 
 /// How many writes wait before a caller waits too.
 const WAITING_WRITES: usize = 16;
+/// How often a store without a collection looks whether another process has made one.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What an [`EdgeStore`] may choose.
 #[derive(Debug, Clone)]
@@ -108,12 +111,15 @@ struct Inner {
     place: String,
     slot: Arc<Slot>,
     reads: Arc<Semaphore>,
+    /// When a collection was last looked for.
+    looked: Mutex<Instant>,
     jobs: Option<mpsc::Sender<Job>>,
     writer: Option<JoinHandle<()>>,
 }
 
 impl EdgeStore {
     /// Opens the collection in a folder. If there is none, nothing is created: [`VectorStoreWriter::prepare`] does.
+    /// One that another process makes later is opened by a read, about a second after that process is done with it.
     ///
     /// # Errors
     /// [`StoreError::Locked`] if another process has it open, [`StoreError::Unusable`] if it is damaged or of
@@ -135,7 +141,8 @@ impl EdgeStore {
         let (jobs, queue) = mpsc::channel(WAITING_WRITES);
         let thread = thread::Builder::new().name("edge-writer".into()).spawn(move || writer.run(queue));
         let thread = thread.map_err(|error| Fault::io("starting the writer's thread", error).at(&place))?;
-        Ok(Self { inner: Arc::new(Inner { place, slot, reads, jobs: Some(jobs), writer: Some(thread) }) })
+        let looked = Mutex::new(Instant::now());
+        Ok(Self { inner: Arc::new(Inner { place, slot, reads, looked, jobs: Some(jobs), writer: Some(thread) }) })
     }
 
     /// Copies the collection into a new generation, which shortens the engine's log. It happens by itself when due.
@@ -152,6 +159,9 @@ impl EdgeStore {
         &self,
         work: impl FnOnce(&Live) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<Option<T>, StoreError> {
+        if self.inner.slot.live().is_none() && self.inner.is_look_due() {
+            self.write(Writer::look_again).await?;
+        }
         let closed = |_| self.stopped();
         let permit = self.inner.reads.clone().acquire_owned().await.map_err(closed)?;
         let slot = self.inner.slot.clone();
@@ -261,6 +271,18 @@ impl VectorStoreWriter for EdgeStore {
 
     async fn optimize(&self) -> Result<(), StoreError> {
         self.write(Writer::optimize).await
+    }
+}
+
+impl Inner {
+    /// Whether it is time to look for a collection again; if so, the caller does.
+    fn is_look_due(&self) -> bool {
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = looked.elapsed() >= LOOK_AGAIN;
+        if due {
+            *looked = Instant::now();
+        }
+        due
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::{
     EdgeOptions,
     fault::{Fault, guard},
-    folder::{Folder, remove},
+    folder::Folder,
     generation::{Generation, Shape},
     journal, operation, point,
     slot::{Live, Slot, retire},
@@ -99,6 +99,22 @@ impl Writer {
         Ok(true)
     }
 
+    /// Opens a collection that another process made after this store was opened. While that process has it, there is
+    /// none yet.
+    pub(super) fn look_again(&mut self) -> Result<(), StoreError> {
+        if self.folder.is_some() || !Folder::holds_collection(&self.path) {
+            return Ok(());
+        }
+        match self.attach() {
+            Ok(true) | Err(StoreError::Locked { .. }) => Ok(()),
+            Ok(false) => {
+                self.folder = None;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     fn load(&self, folder: &Folder) -> Result<Option<Live>, Fault> {
         let Some((identity, path)) = folder.read()? else { return Ok(None) };
         folder.sweep(Some(&path));
@@ -121,13 +137,14 @@ impl Writer {
     }
 
     fn create(&self, identity: &Identity) -> Result<(), Fault> {
-        let Some(folder) = &self.folder else { return Err(Fault::damage("the folder is not locked")) };
+        let Some(folder) = &self.folder else { return Err(Fault::bug("the folder is not locked")) };
         self.check_space(self.options.reserve_bytes)?;
         folder.sweep(None);
         let generation = Generation::create(&folder.next_generation()?, self.shape(identity))?;
         // In this order: without the first file there is no collection, without the second the only generation counts.
         folder.describe(identity)?;
         folder.make_current(generation.path())?;
+        folder.settle()?;
         self.slot.replace(Some(Live { identity: identity.clone(), generation }));
         Ok(())
     }
@@ -174,8 +191,14 @@ impl Writer {
         done.map_err(|fault| fault.at(&self.place))
     }
 
+    /// Merges and indexes, unless nothing was written since that was done last.
     pub(super) fn optimize(&mut self) -> Result<(), StoreError> {
-        let space = self.options.reserve_bytes + 2 * self.live()?.generation.data_bytes();
+        let live = self.live()?;
+        if !self.in_doubt && !self.unfinished && live.generation.is_optimized() {
+            return Ok(());
+        }
+        let space = self.options.reserve_bytes + 2 * live.generation.data_bytes();
+        drop(live);
         let done = self.settle(space).and_then(|()| self.on_live(Generation::optimize));
         done.map_err(|fault| fault.at(&self.place))
     }
@@ -205,10 +228,14 @@ impl Writer {
         self.unfinished = false;
     }
 
-    /// Makes the collection fit to be written: enough space, a generation without doubt, nothing unfinished.
+    /// Makes the collection fit to be written: enough space, a generation without doubt that `CURRENT` durably names,
+    /// nothing unfinished.
     fn settle(&mut self, space: u64) -> Result<(), Fault> {
         self.check_space(space)?;
         self.settle_doubt()?;
+        if let Some(folder) = &self.folder {
+            folder.settle()?;
+        }
         if !self.unfinished {
             return Ok(());
         }
@@ -233,7 +260,7 @@ impl Writer {
             tracing::warn!(place = self.place, "the engine's log was damaged; the collection is copied");
             self.compact()?;
             if !self.numbers_go_on()? {
-                return Err(Fault::damage("the engine does not number writes as it should"));
+                return Err(Fault::bug("the engine does not number writes as it should"));
             }
         }
         self.numbered = true;
@@ -287,10 +314,10 @@ impl Writer {
         let copy = live.generation.copy_to(&path);
         let replaced = copy.and_then(|copy| folder.make_current(copy.path()).map(|()| copy));
         let generation = replaced.inspect_err(|_| folder.sweep(Some(live.generation.path())))?;
-        let (old, identity) = (live.generation.path().to_owned(), live.identity.clone());
+        let (path, identity) = (generation.path().to_owned(), live.identity.clone());
         drop(live);
         self.slot.replace(Some(Live { identity, generation })).into_iter().for_each(retire);
-        remove(&old);
+        folder.sweep(Some(&path));
         self.in_doubt = false;
         self.numbered = false;
         Ok(())
