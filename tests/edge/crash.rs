@@ -80,7 +80,9 @@ fn work_and_die(folder: &Path, seed: u64, kill: Kill, models: &mut Vec<Model>) -
             Word::Begun(step) => death.cut_off = Some(step),
             Word::Done => {
                 let step = death.cut_off.take().expect("an acknowledgement of nothing");
-                models.iter_mut().for_each(|model| change(model, &step));
+                for model in models.iter_mut() {
+                    change(model, &step);
+                }
                 death.done += 1;
             }
             Word::Failed(error) => panic!("seed {seed}: the child failed: {error}"),
