@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use serde::Deserialize;
 
-use super::{Limits, RewriteError, Rewriter, clean::Cleaned};
+use super::{Limits, RewriteError, Rewriter};
 use crate::question::{Question, tidy};
 
 /// Replays recorded rewrites.
@@ -126,22 +126,6 @@ impl RecordedRewriter {
         };
         Ok(())
     }
-
-    /// Cleans the recorded replies; they share one count of rewrites.
-    fn cleaned(&self, replies: &[String], question: &str) -> Cleaned {
-        let limits = self.limits.unwrap_or_else(Limits::expansion);
-        let mut all = Cleaned::default();
-        for reply in replies {
-            let cleaned = limits.clean(reply, question);
-            all.rejected.extend(cleaned.rejected);
-            for rewrite in cleaned.rewrites {
-                if all.rewrites.len() < limits.max_rewrites && !all.rewrites.contains(&rewrite) {
-                    all.rewrites.push(rewrite);
-                }
-            }
-        }
-        all
-    }
 }
 
 #[async_trait]
@@ -155,7 +139,8 @@ impl Rewriter for RecordedRewriter {
             let problem = format!("has no rewrite of this question in {}{hint}", self.place);
             return Err(RewriteError::Failed { problem, source: None });
         };
-        self.cleaned(replies, question.text()).into_result().map_err(|reason| RewriteError::Rejected { reason })
+        let limits = self.limits.unwrap_or_else(Limits::expansion);
+        limits.clean_all(replies, question.text()).into_result().map_err(|reason| RewriteError::Rejected { reason })
     }
 }
 
