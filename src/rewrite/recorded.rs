@@ -30,9 +30,10 @@ pub struct RecordedRewriter {
 
 /// One line of the file.
 #[derive(Deserialize)]
-struct Line {
+pub(crate) struct Line {
+    /// The question's id.
     #[serde(rename = "_id")]
-    id: Option<Id>,
+    pub(crate) id: Option<Id>,
     #[serde(alias = "text")]
     question: Option<String>,
     rewrites: Option<Vec<String>>,
@@ -40,12 +41,37 @@ struct Line {
     raw_lines: Option<Vec<String>>,
 }
 
-/// Ids are text in BEIR's own files and numbers in some copies.
+impl Line {
+    /// What the model said, in whichever form it was recorded.
+    ///
+    /// # Errors
+    /// Says what is wrong with the line.
+    pub(crate) fn replies(&mut self) -> Result<Vec<String>, String> {
+        match (self.rewrites.take(), self.reply.take(), self.raw_lines.take()) {
+            (Some(rewrites), None, None) => Ok(rewrites),
+            (None, Some(reply), None) => Ok(vec![reply]),
+            (None, None, Some(lines)) => Ok(vec![lines.join("\n")]),
+            (None, None, None) => Err("it has none of \"rewrites\", \"reply\" and \"raw_lines\"".to_owned()),
+            _ => Err("it has more than one of \"rewrites\", \"reply\" and \"raw_lines\"".to_owned()),
+        }
+    }
+}
+
+/// An id as collections write it: text in BEIR's own files, a number in some copies.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Id {
+pub(crate) enum Id {
     Text(String),
     Number(i64),
+}
+
+impl From<Id> for String {
+    fn from(id: Id) -> Self {
+        match id {
+            Id::Text(text) => text,
+            Id::Number(number) => number.to_string(),
+        }
+    }
 }
 
 impl RecordedRewriter {
@@ -110,18 +136,11 @@ impl RecordedRewriter {
     }
 
     fn take(&mut self, line: &str) -> Result<(), String> {
-        let line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
-        let replies = match (line.rewrites, line.reply, line.raw_lines) {
-            (Some(rewrites), None, None) => rewrites,
-            (None, Some(reply), None) => vec![reply],
-            (None, None, Some(lines)) => vec![lines.join("\n")],
-            (None, None, None) => return Err("it has none of \"rewrites\", \"reply\" and \"raw_lines\"".to_owned()),
-            _ => return Err("it has more than one of \"rewrites\", \"reply\" and \"raw_lines\"".to_owned()),
-        };
+        let mut line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
+        let replies = line.replies()?;
         match (line.question, line.id) {
             (Some(question), _) => self.by_text.insert(tidy(&question), replies),
-            (None, Some(Id::Text(id))) => self.by_id.insert(id, replies),
-            (None, Some(Id::Number(id))) => self.by_id.insert(id.to_string(), replies),
+            (None, Some(id)) => self.by_id.insert(id.into(), replies),
             (None, None) => return Err("it has none of \"question\", \"text\" and \"_id\"".to_owned()),
         };
         Ok(())
