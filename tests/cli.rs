@@ -240,7 +240,7 @@ fn markdown_folders_are_cut_into_passages_and_a_second_run_skips() {
     assert_eq!(shorter["indexed"], 1, "{shorter}");
     assert!(shorter["deleted"].as_u64().unwrap() > 0, "{shorter}");
     let found = home.run(&["ask", "how long do couriers wait", "--json"]).json();
-    assert_eq!(found["hits"][0]["passage"]["document_id"], "deep/note.txt");
+    assert_eq!(found["hits"][0]["passage"]["document_id"], "docs/deep/note.txt");
 }
 
 #[test]
@@ -365,6 +365,26 @@ fn eval_prints_the_promised_json_and_keeps_its_index() {
     assert_eq!(home.run(&eval).json(), evaluation);
     let table = home.run(&["eval", "--data", &data, "--fusion", "rrf:10", "--fusion", "intersection"]);
     assert!(table.out.contains("k = 10") && table.out.contains("intersection, filled"), "{}", table.out);
+}
+
+#[test]
+fn eval_says_what_its_numbers_do_not() {
+    let Some(home) = Home::new() else { return };
+    home.write("data/corpus.jsonl", format!("{ARTICLES}{{\"_id\": \"broken\"}}\n"));
+    home.write(
+        "data/queries.jsonl",
+        "{\"_id\": \"q\", \"text\": \"paid double\"}\n{\"_id\": \"r\", \"text\": \"where\"}\n",
+    );
+    home.write("data/qrels/test.tsv", "query-id\tcorpus-id\tscore\nq\ttwice\t1\nr\tlate\t1\n");
+    home.write("rewrites.jsonl", "{\"_id\": \"q\", \"rewrites\": [\"Why was I charged twice?\"]}\n");
+    let said = home.run(&["eval", "--data", "data", "--rewrites", "rewrites.jsonl", "--json"]);
+    said.failed(
+        1,
+        &["not indexed", "corpus.jsonl:4", "note: 1 questions have no usable rewrite", "note: the store holds 3"],
+    );
+    assert_eq!(said.json()["runs"][1]["questions"], 2);
+    home.write("others.jsonl", "{\"_id\": \"x\", \"rewrites\": [\"Why was I charged twice?\"]}\n");
+    home.run(&["eval", "--data", "data", "--rewrites", "others.jsonl"]).failed(2, &["others.jsonl", "queries.jsonl"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

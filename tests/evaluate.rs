@@ -7,6 +7,7 @@ use asktwice::{
     embed::{Embedder, Role},
     evaluate::{Configuration, Dataset, DatasetError, EvaluateError, Evaluation, Evaluator, Rewrites},
     ranking::PointId,
+    rewrite::Limits,
     search::{CollectionInfo, MemoryStore, Search},
 };
 use async_trait::async_trait;
@@ -236,4 +237,29 @@ fn errors_name_the_file_and_the_line() {
     fs::write(&rewrites, "{\"_id\": \"q\", \"rewrites\": []}\n{\"_id\": \"q\", \"rewrites\": []}\n").unwrap();
     let error = Rewrites::open(&rewrites).unwrap_err().to_string();
     assert!(error.contains("twice.jsonl:2: the question \"q\" has rewrites on an earlier line"), "{error}");
+    fs::write(&rewrites, "{\"_id\": 7, \"reply\": \"engine oil\"}\n{\"question\": \"q\", \"rewrites\": []}\n").unwrap();
+    let error = Rewrites::open(&rewrites).unwrap_err().to_string();
+    assert!(error.contains("twice.jsonl:2: it has no `_id`"), "{error}");
+}
+
+#[tokio::test]
+async fn rewrites_are_what_the_product_makes_of_them() {
+    let (_folder, dataset) = dataset(|_| {});
+    let dataset = dataset.unwrap();
+    let rewrites = |replies: &[&str]| -> Rewrites {
+        [("q2".to_owned(), replies.iter().map(|reply| (*reply).to_owned()).collect())].into_iter().collect()
+    };
+    let cleaner = |rewrites: &[String], question: &str| Limits::expansion().clean_all(rewrites, question).rewrites;
+    let (embedder, store) = filled(passages()).await;
+    let evaluator = Evaluator::new(embedder.clone(), store).with_cleaner(Arc::new(cleaner));
+    let said = ["1. engine oil\n2. motor oil", "Engine oil!", "gear oil", "brake oil", "hydraulic oil"];
+    assert!(evaluator.has_rewrites(&dataset, &rewrites(&said)));
+    let before = embedder.embedded();
+    let configurations = [Configuration::new("default", Fusion::default())];
+    evaluator.run(&dataset, &rewrites(&said), &configurations, |_, _| {}).await.unwrap();
+    // Two questions, and four rewrites: one is a repetition, one is too many.
+    assert_eq!(embedder.embedded() - before, 6);
+    for useless in [&["Car lubricant."][..], &["I'm sorry, but I can't help with that."], &[]] {
+        assert!(!evaluator.has_rewrites(&dataset, &rewrites(useless)), "{useless:?}");
+    }
 }

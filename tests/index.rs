@@ -61,6 +61,11 @@ impl Bench {
         self.store.info().await.unwrap().unwrap().passages
     }
 
+    /// The id of a file, or of what is in it: its path.
+    fn id(&self, name: &str) -> String {
+        format!("{}/{name}", self.path().display())
+    }
+
     async fn stored(&self, id: &str) -> Option<Passage> {
         self.store.fetch(&[PointId::of(id)]).await.unwrap().pop().map(|(_, passage)| passage)
     }
@@ -106,9 +111,9 @@ async fn what_cannot_be_indexed_is_named_and_the_rest_is_indexed() {
     }
     assert_eq!((report.problems.count, report.indexed, report.documents, report.ignored_files), (8, 3, 3, 1));
     assert_eq!(bench.stored("a").await.unwrap().payload["year"], 2020);
-    assert_eq!(bench.stored("d.jsonl:9").await.unwrap().text, "without an id");
-    let good = bench.stored("sub/good.md#0").await.unwrap();
-    assert_eq!((good.title.as_str(), good.document_id.as_str()), ("Title", "sub/good.md"));
+    assert_eq!(bench.stored(&bench.id("d.jsonl:9")).await.unwrap().text, "without an id");
+    let good = bench.stored(&bench.id("sub/good.md#0")).await.unwrap();
+    assert_eq!((good.title.as_str(), good.document_id), ("Title", bench.id("sub/good.md")));
 }
 
 #[tokio::test]
@@ -159,7 +164,8 @@ async fn a_document_that_became_shorter_leaves_nothing_behind() {
     let report = bench.run().await;
     assert_eq!((report.indexed, report.skipped, bench.passages().await), (0, 8, 8));
     assert_eq!(report.deleted, before - 8);
-    assert!(bench.stored("a.md#4").await.is_some() && bench.stored("a.md#5").await.is_none());
+    let stored = async |at: &str| bench.stored(&bench.id(at)).await.is_some();
+    assert!(stored("a.md#4").await && !stored("a.md#5").await);
     bench.write("a.md", "");
     assert_eq!((bench.run().await.deleted, bench.passages().await), (5, 3));
 }
@@ -172,6 +178,67 @@ async fn a_new_document_costs_no_deletion_and_the_collection_is_prepared_and_tid
     let indexer = Indexer::new(bench.embedder.clone(), store.clone());
     indexer.run(&bench.sources(), |_| {}).await.unwrap();
     assert_eq!(*store.log.lock().unwrap(), ["index document_id Keyword", "optimize"]);
+    // Nothing has changed: there is nothing to tidy.
+    indexer.run(&bench.sources(), |_| {}).await.unwrap();
+    assert_eq!(store.log.lock().unwrap().last().unwrap(), "index document_id Keyword");
+}
+
+#[tokio::test]
+async fn stale_passages_are_deleted_by_their_ids_also_behind_a_gap() {
+    let bench = Bench::new();
+    bench.write("a.txt", sentences(1_500));
+    let store = Arc::new(Failing::new(usize::MAX));
+    let words = Arc::new(|text: &str| text.split_whitespace().count());
+    let indexer = Indexer::new(bench.embedder.clone(), store.clone()).with_token_counter(words).with_passage_tokens(10);
+    indexer.run(&bench.sources(), |_| {}).await.unwrap();
+    // As if a run had failed with batches under way.
+    let gap: Vec<_> = (200..600).map(|at| PointId::of(&bench.id(&format!("a.txt#{at}")))).collect();
+    store.delete(&gap).await.unwrap();
+    bench.write("a.txt", sentences(5));
+    let report = indexer.run(&bench.sources(), |_| {}).await.unwrap();
+    assert_eq!((report.deleted, store.info().await.unwrap().unwrap().passages), (1_500 - 400 - 5, 5));
+    assert_eq!(
+        *store.log.lock().unwrap(),
+        [
+            "index document_id Keyword",
+            "optimize",
+            "delete",
+            "index document_id Keyword",
+            "delete",
+            "delete",
+            "delete",
+            "optimize"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn files_of_one_name_in_two_folders_are_two_documents() {
+    let bench = Bench::new();
+    for year in ["2023", "2024"] {
+        bench.write(&format!("{year}/todo.md"), format!("Written in {year}."));
+        bench.write(&format!("{year}/lines.jsonl"), format!("{{\"text\": \"said in {year}\"}}"));
+        bench.indexer().run(&[bench.path().join(year)], |_| {}).await.unwrap();
+    }
+    assert_eq!(bench.passages().await, 4);
+    for (id, text) in [("2023/todo.md#0", "Written in 2023."), ("2024/lines.jsonl:1", "said in 2024")] {
+        assert_eq!(bench.stored(&bench.id(id)).await.unwrap().text, text);
+    }
+    // Another file that claims the path of the first.
+    bench.write("2023/zzz.jsonl", serde_json::json!({"_id": bench.id("2023/todo.md"), "text": "t"}).to_string());
+    let report = bench.indexer().run(&[bench.path().join("2023")], |_| {}).await.unwrap();
+    let problem = report.problems.first[0].to_string();
+    assert!(problem.contains("zzz.jsonl:1") && problem.contains("give it an id of its own"), "{problem}");
+}
+
+#[tokio::test]
+async fn what_no_store_holds_is_one_lines_problem() {
+    let bench = Bench::new();
+    bench.write("a.jsonl", documents(0..3) + "{\"text\": \"t\", \"n\": 18446744073709551615}\n" + &documents(3..6));
+    let report = bench.run().await;
+    let problem = report.problems.first[0].to_string();
+    assert!(problem.contains("a.jsonl:4: its `n` holds the whole number 18446744073709551615"), "{problem}");
+    assert_eq!((report.indexed, report.problems.count), (6, 1));
 }
 
 #[tokio::test]

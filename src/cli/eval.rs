@@ -21,7 +21,7 @@ use super::{
 use crate::{
     config::Settings,
     embed::Embedder as _,
-    evaluate::{Configuration, Dataset, Evaluation, Evaluator, Rewrites},
+    evaluate::{Configuration, Dataset, DatasetError, Evaluation, Evaluator, Rewrites},
     fuse::Fusion,
     rewrite::Limits,
 };
@@ -63,21 +63,42 @@ impl Eval {
         let Legs::Dense = self.legs;
         let dataset = Dataset::open(&self.data, &self.split)?;
         let rewrites = self.rewrites.as_ref().map(Rewrites::open).transpose()?.unwrap_or_default();
-        let evaluation = self.measure(settings, &dataset, &rewrites).await?;
+        let (evaluation, complete) = self.measure(settings, &dataset, &rewrites).await?;
         if self.json {
             say(serde_json::to_string_pretty(&evaluation)?)?;
+            for note in &evaluation.notes {
+                eprintln!("asktwice: note: {note}");
+            }
         } else {
             say(evaluation)?;
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    async fn measure(&self, settings: &Settings, dataset: &Dataset, rewrites: &Rewrites) -> anyhow::Result<Evaluation> {
+    /// Indexes the corpus, unless it is, and measures; the second value says whether the whole corpus is indexed.
+    async fn measure(
+        &self,
+        settings: &Settings,
+        dataset: &Dataset,
+        rewrites: &Rewrites,
+    ) -> anyhow::Result<(Evaluation, bool)> {
         let embedder = parts::embedder(settings, Workers::PerCore)?;
         let corpus = self.data.join("corpus.jsonl");
         let kept = kept(&corpus, &embedder.identity().weights, settings)?;
         let store = Arc::new(parts::edge(Path::new(KEPT), &kept)?);
-        let report = index::index(&embedder, Arc::clone(&store) as _, &[corpus], 0).await?;
+        let evaluator = Evaluator::new(Arc::new(embedder.clone()), Arc::clone(&store) as _)
+            .with_depth(settings.search.depth.try_into().context("search.depth")?)
+            .with_cleaner(Arc::new(|rewrites, question| {
+                // What the recording rewriter does: expansions of many words are rewrites, too.
+                Limits::expansion().clean_all(rewrites, question).rewrites
+            }));
+        // Indexing may take long; a file of other questions' rewrites shows before.
+        if let Some(file) = self.rewrites.clone()
+            && !evaluator.has_rewrites(dataset, rewrites)
+        {
+            return Err(DatasetError::NoRewrite { file }.into());
+        }
+        let report = index::index(&embedder, store, &[corpus], 0).await?;
         if report.interrupted {
             anyhow::bail!("interrupted while indexing; the same command goes on from here");
         }
@@ -85,25 +106,22 @@ impl Eval {
             eprintln!("asktwice: not indexed: {problem}");
         }
         let bar = ProgressBar::new(dataset.questions.len() as u64);
-        let evaluator = Evaluator::new(Arc::new(embedder), store)
-            .with_depth(settings.search.depth.try_into().context("search.depth")?)
-            .with_cleaner(Arc::new(|rewrite, question| {
-                // Expansions of many words are rewrites, too: the generous limits.
-                Limits::expansion().clean(rewrite, question).rewrites
-            }));
         let configurations = self.configurations(settings)?;
         let evaluation =
             evaluator.run(dataset, rewrites, &configurations, |done, _| bar.set_position(done as u64)).await;
         bar.finish_and_clear();
-        Ok(evaluation?)
+        Ok((evaluation?, report.problems.count == 0))
     }
 
     /// The settings' own fusion under the name `default`, or those named, under their own.
     fn configurations(&self, settings: &Settings) -> anyhow::Result<Vec<Configuration>> {
-        if self.fusion.is_empty() {
-            return Ok(vec![Configuration::new("default", settings.fuse.fusion()?)]);
-        }
-        Ok(self.fusion.iter().map(|fusion| Configuration::new(fusion.to_string(), *fusion)).collect())
+        let configurations = if self.fusion.is_empty() {
+            vec![Configuration::new("default", settings.fuse.fusion()?)]
+        } else {
+            self.fusion.iter().map(|fusion| Configuration::new(fusion.to_string(), *fusion)).collect()
+        };
+        let weight = settings.rewrite.weight;
+        Ok(configurations.into_iter().map(|configuration| configuration.with_rewrite_weight(weight)).collect())
     }
 }
 

@@ -10,7 +10,10 @@ use std::{
 
 use serde::{Deserialize, de::DeserializeOwned};
 
-use crate::ranking::PointId;
+use crate::{
+    ranking::PointId,
+    rewrite::{Id, RecordedLine},
+};
 
 /// A question and the judgements of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +64,16 @@ pub enum DatasetError {
         /// What is wrong.
         problem: String,
     },
+    /// No question has a rewrite to search with.
+    #[error(
+        "{}: none of its rewrites can be searched with and belongs to a judged question; its ids have to be those of \
+         queries.jsonl",
+        file.display()
+    )]
+    NoRewrite {
+        /// The rewrites.
+        file: PathBuf,
+    },
     /// No question has a judgement.
     #[error("{}: none of its questions is judged in {}; choose another split", folder.display(), judgements.display())]
     Unjudged {
@@ -69,23 +82,6 @@ pub enum DatasetError {
         /// The judgements.
         judgements: PathBuf,
     },
-}
-
-/// An id as collections write it.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Id {
-    Text(String),
-    Number(i64),
-}
-
-impl From<Id> for String {
-    fn from(id: Id) -> Self {
-        match id {
-            Id::Text(text) => text,
-            Id::Number(number) => number.to_string(),
-        }
-    }
 }
 
 #[derive(Deserialize)]
@@ -99,13 +95,6 @@ struct QueryLine {
     #[serde(rename = "_id")]
     id: Id,
     text: String,
-}
-
-#[derive(Deserialize)]
-struct RewriteLine {
-    #[serde(rename = "_id")]
-    id: Id,
-    rewrites: Vec<String>,
 }
 
 impl Dataset {
@@ -145,15 +134,17 @@ impl Dataset {
 pub struct Rewrites(HashMap<String, Vec<String>>);
 
 impl Rewrites {
-    /// Reads lines of `{"_id": question id, "rewrites": [text, …]}`.
+    /// Reads lines of `{"_id": question id, "rewrites": [text, …]}`; what a model said may also be recorded as `reply` or
+    /// `raw_lines`, as for a [`RecordedRewriter`](crate::rewrite::RecordedRewriter).
     ///
     /// # Errors
     /// [`DatasetError`] names the file and the line.
     pub fn open(file: impl AsRef<Path>) -> Result<Self, DatasetError> {
         let mut rewrites = HashMap::new();
-        each_json(file.as_ref(), |line: RewriteLine| {
-            let id = String::from(line.id);
-            match rewrites.insert(id.clone(), line.rewrites) {
+        each_json(file.as_ref(), |mut line: RecordedLine| {
+            let replies = line.replies()?;
+            let id = String::from(line.id.ok_or("it has no `_id`, the question's id")?);
+            match rewrites.insert(id.clone(), replies) {
                 None => Ok(()),
                 Some(_) => Err(format!("the question {id:?} has rewrites on an earlier line, too")),
             }

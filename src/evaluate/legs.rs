@@ -19,10 +19,16 @@ use crate::{
 /// How long one search may take; an evaluation is in no hurry.
 const SEARCH_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// The least that makes a rewrite fit to be searched with: it is a question, and another one than the user's.
-pub(super) fn trimmed(rewrite: &str, question: &str) -> Vec<String> {
-    let usable = |rewrite: &Question| rewrite.text() != question;
-    Question::new(rewrite).ok().filter(usable).map(|rewrite| rewrite.text().to_owned()).into_iter().collect()
+/// The least that makes rewrites fit to be searched with: each is a question, and another one than the user's and those
+/// before it.
+pub(super) fn trimmed(rewrites: &[String], question: &str) -> Vec<String> {
+    let mut trimmed: Vec<String> = vec![];
+    for rewrite in rewrites.iter().filter_map(|rewrite| Question::new(rewrite).ok()) {
+        if rewrite.text() != question && !trimmed.iter().any(|earlier| earlier == rewrite.text()) {
+            trimmed.push(rewrite.text().to_owned());
+        }
+    }
+    trimmed
 }
 
 /// Runs searches.
@@ -51,7 +57,7 @@ impl Legs<'_> {
     ) -> Result<Searched, EvaluateError> {
         let failed = |source| EvaluateError::Search { question: question.id.clone(), source };
         let mut texts = vec![question.text.clone()];
-        texts.extend(rewrites.iter().flat_map(|rewrite| (self.evaluator.cleaner)(rewrite, &question.text)));
+        texts.extend((self.evaluator.cleaner)(rewrites, &question.text));
         let vectors = self.embed(texts).await;
         let vectors = vectors.map_err(|source| EvaluateError::Embed { question: question.id.clone(), source })?;
         let rankings = self.find(vectors).await.map_err(failed)?;

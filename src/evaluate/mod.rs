@@ -55,8 +55,8 @@ impl Configuration {
     }
 }
 
-/// Turns one recorded rewrite of a question (the second text) into what is searched with, nothing if it is useless.
-pub type Cleaner = Arc<dyn Fn(&str, &str) -> Vec<String> + Send + Sync>;
+/// Turns what was recorded for a question (the second text) into the rewrites that are searched with.
+pub type Cleaner = Arc<dyn Fn(&[String], &str) -> Vec<String> + Send + Sync>;
 
 /// Measures configurations on a dataset whose corpus the store holds.
 #[derive(Clone)]
@@ -98,11 +98,17 @@ impl Evaluator {
         self
     }
 
-    /// Sets what a recorded rewrite goes through before it is searched with: what a live one would.
+    /// Sets what a question's recorded rewrites go through before they are searched with: what live ones would.
     #[must_use]
     pub fn with_cleaner(mut self, cleaner: Cleaner) -> Self {
         self.cleaner = cleaner;
         self
+    }
+
+    /// Whether any question of the dataset has a rewrite to search with.
+    #[must_use]
+    pub fn has_rewrites(&self, dataset: &Dataset, rewrites: &Rewrites) -> bool {
+        dataset.questions.iter().any(|question| !(self.cleaner)(rewrites.of(&question.id), &question.text).is_empty())
     }
 
     /// Searches with every question and its rewrites, and measures every configuration on what they find. `progress`

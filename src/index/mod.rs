@@ -39,6 +39,10 @@ pub const DEFAULT_BATCH_SIZE: usize = 32;
 /// Fills a store from files: `.jsonl` and `.ndjson` (one document per line), `.md`, `.markdown` and `.txt` (one
 /// document per file, cut into passages), folders of them, and BEIR's folders, of which only `corpus.jsonl` is read.
 ///
+/// A file's id is its path as it was named, continued below a folder (`notes-2023/todo.md`); a line without an id is
+/// called after its file and its number (`notes.jsonl:7`). What has the same id in a later run replaces the earlier, so
+/// name sources the same way each time, from the same folder.
+///
 /// ```
 /// # use std::sync::Arc;
 /// # use asktwice::{Embedder, VectorStoreWriter, index::{IndexError, Indexer}};
@@ -124,7 +128,8 @@ impl Indexer {
         self.prepare().await.map_err(|error| run.failed(Failure::Store(error)))?;
         run.begin(&found);
         self.index(found, &mut run).await?;
-        if !run.report.interrupted {
+        let wrote = run.report.indexed + run.report.deleted > 0;
+        if wrote && !run.report.interrupted {
             self.store.optimize().await.map_err(|error| run.failed(Failure::Store(error)))?;
         }
         Ok(run.finish())

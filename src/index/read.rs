@@ -175,7 +175,10 @@ impl Reader {
 }
 
 fn duplicate(id: &str) -> String {
-    format!("the id {id:?} was already read in this run; ids have to be unique, so this one was left out")
+    format!(
+        "the id {id:?} was already read in this run, so this one was left out; give it an id of its own (a file's id is \
+         its path), or index it into a collection of its own"
+    )
 }
 
 /// Reads a file as text; the inner error says why it is none.

@@ -1,8 +1,9 @@
 //! Which files are read: from the paths that the caller named to a list of files, in a stable order.
 
 use std::{
+    collections::HashSet,
     fs, io,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use super::report::{IndexError, Problem, Problems};
@@ -37,7 +38,8 @@ impl Format {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SourceFile {
     pub(super) path: PathBuf,
-    /// The path below the source that it was found in, with forward slashes on every system: a document's id.
+    /// Its path as the source was named, and on below it: a document's id. Files of one name below two sources are two
+    /// documents.
     pub(super) name: String,
     pub(super) format: Format,
     /// How large it was when it was found.
@@ -51,9 +53,11 @@ pub(super) struct Found {
     pub(super) problems: Problems,
     /// How many files in folders are of no kind that is read.
     pub(super) ignored: u64,
+    /// The names so far: sources may overlap, and each file is read once.
+    names: HashSet<String>,
 }
 
-/// Finds the files to read: sources in the order given, the files of a folder in the order of their names.
+/// Finds the files to read, each once: sources in the order given, the files of a folder in the order of their names.
 ///
 /// # Errors
 /// A source that cannot be read or is of no known kind; nothing found at all.
@@ -65,17 +69,43 @@ pub(super) fn find(sources: &[PathBuf]) -> Result<Found, IndexError> {
         if metadata.is_dir() {
             // Opened once more than needed, so that a folder that cannot be read is an error where it was named.
             fs::read_dir(path).map_err(unreadable)?;
-            found.folder(path, "");
+            match prefix(path) {
+                Some(prefix) => found.folder(path, &prefix),
+                None => found.problem(path, NOT_UTF8.to_owned()),
+            }
         } else {
             let unsupported = || IndexError::Unsupported { path: path.clone() };
             let format = Format::of(path).filter(|_| metadata.is_file()).ok_or_else(unsupported)?;
-            found.file(path.clone(), "", format, metadata.len());
+            match path.parent().map_or(Some(String::new()), prefix) {
+                Some(prefix) => found.file(path.clone(), &prefix, format, metadata.len()),
+                None => found.problem(path, NOT_UTF8.to_owned()),
+            }
         }
     }
     if found.files.is_empty() && found.problems.count == 0 {
         return Err(IndexError::Empty { paths: sources.to_vec() });
     }
     Ok(found)
+}
+
+/// A folder's path as ids begin with it: forward slashes on every system, one at its end, no `.` in it; the current
+/// folder's is empty. `None` if it is not UTF-8.
+fn prefix(folder: &Path) -> Option<String> {
+    let mut prefix = String::new();
+    for component in folder.components() {
+        match component {
+            Component::CurDir => {}
+            Component::RootDir => prefix.push('/'),
+            // `C:`, whose slash is a component of its own, or `\\server\share`.
+            Component::Prefix(drive) => prefix.push_str(&drive.as_os_str().to_str()?.replace('\\', "/")),
+            Component::ParentDir => prefix.push_str("../"),
+            Component::Normal(name) => {
+                prefix.push_str(name.to_str()?);
+                prefix.push('/');
+            }
+        }
+    }
+    Some(prefix)
 }
 
 impl Found {
@@ -125,6 +155,9 @@ impl Found {
         match path.file_name().and_then(|name| name.to_str()) {
             Some(name) => {
                 let name = format!("{prefix}{name}");
+                if !self.names.insert(name.clone()) {
+                    return;
+                }
                 self.files.push(SourceFile { path, name, format, bytes });
             }
             None => self.problem(&path, NOT_UTF8.to_owned()),
@@ -152,23 +185,49 @@ mod tests {
         folder
     }
 
-    fn names(found: &Found) -> Vec<&str> {
-        found.files.iter().map(|file| file.name.as_str()).collect()
+    /// The names of the files found, without the temporary folder's own path before them.
+    fn names<'a>(found: &'a Found, folder: &tempfile::TempDir) -> Vec<&'a str> {
+        let own = format!("{}/", folder.path().display());
+        found.files.iter().map(|file| file.name.strip_prefix(&own).unwrap()).collect()
+    }
+
+    #[test]
+    fn names_begin_with_the_source_as_it_was_named() {
+        for (named, begin) in [
+            ("notes-2023", "notes-2023/"),
+            ("./notes//2023/./", "notes/2023/"),
+            (".", ""),
+            ("./", ""),
+            ("", ""),
+            ("../notes", "../notes/"),
+            ("/srv/notes", "/srv/notes/"),
+            ("/", "/"),
+        ] {
+            assert_eq!(prefix(Path::new(named)).as_deref(), Some(begin), "{named}");
+        }
+    }
+
+    #[test]
+    fn sources_that_overlap_are_read_once() {
+        let folder = folder(&["a/x.md", "a/y.md", "b/x.md"]);
+        let source = |name: &str| folder.path().join(name);
+        let found = find(&[source("a/x.md"), source("a"), source("./a/"), source("b")]).unwrap();
+        assert_eq!(names(&found, &folder), ["a/x.md", "a/y.md", "b/x.md"]);
     }
 
     #[test]
     fn a_folder_is_read_in_sorted_order_without_hidden_files() {
         let folder = folder(&["b.md", "a/z.txt", "a/B.MD", ".git/x.md", ".hidden.md", "c.pdf", "d.ndjson"]);
         let found = find(&[folder.path().to_path_buf()]).unwrap();
-        assert_eq!(names(&found), ["a/B.MD", "a/z.txt", "b.md", "d.ndjson"]);
+        assert_eq!(names(&found, &folder), ["a/B.MD", "a/z.txt", "b.md", "d.ndjson"]);
         assert_eq!((found.ignored, found.problems.count), (1, 0));
     }
 
     #[test]
     fn of_a_beir_folder_only_the_corpus_is_read() {
         let folder = folder(&["x/corpus.jsonl", "x/queries.jsonl", "x/rewrites/a.jsonl", "y.txt"]);
-        assert_eq!(names(&find(&[folder.path().join("x")]).unwrap()), ["corpus.jsonl"]);
-        assert_eq!(names(&find(&[folder.path().to_path_buf()]).unwrap()), ["x/corpus.jsonl", "y.txt"]);
+        assert_eq!(names(&find(&[folder.path().join("x")]).unwrap(), &folder), ["x/corpus.jsonl"]);
+        assert_eq!(names(&find(&[folder.path().to_path_buf()]).unwrap(), &folder), ["x/corpus.jsonl", "y.txt"]);
     }
 
     #[test]
@@ -188,7 +247,7 @@ mod tests {
         std::os::unix::fs::symlink(folder.path(), folder.path().join("loop")).unwrap();
         std::os::unix::fs::symlink(folder.path().join("gone"), folder.path().join("broken.md")).unwrap();
         let found = find(&[folder.path().to_path_buf()]).unwrap();
-        assert_eq!(names(&found), ["a.md"]);
+        assert_eq!(names(&found, &folder), ["a.md"]);
         let files: Vec<_> = found.problems.first.iter().map(|p| p.file.rsplit('/').next().unwrap()).collect();
         assert_eq!(files, ["broken.md", "loop"]);
     }

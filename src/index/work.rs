@@ -11,15 +11,16 @@ use super::{
 use crate::{
     embed::{EmbedError, Embedder, Embedding, Role},
     ranking::{Passage, PointId},
-    search::{Condition, FieldRange, Filter, Range, StoreError, VectorStoreWriter},
+    search::{StoreError, VectorStoreWriter},
 };
 
 /// How often a batch is offered to an embedder that says it is overloaded, waiting twice as long each time.
 const ATTEMPTS: u32 = 8;
 /// How long to wait before the second attempt.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
-/// How many passages beyond a document's end are looked for at once.
-const STALE_WINDOW: u32 = 64;
+/// How many passages beyond a document's end are looked for at once; none among so many means that there are no more.
+/// A run that failed with its batches under way may have left gaps of several batches.
+const STALE_WINDOW: usize = 512;
 
 /// What was done with a batch, or with several.
 #[derive(Debug, Default)]
@@ -122,25 +123,26 @@ impl Work<'_> {
         checked(self.embedder.embed(Role::Passage, texts).await?, count)
     }
 
-    /// Deletes the passages of a document from its new end on.
+    /// Deletes the passages of a document from its new end on, by their ids: a filter on their position would need an
+    /// index that a collection need not have.
     async fn delete_stale(self, end: &Ended, done: &mut Done) -> Result<(), StoreError> {
-        let mut from = end.passages;
-        loop {
-            // Only to count them; the deletion itself does not depend on what is found here.
-            let until = from.saturating_add(STALE_WINDOW);
-            let ids: Vec<PointId> = (from..until).map(|at| PointId::of(&passage_id(&end.document_id, at))).collect();
-            let found = self.store.fetch(&ids).await?.len();
-            done.deleted += found as u64;
-            if found < ids.len() {
+        let mut stale = vec![];
+        for from in (end.passages..).step_by(STALE_WINDOW) {
+            let window = (from..).take(STALE_WINDOW).map(|at| PointId::of(&passage_id(&end.document_id, at)));
+            let found = self.store.fetch(&window.collect::<Vec<_>>()).await?;
+            if found.is_empty() {
                 break;
             }
-            from = until;
+            stale.extend(found.into_iter().map(|(id, passage)| (passage.position, id)));
         }
-        let beyond = Range { gte: Some(f64::from(end.passages)), ..Range::default() };
-        let beyond = FieldRange { key: "position".to_owned(), range: beyond };
-        let mut filter = Filter::equals("document_id", end.document_id.as_str());
-        filter.must.push(Condition::Range(beyond));
-        self.store.delete_matching(&filter).await
+        // The last ones first: a run that ends in between leaves the first, by which the next run notices the others.
+        stale.sort_unstable_by_key(|(position, _)| std::cmp::Reverse(*position));
+        for stale in stale.chunks(STALE_WINDOW) {
+            let ids: Vec<PointId> = stale.iter().map(|(_, id)| *id).collect();
+            self.store.delete(&ids).await?;
+            done.deleted += ids.len() as u64;
+        }
+        Ok(())
     }
 }
 

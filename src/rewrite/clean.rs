@@ -35,6 +35,12 @@ pub enum Rejection {
         /// How many characters it might have had.
         limit: usize,
     },
+    /// It is longer than anything that is looked into.
+    #[error("it is longer than {limit} bytes; a few questions are far shorter")]
+    TooLarge {
+        /// How many bytes it might have had.
+        limit: usize,
+    },
     /// It is structured data or markup without a question in it.
     #[error("it is data or markup, not a question")]
     NotText,
@@ -44,8 +50,8 @@ pub enum Rejection {
     /// It says what an earlier rewrite says, but for case, punctuation and white space.
     #[error("it repeats another rewrite")]
     Repeated,
-    /// As many rewrites as wanted came before it.
-    #[error("it comes after as many rewrites as are wanted")]
+    /// As many rewrites as are wanted came before it, or as much that is useless as is looked into.
+    #[error("it comes after as many lines as are looked into")]
     TooMany,
 }
 
@@ -100,28 +106,37 @@ impl Limits {
     /// Cleans a reply; see [`clean`].
     #[must_use]
     pub fn clean(&self, reply: &str, question: &str) -> Cleaned {
+        self.clean_all([reply], question)
+    }
+
+    /// Cleans several replies to the same question as if one model had said them after each other: they share one
+    /// count of rewrites, and what one repeats of another is left out.
+    #[must_use]
+    pub fn clean_all<R: AsRef<str>>(&self, replies: impl IntoIterator<Item = R>, question: &str) -> Cleaned {
         let mut cleaned = Cleaned::default();
         let asked = folded(question);
         let mut seen = HashSet::new();
-        let items = items(reply, question).unwrap_or_else(|rejection| {
-            cleaned.rejected.push(rejection);
-            vec![]
-        });
-        for item in items {
-            if cleaned.rewrites.len() == self.max_rewrites {
-                cleaned.rejected.push(Rejection::TooMany);
-                break;
-            }
-            match self.settle(item, question) {
-                Err(rejection) => cleaned.rejected.push(rejection),
-                Ok(rewrite) => {
-                    let said = folded(&rewrite);
-                    if said == asked {
-                        cleaned.rejected.push(Rejection::SameAsQuestion);
-                    } else if seen.insert(said) {
-                        cleaned.rewrites.push(rewrite);
-                    } else {
-                        cleaned.rejected.push(Rejection::Repeated);
+        for reply in replies {
+            let items = items_of_reply(reply.as_ref(), question).unwrap_or_else(|rejection| {
+                cleaned.rejected.push(rejection);
+                vec![]
+            });
+            for item in items {
+                if cleaned.rewrites.len() == self.max_rewrites || cleaned.rejected.len() == MAX_REJECTED {
+                    cleaned.rejected.push(Rejection::TooMany);
+                    return cleaned;
+                }
+                match self.settle(item, question) {
+                    Err(rejection) => cleaned.rejected.push(rejection),
+                    Ok(rewrite) => {
+                        let said = folded(&rewrite);
+                        if said == asked {
+                            cleaned.rejected.push(Rejection::SameAsQuestion);
+                        } else if seen.insert(said) {
+                            cleaned.rewrites.push(rewrite);
+                        } else {
+                            cleaned.rejected.push(Rejection::Repeated);
+                        }
                     }
                 }
             }
@@ -157,8 +172,14 @@ impl Default for Limits {
     }
 }
 
+/// The largest reply that is looked into, in bytes: cleaning runs inside an asynchronous task and must be done within
+/// milliseconds. A model that says what it was asked for says a hundredth of this.
+const MAX_REPLY: usize = 32 << 10;
 /// How often a rewrite may be wrapped in marks, quotes and labels before it counts as an attack.
 const MAX_ROUNDS: usize = 16;
+
+/// How much of what was said may be useless before the rest is not looked into.
+const MAX_REJECTED: usize = 32;
 
 /// What a reply holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -181,7 +202,7 @@ impl Cleaned {
         }
         let gravity = |rejection: &Rejection| match rejection {
             Rejection::Refusal => 6,
-            Rejection::TooLong { .. } => 5,
+            Rejection::TooLong { .. } | Rejection::TooLarge { .. } => 5,
             Rejection::NotText => 4,
             Rejection::SameAsQuestion | Rejection::Repeated => 3,
             Rejection::TooMany => 2,
@@ -211,6 +232,11 @@ impl Cleaned {
 /// [`Rejection`] when nothing in the reply can be searched with.
 pub fn clean(reply: &str, question: &str) -> Result<Vec<String>, Rejection> {
     Limits::default().clean(reply, question).into_result()
+}
+
+/// The parts of a whole reply, unless it is too large to look into.
+fn items_of_reply(reply: &str, question: &str) -> Result<Vec<String>, Rejection> {
+    if reply.len() > MAX_REPLY { Err(Rejection::TooLarge { limit: MAX_REPLY }) } else { items(reply, question) }
 }
 
 /// The parts of a reply that the model meant as its answer, one line each, tidied once.

@@ -7,6 +7,7 @@
 mod error;
 mod reply;
 pub use error::LlmError;
+use error::Said;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -206,17 +207,16 @@ impl LlmRewriter {
             }
             read.extend_from_slice(&chunk);
         }
-        // A server that refuses a key likes to repeat it, and errors quote the server.
-        let read = match &self.key {
-            Some(key) => String::from_utf8_lossy(&read).replace(key.expose_secret(), "…"),
-            None => String::from_utf8_lossy(&read).into_owned(),
-        };
+        let read = String::from_utf8_lossy(&read);
+        // A server that refuses a key likes to repeat it, and errors quote the server. The reply itself stays as it is.
+        let key = self.key.as_ref().map(ExposeSecret::expose_secret);
         if !status.is_success() {
-            let error = LlmError::status(self.place(), &self.model, status.as_u16(), retry_after, &read);
+            let said = Said::of(&read, key);
+            let error = LlmError::status(self.place(), &self.model, status.as_u16(), retry_after, &said);
             self.pause_after(&error);
             return Err(error);
         }
-        reply::text(&read).map_err(|problem| match problem {
+        reply::text(&read, key).map_err(|problem| match problem {
             reply::Problem::Rejected(rejection) => LlmError::Rejected(rejection),
             reply::Problem::Unusable(problem) => self.unusable(&problem),
         })

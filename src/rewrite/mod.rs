@@ -5,6 +5,7 @@ mod clean;
 pub use clean::{Cleaned, Limits, Rejection, clean};
 
 mod recorded;
+pub(crate) use recorded::{Id, Line as RecordedLine};
 pub use recorded::{RecordedError, RecordedRewriter};
 
 #[cfg(feature = "llm")]
@@ -23,6 +24,10 @@ use async_trait::async_trait;
 use crate::question::Question;
 
 /// Rewrites questions. Dropping the returned future gives up on the rewrite.
+///
+/// An implementation must not block the thread that polls it: a retrieval embeds and searches with the question in the
+/// same task meanwhile, and its deadline is only noticed between polls. Work that blocks, or computes for more than a
+/// few milliseconds, belongs on a thread of its own (`tokio::task::spawn_blocking`).
 #[async_trait]
 pub trait Rewriter: Debug + Send + Sync {
     /// Returns one or more rewrites, each fit to be searched with: cleaned by [`clean`], different from the question.
@@ -44,7 +49,7 @@ impl<R: Rewriter + ?Sized> Rewriter for Arc<R> {
 #[non_exhaustive]
 pub enum RewriteError {
     /// It did not come in time.
-    #[error("no rewrite within {} ms", deadline.as_millis())]
+    #[error("no rewrite within {} ms; allow it more time (rewrite.deadline_ms)", deadline.as_millis())]
     Deadline {
         /// How long was waited.
         deadline: Duration,

@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use serde::Deserialize;
 
-use super::{Limits, RewriteError, Rewriter, clean::Cleaned};
+use super::{Limits, RewriteError, Rewriter};
 use crate::question::{Question, tidy};
 
 /// Replays recorded rewrites.
@@ -30,9 +30,10 @@ pub struct RecordedRewriter {
 
 /// One line of the file.
 #[derive(Deserialize)]
-struct Line {
+pub(crate) struct Line {
+    /// The question's id.
     #[serde(rename = "_id")]
-    id: Option<Id>,
+    pub(crate) id: Option<Id>,
     #[serde(alias = "text")]
     question: Option<String>,
     rewrites: Option<Vec<String>>,
@@ -40,12 +41,37 @@ struct Line {
     raw_lines: Option<Vec<String>>,
 }
 
-/// Ids are text in BEIR's own files and numbers in some copies.
+impl Line {
+    /// What the model said, in whichever form it was recorded.
+    ///
+    /// # Errors
+    /// Says what is wrong with the line.
+    pub(crate) fn replies(&mut self) -> Result<Vec<String>, String> {
+        match (self.rewrites.take(), self.reply.take(), self.raw_lines.take()) {
+            (Some(rewrites), None, None) => Ok(rewrites),
+            (None, Some(reply), None) => Ok(vec![reply]),
+            (None, None, Some(lines)) => Ok(vec![lines.join("\n")]),
+            (None, None, None) => Err("it has none of \"rewrites\", \"reply\" and \"raw_lines\"".to_owned()),
+            _ => Err("it has more than one of \"rewrites\", \"reply\" and \"raw_lines\"".to_owned()),
+        }
+    }
+}
+
+/// An id as collections write it: text in BEIR's own files, a number in some copies.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Id {
+pub(crate) enum Id {
     Text(String),
     Number(i64),
+}
+
+impl From<Id> for String {
+    fn from(id: Id) -> Self {
+        match id {
+            Id::Text(text) => text,
+            Id::Number(number) => number.to_string(),
+        }
+    }
 }
 
 impl RecordedRewriter {
@@ -110,37 +136,14 @@ impl RecordedRewriter {
     }
 
     fn take(&mut self, line: &str) -> Result<(), String> {
-        let line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
-        let replies = match (line.rewrites, line.reply, line.raw_lines) {
-            (Some(rewrites), None, None) => rewrites,
-            (None, Some(reply), None) => vec![reply],
-            (None, None, Some(lines)) => vec![lines.join("\n")],
-            (None, None, None) => return Err("it has none of \"rewrites\", \"reply\" and \"raw_lines\"".to_owned()),
-            _ => return Err("it has more than one of \"rewrites\", \"reply\" and \"raw_lines\"".to_owned()),
-        };
+        let mut line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
+        let replies = line.replies()?;
         match (line.question, line.id) {
             (Some(question), _) => self.by_text.insert(tidy(&question), replies),
-            (None, Some(Id::Text(id))) => self.by_id.insert(id, replies),
-            (None, Some(Id::Number(id))) => self.by_id.insert(id.to_string(), replies),
+            (None, Some(id)) => self.by_id.insert(id.into(), replies),
             (None, None) => return Err("it has none of \"question\", \"text\" and \"_id\"".to_owned()),
         };
         Ok(())
-    }
-
-    /// Cleans the recorded replies; they share one count of rewrites.
-    fn cleaned(&self, replies: &[String], question: &str) -> Cleaned {
-        let limits = self.limits.unwrap_or_else(Limits::expansion);
-        let mut all = Cleaned::default();
-        for reply in replies {
-            let cleaned = limits.clean(reply, question);
-            all.rejected.extend(cleaned.rejected);
-            for rewrite in cleaned.rewrites {
-                if all.rewrites.len() < limits.max_rewrites && !all.rewrites.contains(&rewrite) {
-                    all.rewrites.push(rewrite);
-                }
-            }
-        }
-        all
     }
 }
 
@@ -155,7 +158,8 @@ impl Rewriter for RecordedRewriter {
             let problem = format!("has no rewrite of this question in {}{hint}", self.place);
             return Err(RewriteError::Failed { problem, source: None });
         };
-        self.cleaned(replies, question.text()).into_result().map_err(|reason| RewriteError::Rejected { reason })
+        let limits = self.limits.unwrap_or_else(Limits::expansion);
+        limits.clean_all(replies, question.text()).into_result().map_err(|reason| RewriteError::Rejected { reason })
     }
 }
 

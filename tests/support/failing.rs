@@ -100,6 +100,7 @@ impl VectorStoreWriter for Failing {
         self.inner.upsert(passages).await
     }
     async fn delete(&self, ids: &[PointId]) -> Result<(), StoreError> {
+        self.note("delete");
         self.inner.delete(ids).await
     }
     async fn delete_matching(&self, filter: &Filter) -> Result<(), StoreError> {

@@ -220,6 +220,9 @@ pub(super) fn is_title(line: &str) -> bool {
     line.len() <= 60 && (marked || rewrites()) && named(line).is_some()
 }
 
+/// How many characters from a line's end politeness is looked for.
+const LONGEST_FAREWELL: usize = 200;
+
 /// Takes politeness off both ends of a line: "Sure! …", "… Let me know if you need more."
 pub(super) fn without_courtesies(line: &str) -> &str {
     let lower = plain(line);
@@ -234,7 +237,9 @@ pub(super) fn without_courtesies(line: &str) -> &str {
             break;
         }
     }
-    let ends = line.match_indices(['?', '.', '!', '？', '。']).map(|(at, sign)| at + sign.len());
+    // Each end of a sentence looks at all that follows, so only few may: what a model adds is short.
+    let near = line.char_indices().rev().take(LONGEST_FAREWELL).last().map_or(0, |(at, _)| at);
+    let ends = line[near..].match_indices(['?', '.', '!', '？', '。']).map(|(at, sign)| near + at + sign.len());
     let tail = ends.filter(|at| line[*at..].starts_with(' ')).find(|at| {
         let tail = line[*at..].trim_start();
         // A sentence about the rewrite only goes if it stands apart: keyword lists have their own.

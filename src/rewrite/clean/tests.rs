@@ -307,14 +307,58 @@ fn a_megabyte_of_nonsense_is_cheap() {
         ",\"",
         "< ",
         "[ ",
+        "? (I can ",
+        "? (",
+        "a? b ",
+        "Sure, a. ",
+        "a? if you want, i ",
     ];
+    let mut slow = vec![];
     for part in parts {
-        let nonsense = part.repeat((1 << 20) / part.len());
-        let started = std::time::Instant::now();
-        let _ = clean(&nonsense, ASKED);
-        // Milliseconds when measured alone; the bound only tells linear from quadratic on a busy machine.
-        assert!(started.elapsed().as_millis() < 1_000, "{part:?} took {:?}", started.elapsed());
+        for (size, line) in
+            [(1 << 20, 1 << 20), (MAX_REPLY, 1 << 20), (MAX_REPLY, 19_999), (MAX_REPLY, 3_000), (MAX_REPLY, 200)]
+        {
+            let nonsense = in_lines(part, size, line);
+            assert!(size - nonsense.len() < 64);
+            // The quickest of several: other tests share the machine.
+            let took = (0..5).map(|_| timed(&nonsense)).min().unwrap();
+            if took.as_millis() >= 50 {
+                slow.push(format!("{part:?} in lines of {line} bytes took {took:?}"));
+            }
+        }
     }
+    assert!(slow.is_empty(), "{slow:#?}");
+}
+
+#[test]
+fn a_reply_too_large_to_look_into_is_refused() {
+    let reply = in_lines("Why is bread flat? ", 1 << 20, 19_999);
+    assert_eq!(clean(&reply, ASKED), Err(Rejection::TooLarge { limit: MAX_REPLY }));
+    let asked = Limits::expansion().clean_all([reply.as_str(), "why does bread stay flat"], ASKED);
+    assert_eq!(asked.rewrites, ["why does bread stay flat"]);
+}
+
+#[test]
+fn several_replies_share_one_count_and_repeat_nothing() {
+    let replies =
+        ["1. crusty rolls\n2. dense crumb", "Crusty rolls!", "heavy loaf", "young starter", "cold oven", "old flour"];
+    let cleaned = Limits::expansion().clean_all(replies, ASKED);
+    assert_eq!(cleaned.rewrites, ["crusty rolls", "dense crumb", "heavy loaf", "young starter"]);
+    assert_eq!(cleaned.rejected, [Rejection::Repeated, Rejection::TooMany]);
+}
+
+/// About this many bytes of a part, in lines of this length.
+fn in_lines(part: &str, size: usize, line: usize) -> String {
+    let line = part.repeat((line / part.len()).max(1)) + "\n";
+    let mut text = line.repeat(size / line.len() + 1);
+    text.truncate(text.floor_char_boundary(size));
+    text
+}
+
+fn timed(reply: &str) -> std::time::Duration {
+    let started = std::time::Instant::now();
+    let _ = clean(reply, ASKED);
+    started.elapsed()
 }
 
 /// Replies put together from the pieces that replies are made of.

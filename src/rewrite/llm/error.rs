@@ -1,6 +1,6 @@
 //! What can be wrong with a language model behind HTTP, and what to do about each.
 
-use std::{error::Error as StdError, time::Duration};
+use std::{borrow::Cow, error::Error as StdError, time::Duration};
 
 use serde_json::Value;
 
@@ -51,7 +51,7 @@ pub enum LlmError {
         broken: bool,
     },
     /// There was no whole answer in time.
-    #[error("the language model at {place} did not answer within {} ms", timeout.as_millis())]
+    #[error("the language model at {place} {}", too_slow(*timeout))]
     Timeout {
         /// Host and port.
         place: String,
@@ -110,8 +110,7 @@ impl LlmError {
     }
 
     /// Says what a status means, and what to do.
-    pub(super) fn status(place: String, model: &str, status: u16, retry_after: Option<Duration>, body: &str) -> Self {
-        let said = Said::of(body);
+    pub(super) fn status(place: String, model: &str, status: u16, retry_after: Option<Duration>, said: &Said) -> Self {
         let quoted = said.quoted();
         let retry_after = if said.is(&["insufficient_quota"]) { Some(Duration::MAX) } else { retry_after };
         let problem = match status {
@@ -169,10 +168,9 @@ impl From<LlmError> for RewriteError {
     fn from(error: LlmError) -> Self {
         match error {
             LlmError::Rejected(reason) => Self::Rejected { reason },
-            LlmError::Timeout { place, timeout } => Self::Failed {
-                problem: format!("at {place} did not answer within {} ms", timeout.as_millis()),
-                source: None,
-            },
+            LlmError::Timeout { place, timeout } => {
+                Self::Failed { problem: format!("at {place} {}", too_slow(timeout)), source: None }
+            }
             LlmError::Unreachable { place, problem, source, .. } => {
                 Self::Failed { problem: format!("at {place} {problem}"), source: Some(source) }
             }
@@ -186,6 +184,13 @@ impl From<LlmError> for RewriteError {
             other => Self::Failed { problem: "is not set up".to_owned(), source: Some(Box::new(other)) },
         }
     }
+}
+
+fn too_slow(timeout: Duration) -> String {
+    format!(
+        "did not answer within {} ms; allow it more time (rewrite.deadline_ms), or choose a faster model",
+        timeout.as_millis()
+    )
 }
 
 /// Whether an error or one of its causes says one of these words. The TLS library's errors are not to be named here:
@@ -203,23 +208,24 @@ fn mentions(error: &dyn StdError, words: &[&str]) -> bool {
 }
 
 /// What the body of an error says.
-struct Said {
+pub(super) struct Said {
     message: String,
     code: String,
 }
 
 impl Said {
-    fn of(body: &str) -> Self {
+    /// Reads a body; what it repeats of the key is left out of the message.
+    pub(super) fn of(body: &str, key: Option<&str>) -> Self {
         let body = body.trim();
         let Ok(value) = serde_json::from_str::<Value>(body) else {
             // A page for people says nothing in one line.
-            let message = if body.starts_with('<') { String::new() } else { excerpt(body) };
+            let message = if body.starts_with('<') { String::new() } else { excerpt(body, key) };
             return Self { message, code: String::new() };
         };
         let error = value.get("error").unwrap_or(&value);
         let text = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let message = error.as_str().map_or_else(|| text("message"), str::to_owned);
-        Self { message: excerpt(&message), code: format!("{} {}", text("code"), text("type")) }
+        Self { message: excerpt(&message, key), code: format!("{} {}", text("code"), text("type")) }
     }
 
     fn is(&self, signs: &[&str]) -> bool {
@@ -231,10 +237,12 @@ impl Said {
     }
 }
 
-/// A short piece of a stranger's text, without control characters and without what may be a key: servers like to
-/// repeat the one that they refuse.
-pub(super) fn excerpt(text: &str) -> String {
+/// A short piece of a stranger's text, without control characters, without the key and without what may be one: servers
+/// like to repeat the one that they refuse.
+pub(super) fn excerpt(text: &str, key: Option<&str>) -> String {
     const MAX_CHARS: usize = 160;
+    // On the whole text: cut first, it could end in the middle of the key.
+    let text = key.map_or(Cow::Borrowed(text), |key| text.replace(key, "…").into());
     // Bounded before it is looked at: the text may be long.
     let start: String = text.chars().take(4 * MAX_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect();
     let secret = |word: &&str| {
@@ -263,10 +271,14 @@ mod tests {
 
     #[test]
     fn excerpts_are_short_clean_and_keep_no_keys() {
-        let said =
-            excerpt("Incorrect API key provided: sk-hunter2hunter2.\u{1b}[31m\nSee AbCd1234EfGh5678IjKl, please.");
+        let said = excerpt(
+            "Incorrect API key provided: sk-hunter2hunter2.\u{1b}[31m\nSee AbCd1234EfGh5678IjKl, please.",
+            None,
+        );
         assert_eq!(said, "Incorrect API key provided: … [31m See … please.");
-        assert!(excerpt(&"word ".repeat(1_000_000)).chars().count() <= 161);
+        assert!(excerpt(&"word ".repeat(1_000_000), None).chars().count() <= 161);
+        assert_eq!(excerpt("wrong key: e!", Some("e")), "wrong k…y: …!");
+        assert!(!excerpt(&("x".repeat(155) + " hunter2"), Some("hunter2")).contains("hun"));
     }
 
     #[test]
@@ -277,8 +289,8 @@ mod tests {
             r#"{"object": "error", "message": "no such model"}"#,
             "no such model",
         ] {
-            assert_eq!(Said::of(body).message, "no such model", "{body}");
+            assert_eq!(Said::of(body, None).message, "no such model", "{body}");
         }
-        assert_eq!(Said::of("<html><body>502</body></html>").message, "");
+        assert_eq!(Said::of("<html><body>502</body></html>", None).message, "");
     }
 }

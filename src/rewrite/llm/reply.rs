@@ -19,13 +19,13 @@ fn unusable(problem: impl Into<String>) -> Problem {
     Problem::Unusable(problem.into())
 }
 
-/// The text of the first choice.
-pub(super) fn text(body: &str) -> Result<String, Problem> {
+/// The text of the first choice. What an error in its place repeats of the key is left out.
+pub(super) fn text(body: &str, key: Option<&str>) -> Result<String, Problem> {
     let body = body.trim_start_matches('\u{feff}').trim();
     let reply: Value = serde_json::from_str(body).map_err(|error| unusable(not_json(body, &error)))?;
     if let Some(error) = reply.get("error").filter(|error| !error.is_null()) {
         let message = error.get("message").and_then(Value::as_str).or(error.as_str()).unwrap_or("unknown");
-        return Err(unusable(format!("answered with an error: {:?}", excerpt(message))));
+        return Err(unusable(format!("answered with an error: {:?}", excerpt(message, key))));
     }
     let Some(choice) = reply.pointer("/choices/0") else {
         return Err(unusable("answered without a choice; is this an endpoint for chat completions?"));
@@ -103,13 +103,13 @@ mod tests {
             r#"{"choices":[{"message":{"content":["why?"]}}],"error":null}"#,
             "\u{feff} {\"choices\":[{\"message\":{\"content\":\"why?\"}}]}\n",
         ] {
-            assert_eq!(text(body), Ok("why?".to_owned()), "{body}");
+            assert_eq!(text(body, None), Ok("why?".to_owned()), "{body}");
         }
     }
 
     #[test]
     fn what_is_not_the_reply_is_told_from_it() {
-        let said = |body: &str| match text(body).unwrap_err() {
+        let said = |body: &str| match text(body, None).unwrap_err() {
             Problem::Rejected(rejection) => rejection.to_string(),
             Problem::Unusable(problem) => problem,
         };
