@@ -36,6 +36,23 @@ impl fmt::Display for PointId {
     }
 }
 
+/// An id as files and filters write it: text, or a number that stands for its digits.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Id {
+    Text(String),
+    Number(i64),
+}
+
+impl From<Id> for String {
+    fn from(id: Id) -> Self {
+        match id {
+            Id::Text(text) => text,
+            Id::Number(number) => number.to_string(),
+        }
+    }
+}
+
 /// The stored unit of text: what is embedded, searched and returned.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[non_exhaustive]

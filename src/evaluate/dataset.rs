@@ -11,8 +11,8 @@ use std::{
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
-    ranking::PointId,
-    rewrite::{Id, RecordedLine},
+    ranking::{Id, PointId},
+    rewrite::RecordedLine,
 };
 
 /// A question and the judgements of it.

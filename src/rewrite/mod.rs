@@ -5,7 +5,7 @@ mod clean;
 pub use clean::{Cleaned, Limits, Rejection, clean};
 
 mod recorded;
-pub(crate) use recorded::{Id, Line as RecordedLine};
+pub(crate) use recorded::Line as RecordedLine;
 pub use recorded::{RecordedError, RecordedRewriter};
 
 #[cfg(feature = "llm")]

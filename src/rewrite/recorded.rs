@@ -12,7 +12,10 @@ use async_trait::async_trait;
 use serde::Deserialize;
 
 use super::{Limits, RewriteError, Rewriter};
-use crate::question::{Question, tidy};
+use crate::{
+    question::{Question, tidy},
+    ranking::Id,
+};
 
 /// Replays recorded rewrites.
 ///
@@ -53,23 +56,6 @@ impl Line {
             (None, None, Some(lines)) => Ok(vec![lines.join("\n")]),
             (None, None, None) => Err("it has none of \"rewrites\", \"reply\" and \"raw_lines\"".to_owned()),
             _ => Err("it has more than one of \"rewrites\", \"reply\" and \"raw_lines\"".to_owned()),
-        }
-    }
-}
-
-/// An id as collections write it: text in BEIR's own files, a number in some copies.
-#[derive(Deserialize)]
-#[serde(untagged)]
-pub(crate) enum Id {
-    Text(String),
-    Number(i64),
-}
-
-impl From<Id> for String {
-    fn from(id: Id) -> Self {
-        match id {
-            Id::Text(text) => text,
-            Id::Number(number) => number.to_string(),
         }
     }
 }

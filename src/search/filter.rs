@@ -15,6 +15,7 @@ mod tests;
 use parse::object;
 
 use super::path::Path;
+use crate::ranking::Id;
 #[cfg(any(feature = "edge", feature = "qdrant"))]
 use crate::ranking::PointId;
 
@@ -145,7 +146,8 @@ pub struct Key {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HasId {
-    /// Ids of passages, as they were given.
+    /// Ids of passages, as they were given; a number stands for its digits.
+    #[serde(deserialize_with = "texts_or_numbers")]
     pub has_id: Vec<String>,
 }
 
@@ -299,6 +301,11 @@ impl Condition {
 }
 
 #[cfg(any(feature = "edge", feature = "qdrant"))]
+/// Adopted collections may have numbers for ids, and Qdrant's form writes them as such.
+fn texts_or_numbers<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    Ok(Vec::<Id>::deserialize(deserializer)?.into_iter().map(String::from).collect())
+}
+
 impl HasId {
     /// The points of the passages, each once.
     pub(super) fn points(&self) -> impl Iterator<Item = PointId> {

@@ -94,6 +94,7 @@ fn conditions_hold_as_they_do_in_qdrant() {
         (json!({"is_null": {"key": "absent"}}), false),
         (json!({"is_null": {"key": "none"}}), false),
         (json!({"has_id": ["other", "id"]}), true),
+        (json!({"has_id": [7, "id"]}), true),
         (json!({"has_id": []}), false),
         (json!({"must_not": [{"has_id": ["id"]}]}), false),
         (json!({"should": [{"has_id": ["x"]}, {"has_id": ["id"]}]}), true),
