@@ -300,12 +300,12 @@ impl Condition {
     }
 }
 
-#[cfg(any(feature = "edge", feature = "qdrant"))]
 /// Adopted collections may have numbers for ids, and Qdrant's form writes them as such.
 fn texts_or_numbers<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     Ok(Vec::<Id>::deserialize(deserializer)?.into_iter().map(String::from).collect())
 }
 
+#[cfg(any(feature = "edge", feature = "qdrant"))]
 impl HasId {
     /// The points of the passages, each once.
     pub(super) fn points(&self) -> impl Iterator<Item = PointId> {
