@@ -127,9 +127,8 @@ fn replay(corpus: &Path, dataset: &Dataset) -> anyhow::Result<RecordedRewriter> 
 }
 
 async fn show(retriever: &Retriever, question: &str, judged: Option<&JudgedQuestion>) -> anyhow::Result<()> {
-    // Every point that either leg found comes back, so that the legs can be shown one by one.
-    let options = RetrieveOptions::default().with_depth(20).with_limit(40);
-    let options = RetrieveOptions { depth: 40, ..options };
+    // Far more hits than are shown, so that the first few of each leg are among them and can be shown one by one.
+    let options = RetrieveOptions::default().with_depth(40).with_limit(40);
     let retrieval = retriever.retrieve_with(question, &options).await?;
     say("─".repeat(3 * COLUMN + 10))?;
     for variant in &retrieval.variants {

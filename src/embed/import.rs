@@ -59,7 +59,7 @@ pub fn import_bert(source: &Path, target: &Path, library: &Path) -> Result<(), E
         fs::copy(source.join(file), copy).map_err(failed)?;
     }
     write_manifest(&unfinished, target, &bytes).map_err(failed)?;
-    try_out(&unfinished, library)?;
+    try_out(&unfinished, &environment)?;
     // The old folder goes first: a rename cannot replace a folder that is not empty.
     if target.exists() {
         fs::remove_dir_all(target).map_err(failed)?;
@@ -69,12 +69,11 @@ pub fn import_bert(source: &Path, target: &Path, library: &Path) -> Result<(), E
 
 /// Opens the new folder and embeds a text with both models: what cannot be used must not look finished, and int8 must
 /// mean what fp32 means.
-fn try_out(folder: &Path, library: &Path) -> Result<(), EmbedError> {
-    let environment = super::library::load(library)?;
+fn try_out(folder: &Path, environment: &Environment) -> Result<(), EmbedError> {
     let folder = ModelFolder::open(folder)?;
     let encoder = Arc::new(Encoder::open(folder.clone())?);
     let embed = |precision| {
-        let mut model = onnx::Model::open(&environment, &folder.onnx(precision)?, Arc::clone(&encoder), 1)?;
+        let mut model = onnx::Model::open(environment, &folder.onnx(precision)?, Arc::clone(&encoder), 1)?;
         model.embed(Role::Query, "The courier left my order at the wrong door.")
     };
     let (fp32, int8) = (embed(Precision::Fp32)?.vector, embed(Precision::Int8)?.vector);

@@ -4,10 +4,7 @@ use std::io::{self, BufRead};
 
 use serde_json::{Map, Value};
 
-use crate::ranking::Passage;
-
-/// How deep a field may nest: what Qdrant's protocol carries, of which an object takes three of 100 levels.
-const MAX_NESTING: usize = 30;
+use crate::{ranking::Passage, search::check_field};
 
 /// One read line.
 #[derive(Debug, PartialEq, Eq)]
@@ -74,29 +71,15 @@ pub(super) fn parse(line: &[u8], fallback_id: impl FnOnce() -> String) -> Result
     if let Some(name) = ["document_id", "position"].iter().find(|name| fields.contains_key(**name)) {
         return Err(format!("has a field called `{name}`, a name that asktwice uses itself; rename it"));
     }
+    // A store refuses a whole batch for one value; here it is one line's problem.
     for (name, value) in &fields {
-        check(value, MAX_NESTING).map_err(|problem| format!("its `{name}` {problem}"))?;
+        check_field(value).map_err(|problem| format!("its `{name}` {problem}"))?;
     }
     // BEIR writes an empty object into every line; it says nothing and would be stored a million times.
     if fields.get("metadata").is_some_and(is_nothing) {
         fields.remove("metadata");
     }
     Ok(Passage::new(id, text).with_title(title).with_payload(fields))
-}
-
-/// Whether every store can hold a value. Stores refuse a whole batch for one value; here it is one line's problem, and
-/// the same one whichever store is filled.
-fn check(value: &Value, depth: usize) -> Result<(), String> {
-    let depth = depth.checked_sub(1).ok_or_else(|| format!("is nested more than {MAX_NESTING} deep; flatten it"))?;
-    match value {
-        Value::Number(number) if number.is_u64() && !number.is_i64() => Err(format!(
-            "holds the whole number {number}, above {}, the largest that is stored; make it a text",
-            i64::MAX
-        )),
-        Value::Array(list) => list.iter().try_for_each(|value| check(value, depth)),
-        Value::Object(fields) => fields.values().try_for_each(|value| check(value, depth)),
-        _ => Ok(()),
-    }
 }
 
 /// Takes the id out of the fields: `_id`, or `id` if there is no `_id`.
@@ -165,9 +148,10 @@ mod tests {
         }
         let reserved = parsed(r#"{"text": "t", "position": 3}"#).unwrap_err();
         assert!(reserved.contains("`position`"), "{reserved}");
-        let nested = |depth| format!(r#"{{"text": "t", "a": {}1{}}}"#, "[".repeat(depth - 1), "]".repeat(depth - 1));
-        assert!(parsed(&nested(MAX_NESTING)).is_ok());
-        let deep = parsed(&nested(MAX_NESTING + 1)).unwrap_err();
+        let nested =
+            |depth: usize| format!(r#"{{"text": "t", "a": {}1{}}}"#, "[".repeat(depth - 1), "]".repeat(depth - 1));
+        assert!(parsed(&nested(30)).is_ok());
+        let deep = parsed(&nested(31)).unwrap_err();
         assert_eq!(deep, "its `a` is nested more than 30 deep; flatten it");
         assert!(parsed(r#"{"text": "t", "a": 9223372036854775807, "b": 1e300}"#).is_ok());
         let large = parsed(r#"{"text": "t", "a": {"b": [9223372036854775808]}}"#).unwrap_err();

@@ -38,6 +38,31 @@ pub(super) fn to_payload(passage: &Passage, place: &str) -> Result<Map<String, V
     Ok(payload)
 }
 
+/// How deep a field may nest: gRPC's decoder gives up at 100 messages, and an object takes three.
+#[cfg(any(feature = "index", feature = "qdrant"))]
+const MAX_NESTING: usize = 30;
+
+/// Whether every store can hold a field's value, so that what one takes can move to another; the error says what cannot.
+#[cfg(any(feature = "index", feature = "qdrant"))]
+pub(crate) fn check_field(value: &Value) -> Result<(), String> {
+    check_within(value, MAX_NESTING)
+}
+
+#[cfg(any(feature = "index", feature = "qdrant"))]
+fn check_within(value: &Value, depth: usize) -> Result<(), String> {
+    let depth = depth.checked_sub(1).ok_or_else(|| format!("is nested more than {MAX_NESTING} deep; flatten it"))?;
+    match value {
+        // Qdrant's client would round it to a float without a word.
+        Value::Number(number) if number.is_u64() && !number.is_i64() => Err(format!(
+            "holds the whole number {number}, above {}, the largest that is stored; make it a text",
+            i64::MAX
+        )),
+        Value::Array(list) => list.iter().try_for_each(|value| check_within(value, depth)),
+        Value::Object(fields) => fields.values().try_for_each(|value| check_within(value, depth)),
+        _ => Ok(()),
+    }
+}
+
 /// A payload as a passage. Fields that are missing stay empty: a damaged payload is better shown than lost.
 pub(super) fn from_payload(mut payload: Map<String, Value>) -> Passage {
     let mut text = |key: &str| match payload.remove(key) {

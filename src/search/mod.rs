@@ -23,6 +23,9 @@ mod qdrant;
 pub use qdrant::{Adopted, QdrantStore};
 
 mod layout;
+#[cfg(any(feature = "index", feature = "qdrant"))]
+pub(crate) use layout::check_field;
+
 mod path;
 
 use std::{fmt::Debug, sync::Arc, time::Duration};

@@ -13,13 +13,10 @@ use uuid::Uuid;
 use crate::{
     ranking::{PointId, Scored},
     search::{
-        Condition, Filter, FilterError, Match,
+        Condition, Filter, FilterError, Match, check_field,
         filter::{FieldMatch, HasId},
     },
 };
-
-/// How deep a payload may nest: gRPC's decoder gives up at 100 messages, and an object takes three.
-const MAX_NESTING: usize = 30;
 
 /// What a passage's id is in the collection.
 #[derive(Debug, Clone, Copy)]
@@ -67,22 +64,9 @@ pub(super) fn from_scored(point: ScoredPoint) -> Option<Scored> {
 /// A payload as it is sent; the error says what the protocol cannot carry.
 pub(super) fn to_payload(payload: Map<String, Value>) -> Result<HashMap<String, Sent>, String> {
     for (key, value) in &payload {
-        check(value, MAX_NESTING).map_err(|problem| format!("the field `{key}` {problem}"))?;
+        check_field(value).map_err(|problem| format!("the field `{key}` {problem}"))?;
     }
     Ok(payload.into_iter().map(|(key, value)| (key, value.into())).collect())
-}
-
-fn check(value: &Value, depth: usize) -> Result<(), &'static str> {
-    let depth = depth.checked_sub(1).ok_or("is nested more than 30 deep")?;
-    match value {
-        // The client would round it to a float without a word.
-        Value::Number(number) if number.is_u64() && !number.is_i64() => {
-            Err("holds a whole number above 9223372036854775807, which Qdrant's protocol cannot carry; make it a text")
-        }
-        Value::Array(list) => list.iter().try_for_each(|value| check(value, depth)),
-        Value::Object(fields) => fields.values().try_for_each(|value| check(value, depth)),
-        _ => Ok(()),
-    }
 }
 
 pub(super) fn from_payload(payload: HashMap<String, Sent>) -> Map<String, Value> {
