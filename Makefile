@@ -6,6 +6,8 @@
 MODEL := .asktwice/models/all-MiniLM-L6-v2
 ASKTWICE := target/release/asktwice
 CARGO := cargo
+# Everything shares one build of the dependencies, so everything is built with the feature that only tests need.
+BUILD := --release --locked --features virtual-time
 
 # Set-up comes before what needs it, in the order written here.
 .NOTPARALLEL:
@@ -18,7 +20,7 @@ test: fmt setup clippy unit doc features ## Run every check.
 
 build: ## Leave the program at target/release/asktwice.
 	@scripts/setup.sh
-	@$(CARGO) build --release --locked $(if $(wildcard $(ASKTWICE)),--quiet)
+	@$(CARGO) build $(BUILD) $(if $(wildcard $(ASKTWICE)),--quiet)
 
 setup: build $(MODEL)/asktwice.json ## ONNX Runtime and the default model, in .asktwice.
 
@@ -31,15 +33,15 @@ fmt:
 	$(CARGO) fmt --check
 
 clippy:
-	$(CARGO) clippy --release --locked --all-targets -- --deny warnings
+	$(CARGO) clippy $(BUILD) --all-targets -- --deny warnings
 
 unit:
-	ASKTWICE_TEST_SETUP=1 $(CARGO) test --release --locked
+	ASKTWICE_TEST_SETUP=1 $(CARGO) test $(BUILD)
 
 doc:
-	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --release --locked --no-deps
+	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc $(BUILD) --no-deps
 
-FEATURES := onnx edge qdrant llm index cli
+FEATURES := onnx edge qdrant llm cache index server mcp cli otlp
 features: ## Check that the library builds without features, and with each alone.
 	@for feature in "" $(FEATURES); do \
 		echo "the library with feature '$$feature' alone"; \
@@ -48,7 +50,7 @@ features: ## Check that the library builds without features, and with each alone
 	done
 
 bench: setup ## Long: embedding, searching, fusing and the whole call.
-	$(CARGO) bench --locked
+	$(CARGO) bench --locked --features virtual-time
 
 SCIFACT := ../shared/data/scifact
 eval: setup ## The figures of README, on BEIR's SciFact (SCIFACT=folder).

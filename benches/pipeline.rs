@@ -19,7 +19,8 @@ use std::{
 };
 
 use asktwice::{
-    Embedder, Fuse, Fusion, Passage, Ranking, RetrieveOptions, Retriever, Rewriter, VectorStore, VectorStoreWriter,
+    Embedder, Fuse, Fusion, Passage, Ranking, RetrieveOptions, Retriever, Rewrite, RewriteKind, RewriteRequest,
+    Rewriter, Rewrites, VectorStore, VectorStoreWriter,
     embed::{Identity, OnnxEmbedder, OnnxOptions, Precision, Role},
     fuse::Weighted,
     ranking::{PointId, Scored},
@@ -51,9 +52,10 @@ struct Slow(Duration);
 
 #[async_trait::async_trait]
 impl Rewriter for Slow {
-    async fn rewrite(&self, question: &asktwice::Question) -> Result<Vec<String>, asktwice::RewriteError> {
+    async fn rewrite(&self, request: &RewriteRequest) -> Result<Rewrites, asktwice::RewriteError> {
         tokio::time::sleep(self.0).await;
-        Ok(vec![format!("What can I do: {}", question.text())])
+        let rewrite = format!("What can I do: {}", request.question.text());
+        Ok(vec![Rewrite::new(RewriteKind::Paraphrase, rewrite)].into())
     }
 }
 

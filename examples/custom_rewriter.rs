@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use asktwice::{Question, RewriteError, Rewriter};
+use asktwice::{Question, Rewrite, RewriteError, RewriteKind, RewriteRequest, Rewriter, Rewrites};
 use async_trait::async_trait;
 
 /// Replaces slang by the words that a help centre uses.
@@ -16,7 +16,8 @@ struct Slang(&'static [(&'static str, &'static str)]);
 
 #[async_trait]
 impl Rewriter for Slang {
-    async fn rewrite(&self, question: &Question) -> Result<Vec<String>, RewriteError> {
+    async fn rewrite(&self, request: &RewriteRequest) -> Result<Rewrites, RewriteError> {
+        let question = &request.question;
         let plain =
             |word: &str| self.0.iter().find(|(slang, _)| *slang == word).map_or(word.to_owned(), |(_, p)| (*p).into());
         let rewrite = question.text().split(' ').map(plain).collect::<Vec<_>>().join(" ");
@@ -24,7 +25,7 @@ impl Rewriter for Slang {
             // Nothing to add: the question is searched as asked, and the retrieval says why.
             return Err(RewriteError::failed("knows no word of this question"));
         }
-        Ok(vec![rewrite])
+        Ok(vec![Rewrite::new(RewriteKind::Paraphrase, rewrite)].into())
     }
 }
 
@@ -32,10 +33,10 @@ impl Rewriter for Slang {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let rewriter = Slang(&[("grub", "food order"), ("nicked", "stolen"), ("quid", "pounds")]);
     for text in ["someone nicked my grub", "where is my order"] {
-        let question = Question::new(text)?;
+        let request = RewriteRequest::new(Question::new(text)?);
         // A retriever runs this beside its own search: `Retriever::new(…).with_rewriter(rewriter)`.
-        match tokio::time::timeout(Duration::from_millis(100), rewriter.rewrite(&question)).await? {
-            Ok(rewrites) => println!("{text:?} is also searched as {:?}", rewrites[0]),
+        match tokio::time::timeout(Duration::from_millis(100), rewriter.rewrite(&request)).await? {
+            Ok(rewrites) => println!("{text:?} is also searched as {:?}", rewrites.rewrites[0].text),
             Err(error) => println!("{text:?} is searched as asked: {error}"),
         }
     }

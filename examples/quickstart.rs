@@ -62,7 +62,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let retrieval = Retriever::new(embedder, store).with_rewriter(rewriter).retrieve(question).await?;
 
     for variant in &retrieval.variants {
-        println!("searched with: {}", variant.text);
+        println!("searched with: {}", variant.text());
     }
     for hit in &retrieval.hits {
         let legs: Vec<_> = hit.found_by.iter().map(|by| format!("leg {} at rank {}", by.leg, by.rank)).collect();

@@ -61,10 +61,10 @@
 struct Readme;
 
 pub mod question;
-pub use question::Question;
+pub use question::{Question, Turn};
 
 pub mod rewrite;
-pub use rewrite::{RewriteError, Rewriter};
+pub use rewrite::{Rewrite, RewriteError, RewriteKind, RewriteRequest, Rewriter, Rewrites};
 
 pub mod embed;
 pub use embed::{EmbedError, Embedder};

@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 
-use crate::{embed::Role, ranking::Hit, rewrite::RewriteError, search::Channel};
+use crate::{
+    embed::Role,
+    ranking::Hit,
+    rewrite::{Rewrite, RewriteError, RewriteKind},
+    search::Channel,
+};
 
 /// Where a variant comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -15,26 +20,73 @@ pub enum Origin {
     Asked,
     /// The question as the rewriter put it.
     Rewrite,
+    /// The vectors of what the question itself found first.
+    Feedback,
+}
+
+/// What a variant searches with.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Content {
+    /// A text, to be encoded for each channel.
+    Text(String),
+    /// An embedding; feedback has no text.
+    Vector(Vec<f32>),
 }
 
 /// One thing to search with.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Variant {
     /// Where it comes from.
     pub origin: Origin,
-    /// Which side of the search its text stands on: a hypothetical passage is embedded as a passage.
+    /// What a rewrite does to the question; `None` for what is no rewrite.
+    pub kind: Option<RewriteKind>,
+    /// Which side of the search it stands on: a hypothetical passage is embedded as a passage.
     pub role: Role,
-    /// What is embedded.
-    pub text: String,
+    /// What is searched with.
+    pub content: Content,
     /// How much its legs count in the fusion; 1 is the weight of the question as asked.
     pub weight: f64,
 }
 
 impl Variant {
-    /// A variant to search with.
-    pub fn new(origin: Origin, text: impl Into<String>) -> Self {
-        Self { origin, role: Role::Query, text: text.into(), weight: 1.0 }
+    /// The question as it was asked.
+    pub fn asked(text: impl Into<String>) -> Self {
+        Self { origin: Origin::Asked, kind: None, role: Role::Query, content: Content::Text(text.into()), weight: 1.0 }
+    }
+
+    /// A rewrite of it.
+    pub fn rewrite(rewrite: Rewrite) -> Self {
+        let (kind, role) = (Some(rewrite.kind), rewrite.kind.role());
+        Self { origin: Origin::Rewrite, kind, role, ..Self::asked(rewrite.text) }
+    }
+
+    /// A vector made of what the question found.
+    #[must_use]
+    pub fn feedback(vector: Vec<f32>) -> Self {
+        Self { origin: Origin::Feedback, content: Content::Vector(vector), ..Self::asked("") }
+    }
+
+    /// Its text; empty if it is a vector.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match &self.content {
+            Content::Text(text) => text,
+            Content::Vector(_) => "",
+        }
+    }
+}
+
+impl Serialize for Variant {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut variant = serializer.serialize_struct("Variant", 5)?;
+        variant.serialize_field("origin", &self.origin)?;
+        variant.serialize_field("kind", &self.kind)?;
+        variant.serialize_field("role", &self.role)?;
+        variant.serialize_field("text", self.text())?;
+        variant.serialize_field("weight", &self.weight)?;
+        variant.end()
     }
 }
 
@@ -107,7 +159,7 @@ pub enum Degradation {
     #[error("the question was searched as asked only: {0}")]
     Rewrite(#[source] RewriteError),
     /// A leg was lost.
-    #[error("the {} was not searched: {error}", match origin { Origin::Asked => "question as asked", Origin::Rewrite => "rewrite" })]
+    #[error("the {} was not searched: {error}", match origin { Origin::Asked => "question as asked", Origin::Rewrite => "rewrite", Origin::Feedback => "feedback" })]
     Leg {
         /// Whose leg.
         origin: Origin,

@@ -25,7 +25,7 @@ use crate::{
     question::Question,
     ranking::{Hit, Passage, PointId, Ranking},
     retrieval::{Degradation, Leg, Origin, Outcome, Retrieval, Step, Timing, Variant},
-    rewrite::{RewriteError, Rewriter},
+    rewrite::{Rewrite, RewriteError, RewriteRequest, Rewriter},
     search::{Channel, DEFAULT_SEARCH_TIMEOUT, Filter, Search, VectorStore},
 };
 
@@ -172,7 +172,7 @@ impl<'a> Call<'a> {
 
     /// Searches with the question as it was asked.
     async fn asked(&self, question: &Question) -> LegResult {
-        let leg = self.leg(Variant::new(Origin::Asked, question.text())).await;
+        let leg = self.leg(Variant::asked(question.text())).await;
         self.asked_done.send_replace(true);
         leg
     }
@@ -183,17 +183,18 @@ impl<'a> Call<'a> {
             return Ok(vec![]);
         };
         let rewrites = self.timed(Step::Rewrite, Some(Origin::Rewrite), self.ask(rewriter, question)).await?;
-        let variant = |text| Variant { weight: self.parts.rewrite_weight, ..Variant::new(Origin::Rewrite, text) };
-        Ok(join_all(rewrites.into_iter().map(|text| self.rewrite_leg(variant(text)))).await)
+        let variant = |rewrite| Variant { weight: self.parts.rewrite_weight, ..Variant::rewrite(rewrite) };
+        Ok(join_all(rewrites.into_iter().map(|rewrite| self.rewrite_leg(variant(rewrite)))).await)
     }
 
     /// Asks the rewriter; late, failed, crashed and empty replies are all the same to the question: lost, and told.
-    async fn ask(&self, rewriter: &Arc<dyn Rewriter>, question: &Question) -> Result<Vec<String>, RewriteError> {
+    async fn ask(&self, rewriter: &Arc<dyn Rewriter>, question: &Question) -> Result<Vec<Rewrite>, RewriteError> {
+        let request = RewriteRequest::new(question.clone());
         let bound = [self.rewrite_bound(), self.legs_bound()].into_iter().flatten().min();
         // What a stranger's reply does to a rewriter must not reach the question.
-        let reply = AssertUnwindSafe(rewriter.rewrite(question)).catch_unwind();
+        let reply = AssertUnwindSafe(rewriter.rewrite(&request)).catch_unwind();
         match until(bound, reply).await {
-            Some(Ok(rewrites)) => usable(&rewrites?, question),
+            Some(Ok(rewrites)) => usable(rewrites?.rewrites, question),
             Some(Err(_)) => Err(RewriteError::failed("crashed; the log says where")),
             None => {
                 let deadline = bound.map_or(Duration::MAX, |bound| bound.saturating_duration_since(self.start));
@@ -229,7 +230,7 @@ impl<'a> Call<'a> {
 
     async fn embed_and_search(&self, variant: &Variant, bound: Option<Instant>) -> Result<Ranking, Error> {
         let origin = Some(variant.origin);
-        let texts = vec![variant.text.clone()];
+        let texts = vec![variant.text().to_owned()];
         let embed = self.timed(Step::Embed, origin, self.parts.embedder.embed(variant.role, texts));
         let (embedded, ()) = tokio::try_join!(async { Ok(embed.await?) }, self.parts.check_match())?;
         let none = || EmbedError::Inference { problem: "it returned no vector".to_owned() };
@@ -335,11 +336,14 @@ async fn until<T>(bound: Option<Instant>, work: impl Future<Output = T>) -> Opti
 
 /// What a rewriter returned, fit to be searched with: tidy, not the question itself, each text once, not too many. A
 /// rewriter of the user's own may be careless, and every copy would be a vote.
-fn usable(rewrites: &[String], question: &Question) -> Result<Vec<String>, RewriteError> {
+fn usable(rewrites: Vec<Rewrite>, question: &Question) -> Result<Vec<Rewrite>, RewriteError> {
     let mut seen = HashSet::from([question.text().to_lowercase()]);
-    let tidy = rewrites.iter().filter_map(|rewrite| Question::new(rewrite).ok());
-    let new = tidy.filter(|rewrite| seen.insert(rewrite.text().to_lowercase()));
-    let usable: Vec<String> = new.take(MOST_REWRITES).map(|rewrite| rewrite.text().to_owned()).collect();
+    let tidy = rewrites.into_iter().filter_map(|rewrite| {
+        let text = Question::new(&rewrite.text).ok()?.text().to_owned();
+        Some(Rewrite { text, ..rewrite })
+    });
+    let usable: Vec<Rewrite> =
+        tidy.filter(|rewrite| seen.insert(rewrite.text.to_lowercase())).take(MOST_REWRITES).collect();
     if usable.is_empty() { Err(RewriteError::failed("returned nothing new to search with")) } else { Ok(usable) }
 }
 

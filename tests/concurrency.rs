@@ -8,8 +8,8 @@ use std::{
 };
 
 use asktwice::{
-    Degradation, Embedder, Error, Outcome, Passage, Question, Ranking, Retrieval, RetrieveOptions, Retriever,
-    RewriteError, Rewriter, StoreError, VectorStore, VectorStoreWriter,
+    Degradation, Embedder, Error, Outcome, Passage, Ranking, Retrieval, RetrieveOptions, Retriever, RewriteError,
+    RewriteRequest, Rewriter, Rewrites, StoreError, VectorStore, VectorStoreWriter,
     embed::{EmbedError, Embedding, Identity, Role},
     ranking::PointId,
     retrieval::{Origin, Step, Timing},
@@ -64,7 +64,7 @@ struct Silent;
 
 #[async_trait]
 impl Rewriter for Silent {
-    async fn rewrite(&self, _question: &Question) -> Result<Vec<String>, RewriteError> {
+    async fn rewrite(&self, _: &RewriteRequest) -> Result<Rewrites, RewriteError> {
         std::future::pending().await
     }
 }

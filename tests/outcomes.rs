@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use asktwice::{
-    Degradation, EmbedError, Embedder, Error, ErrorKind, Outcome, Passage, Question, Ranking, Retrieval,
-    RetrieveOptions, Retriever, RewriteError, Rewriter, StoreError, VectorStore, VectorStoreWriter,
+    Degradation, EmbedError, Embedder, Error, ErrorKind, Outcome, Passage, Ranking, Retrieval, RetrieveOptions,
+    Retriever, Rewrite, RewriteError, RewriteKind, RewriteRequest, Rewriter, Rewrites, StoreError, VectorStore,
+    VectorStoreWriter,
     embed::{Embedding, Identity, Role},
     ranking::PointId,
     retrieval::Origin,
@@ -41,9 +42,10 @@ struct Says(Result<&'static str, &'static str>, Duration);
 
 #[async_trait]
 impl Rewriter for Says {
-    async fn rewrite(&self, _: &Question) -> Result<Vec<String>, RewriteError> {
+    async fn rewrite(&self, _: &RewriteRequest) -> Result<Rewrites, RewriteError> {
         tokio::time::sleep(self.1).await;
-        self.0.map(|rewrite| vec![rewrite.to_owned()]).map_err(RewriteError::failed)
+        let rewrites = |text| vec![Rewrite::new(RewriteKind::Paraphrase, text)].into();
+        self.0.map(rewrites).map_err(RewriteError::failed)
     }
 }
 
@@ -190,9 +192,10 @@ struct Careless(Vec<&'static str>);
 
 #[async_trait]
 impl Rewriter for Careless {
-    async fn rewrite(&self, _: &Question) -> Result<Vec<String>, RewriteError> {
+    async fn rewrite(&self, _: &RewriteRequest) -> Result<Rewrites, RewriteError> {
         assert!(!self.0.is_empty(), "careless");
-        Ok(self.0.iter().map(|text| (*text).to_owned()).collect())
+        let rewrites = self.0.iter().map(|text| Rewrite::new(RewriteKind::Paraphrase, *text));
+        Ok(rewrites.collect::<Vec<_>>().into())
     }
 }
 

@@ -95,7 +95,7 @@ impl Ask {
 fn describe(retrieval: &Retrieval) -> String {
     let mut lines = vec![];
     for variant in &retrieval.variants {
-        lines.push(format!("{:<8} {}", origin(variant.origin), variant.text));
+        lines.push(format!("{:<8} {}", origin(variant.origin), variant.text()));
     }
     for degradation in &retrieval.degradations {
         lines.push(format!("lost     {}", Report(degradation)));
@@ -116,6 +116,7 @@ pub(super) fn origin(origin: Origin) -> &'static str {
     match origin {
         Origin::Asked => "asked",
         Origin::Rewrite => "rewrite",
+        Origin::Feedback => "feedback",
     }
 }
 

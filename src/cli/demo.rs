@@ -132,7 +132,7 @@ async fn show(retriever: &Retriever, question: &str, judged: Option<&JudgedQuest
     let retrieval = retriever.retrieve_with(question, &options).await?;
     say("─".repeat(3 * COLUMN + 10))?;
     for variant in &retrieval.variants {
-        say(format!("{:<8} {}", ask::origin(variant.origin), variant.text))?;
+        say(format!("{:<8} {}", ask::origin(variant.origin), variant.text()))?;
     }
     for degradation in &retrieval.degradations {
         say(format!("lost     {}", Report(degradation)))?;

@@ -16,7 +16,7 @@ use crate::{
     config::Settings,
     embed::{Embedder as _, ModelFolder, Role, library},
     question::Question,
-    rewrite::Rewriter as _,
+    rewrite::{RewriteRequest, Rewriter as _},
     search::VectorStore as _,
 };
 
@@ -91,9 +91,10 @@ async fn llm(settings: &Settings) -> anyhow::Result<String> {
         return Ok("none is set; questions are searched as asked only (set rewrite.url and rewrite.model)".to_owned());
     };
     let start = Instant::now();
-    let rewrites = llm.with_timeout(PATIENCE).rewrite(&Question::new("wheres my food??")?).await?;
+    let request = RewriteRequest::new(Question::new("wheres my food??")?);
+    let rewrites = llm.with_timeout(PATIENCE).rewrite(&request).await?;
     let (took, deadline) = (start.elapsed(), rewrite.deadline());
-    let first = rewrites.first().map(String::as_str).unwrap_or_default();
+    let first = rewrites.texts().next().unwrap_or_default();
     let late = if took > deadline {
         format!(", which is later than rewrite.deadline_ms ({} ms) allows; was it still loading?", deadline.as_millis())
     } else {

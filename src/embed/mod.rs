@@ -10,6 +10,11 @@ use crate::error::ErrorKind;
 mod pooling;
 pub use pooling::Pooling;
 
+mod sparse;
+pub use sparse::SparseEncoder;
+#[cfg(feature = "edge")]
+pub use sparse::{Bm25, UnknownLanguage};
+
 #[cfg(feature = "onnx")]
 mod import;
 #[cfg(feature = "onnx")]

@@ -24,7 +24,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Limits, Prompt, RewriteError, Rewriter};
+use super::{Limits, Prompt, Rewrite, RewriteError, RewriteKind, RewriteRequest, Rewriter, Rewrites};
 use crate::question::Question;
 
 /// How long a call may take when nothing else is said. A retrieval's own rewrite deadline is shorter.
@@ -248,11 +248,17 @@ impl LlmRewriter {
 
 #[async_trait]
 impl Rewriter for LlmRewriter {
-    async fn rewrite(&self, question: &Question) -> Result<Vec<String>, RewriteError> {
+    async fn rewrite(&self, request: &RewriteRequest) -> Result<Rewrites, RewriteError> {
         if let Some(left) = self.pause_left() {
             return Err(LlmError::Paused { place: self.place(), left }.into());
         }
-        Ok(self.bounded(question).await?)
+        let rewrites = self.bounded(&request.question).await?;
+        let rewrite = |text| Rewrite::new(RewriteKind::Paraphrase, text);
+        Ok(rewrites.into_iter().map(rewrite).collect::<Vec<_>>().into())
+    }
+
+    fn leaves_host(&self) -> bool {
+        !is_loopback(&self.url)
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use serde::Deserialize;
 
-use super::{Limits, RewriteError, Rewriter};
+use super::{Limits, Rewrite, RewriteError, RewriteKind, RewriteRequest, Rewriter, Rewrites};
 use crate::{
     question::{Question, tidy},
     ranking::Id,
@@ -135,7 +135,8 @@ impl RecordedRewriter {
 
 #[async_trait]
 impl Rewriter for RecordedRewriter {
-    async fn rewrite(&self, question: &Question) -> Result<Vec<String>, RewriteError> {
+    async fn rewrite(&self, request: &RewriteRequest) -> Result<Rewrites, RewriteError> {
+        let question = &request.question;
         if !self.latency.is_zero() {
             tokio::time::sleep(self.latency).await;
         }
@@ -145,7 +146,14 @@ impl Rewriter for RecordedRewriter {
             return Err(RewriteError::Failed { problem, source: None });
         };
         let limits = self.limits.unwrap_or_else(Limits::expansion);
-        limits.clean_all(replies, question.text()).into_result().map_err(|reason| RewriteError::Rejected { reason })
+        let cleaned = limits.clean_all(replies, question.text()).into_result();
+        let rewrites = cleaned.map_err(|reason| RewriteError::Rejected { reason })?;
+        let rewrite = |text| Rewrite::new(RewriteKind::Paraphrase, text);
+        Ok(rewrites.into_iter().map(rewrite).collect::<Vec<_>>().into())
+    }
+
+    fn leaves_host(&self) -> bool {
+        false
     }
 }
 

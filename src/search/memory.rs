@@ -80,17 +80,18 @@ impl VectorStore for MemoryStore {
     async fn search(&self, search: Search) -> Result<Ranking, StoreError> {
         let collection = self.read();
         collection.dimension()?;
-        search.check_channel(PLACE)?;
-        collection.check_dimension(search.vector.len())?;
-        let filter = search.filter.as_deref();
+        let (depth, filter) = (search.depth, search.filter.clone());
+        let vector = search.into_dense(PLACE)?;
+        collection.check_dimension(vector.len())?;
+        let filter = filter.as_deref();
         filter.map_or(Ok(()), check)?;
         let found = collection
             .points
             .iter()
             .filter(|(_, point)| filter.is_none_or(|filter| point.matches(filter)))
-            .map(|(id, point)| Scored { id: *id, score: cosine(&search.vector, &point.vector) })
+            .map(|(id, point)| Scored { id: *id, score: cosine(&vector, &point.vector) })
             .collect();
-        Ok(Ranking::new(found).top(search.depth))
+        Ok(Ranking::new(found).top(depth))
     }
 
     async fn fetch(&self, ids: &[PointId]) -> Result<Vec<(PointId, Passage)>, StoreError> {

@@ -10,7 +10,7 @@ mod memory;
 pub use memory::MemoryStore;
 
 mod request;
-pub use request::{Channel, DEFAULT_SEARCH_TIMEOUT, Search};
+pub use request::{Channel, DEFAULT_SEARCH_TIMEOUT, Search, SearchVector, SparseVector};
 
 #[cfg(feature = "edge")]
 mod edge;

@@ -16,7 +16,7 @@ pub const DEFAULT_SEARCH_TIMEOUT: Duration = Duration::from_secs(10);
 pub enum Channel {
     /// Embeddings, compared by cosine similarity.
     Dense,
-    /// Qdrant's BM25 sparse vectors; declared in every collection from the first day, not searched yet.
+    /// Qdrant's BM25 sparse vectors, weighed by the rarity of their words (IDF) where they are searched.
     Bm25,
 }
 
@@ -31,6 +31,25 @@ impl Channel {
     }
 }
 
+/// A sparse vector: the weights of the words that a text has, by the number that stands for the word. The two lists are
+/// equally long, the numbers ascend and each is there once.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct SparseVector {
+    /// Which words.
+    pub indices: Vec<u32>,
+    /// How much each weighs.
+    pub values: Vec<f32>,
+}
+
+/// What a search looks for: a vector of its channel's kind.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SearchVector {
+    /// For [`Channel::Dense`].
+    Dense(Vec<f32>),
+    /// For [`Channel::Bm25`].
+    Sparse(SparseVector),
+}
+
 /// One search: a vector in one channel, how deep to look, and what may be found.
 ///
 /// ```
@@ -40,10 +59,9 @@ impl Channel {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Search {
-    /// Where to search. A store refuses a channel that it cannot search with [`StoreError::Request`].
-    pub channel: Channel,
-    /// The embedded variant.
-    pub vector: Vec<f32>,
+    /// The encoded variant; its kind says in which channel to search. A store refuses a channel that it cannot search
+    /// with [`StoreError::Request`].
+    pub vector: SearchVector,
     /// How many points to return at most.
     pub depth: usize,
     /// Only points that match may be found.
@@ -56,7 +74,26 @@ impl Search {
     /// A search by an embedding, over the whole collection, that may take [`DEFAULT_SEARCH_TIMEOUT`].
     #[must_use]
     pub fn dense(vector: Vec<f32>, depth: usize) -> Self {
-        Self { channel: Channel::Dense, vector, depth, filter: None, timeout: DEFAULT_SEARCH_TIMEOUT }
+        Self::new(SearchVector::Dense(vector), depth)
+    }
+
+    /// A search by words, over the whole collection, that may take [`DEFAULT_SEARCH_TIMEOUT`].
+    #[must_use]
+    pub fn bm25(vector: SparseVector, depth: usize) -> Self {
+        Self::new(SearchVector::Sparse(vector), depth)
+    }
+
+    fn new(vector: SearchVector, depth: usize) -> Self {
+        Self { vector, depth, filter: None, timeout: DEFAULT_SEARCH_TIMEOUT }
+    }
+
+    /// The vector space that is searched.
+    #[must_use]
+    pub fn channel(&self) -> Channel {
+        match self.vector {
+            SearchVector::Dense(_) => Channel::Dense,
+            SearchVector::Sparse(_) => Channel::Bm25,
+        }
     }
 
     /// Sets what may be found.
@@ -73,12 +110,12 @@ impl Search {
         self
     }
 
-    /// Refuses what none of our stores can search yet: without this, a lexical search would be taken for a dense one.
-    pub(super) fn check_channel(&self, place: &str) -> Result<(), StoreError> {
-        match self.channel {
-            Channel::Dense => Ok(()),
-            channel @ Channel::Bm25 => {
-                let problem = format!("channel {} is declared, but nothing fills it yet", channel.name());
+    /// The vector of a dense search.
+    pub(super) fn into_dense(self, place: &str) -> Result<Vec<f32>, StoreError> {
+        match self.vector {
+            SearchVector::Dense(vector) => Ok(vector),
+            SearchVector::Sparse(_) => {
+                let problem = format!("channel {} is declared, but nothing fills it yet", Channel::Bm25.name());
                 Err(StoreError::Request { place: place.to_owned(), problem })
             }
         }

@@ -210,15 +210,16 @@ impl VectorStore for EdgeStore {
     async fn search(&self, search: Search) -> Result<Ranking, StoreError> {
         let place = self.inner.place.clone();
         let found = self.read(move |live| {
-            search.check_channel(&place)?;
-            let (stored, given) = (live.identity.dimension, search.vector.len());
+            let (depth, filter) = (search.depth, search.filter.clone());
+            let vector = search.into_dense(&place)?;
+            let (stored, given) = (live.identity.dimension, vector.len());
             if stored != given {
                 return Err(StoreError::Dimension { place, stored, given });
             }
-            if search.depth == 0 {
+            if depth == 0 {
                 return Ok(Ranking::default());
             }
-            let found = live.generation.search(search.vector, search.depth, search.filter.as_deref());
+            let found = live.generation.search(vector, depth, filter.as_deref());
             found.map_err(|fault| fault.at(&place))
         });
         found.await?.ok_or_else(|| self.missing())

@@ -56,19 +56,20 @@ impl QdrantStore {
 
     /// Checks a search and puts it into Qdrant's words; `None` if nothing can be found.
     fn ready(&self, search: Search, stored: usize, budget: Budget) -> Result<Option<Ready>, StoreError> {
-        search.check_channel(&self.connection.place)?;
-        let (dimension, depth) = (search.vector.len(), search.depth);
+        let (filter, depth) = (search.filter.clone(), search.depth);
+        let vector = search.into_dense(&self.connection.place)?;
+        let dimension = vector.len();
         if stored != dimension {
             return Err(self.connection.dimension(stored, dimension));
         }
-        let filter = search.filter.as_deref().map(|filter| self.convert(filter)).transpose()?;
+        let filter = filter.as_deref().map(|filter| self.convert(filter)).transpose()?;
         if depth == 0 {
             // Qdrant refuses a limit of 0.
             return Ok(None);
         }
         let query = QueryPoints {
             collection_name: self.collection.clone(),
-            query: Some(nearest(search.vector)),
+            query: Some(nearest(vector)),
             using: Some(self.vector().to_owned()).filter(|name| !name.is_empty()),
             filter,
             limit: Some(depth as u64),
