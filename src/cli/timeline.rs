@@ -40,6 +40,7 @@ fn name(timing: &Timing) -> String {
     match timing.origin {
         Some(Origin::Asked) => format!("{step}, asked"),
         Some(Origin::Rewrite) => format!("{step}, rewrite"),
+        Some(Origin::Feedback) => format!("{step}, feedback"),
         None => step.to_owned(),
     }
 }
