@@ -116,7 +116,7 @@ async fn recorded_rewrites_are_replayed_whole() {
                     // a word, one ends with a comma.
                     let raw = plain(raw.trim_end_matches(','));
                     let label = match &rewrites[..] {
-                        [rewrite] => raw.strip_suffix(rewrite.as_str()),
+                        [rewrite] => raw.strip_suffix(rewrite),
                         _ => None,
                     };
                     match label {

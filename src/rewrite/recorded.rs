@@ -12,10 +12,7 @@ use async_trait::async_trait;
 use serde::Deserialize;
 
 use super::{Limits, Rewrite, RewriteError, RewriteKind, RewriteRequest, Rewriter, Rewrites};
-use crate::{
-    question::{Question, tidy},
-    ranking::Id,
-};
+use crate::{question::tidy, ranking::Id};
 
 /// Replays recorded rewrites.
 ///

@@ -1,6 +1,6 @@
 //! Rankings: their order and their length.
 
-use asktwice::search::Channel;
+use asktwice::search::SparseVector;
 
 use super::*;
 
@@ -53,8 +53,7 @@ pub async fn an_empty_collection_finds_nothing(store: &dyn VectorStoreWriter) {
 
 pub async fn a_channel_that_nothing_fills_is_refused(store: &dyn VectorStoreWriter) {
     fill(store, [Passage::new("a", "text")]).await;
-    let mut lexical = search(3);
-    lexical.channel = Channel::Bm25;
+    let lexical = Search::bm25(SparseVector::default(), 3);
     let error = store.search(lexical).await.unwrap_err();
     assert!(matches!(error, StoreError::Request { .. }), "{error}");
     assert!(error.to_string().contains("channel bm25 is declared, but nothing fills it yet"), "{error}");
@@ -90,8 +89,7 @@ pub async fn an_empty_batch_finds_nothing(store: &dyn VectorStoreWriter) {
 
 pub async fn a_search_that_fails_leaves_its_batch_alone(store: &dyn VectorStoreWriter) {
     fill(store, ["a", "b"].map(|id| Passage::new(id, "text"))).await;
-    let mut lexical = search(2);
-    lexical.channel = Channel::Bm25;
+    let lexical = Search::bm25(SparseVector::default(), 2);
     let incomparable = search(2).with_filter(Filter::equals("price", 1.5));
     let long = Search::dense(vec![1.0; DIMENSION + 1], 2);
     let mut results = store.search_batch(vec![long, search(2), lexical, incomparable, search(1)]).await;
