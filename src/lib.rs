@@ -82,7 +82,10 @@ pub mod retrieval;
 pub use retrieval::{Degradation, Outcome, Retrieval, Variant};
 
 pub mod options;
-pub use options::RetrieveOptions;
+pub use options::{Legs, RetrieveOptions, RewriteChoice, Scope};
+
+pub mod event;
+pub use event::{Event, Events};
 
 pub mod retriever;
 pub use retriever::Retriever;

@@ -1,8 +1,83 @@
-//! What one call may choose, beside the question itself.
+//! What one call may choose, beside the question itself; and what it may not.
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{error::Error, fuse::Fuse, search::Filter};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::Error,
+    fuse::Fuse,
+    rewrite::RewriteKind,
+    search::{Channel, Filter},
+};
+
+/// Which rewrites a call wants.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum RewriteChoice {
+    /// Those that the rewriter is set up for.
+    #[default]
+    Usual,
+    /// None: the question as asked only.
+    None,
+    /// These kinds.
+    Kinds(Vec<RewriteKind>),
+}
+
+/// Which channels are searched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Legs {
+    /// Embeddings only.
+    Dense,
+    /// Words only.
+    Bm25,
+    /// Both. In a collection that holds embeddings only, those.
+    #[default]
+    Hybrid,
+}
+
+impl Legs {
+    /// Whether a channel is among them.
+    #[must_use]
+    pub fn include(self, channel: Channel) -> bool {
+        match self {
+            Self::Dense => channel == Channel::Dense,
+            Self::Bm25 => channel == Channel::Bm25,
+            Self::Hybrid => true,
+        }
+    }
+}
+
+/// Why a name is not one of legs.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{name:?} does not name legs; use dense, bm25 or hybrid")]
+pub struct UnknownLegs {
+    name: String,
+}
+
+impl std::str::FromStr for Legs {
+    type Err = UnknownLegs;
+
+    fn from_str(name: &str) -> Result<Self, UnknownLegs> {
+        match name {
+            "dense" => Ok(Self::Dense),
+            "bm25" => Ok(Self::Bm25),
+            "hybrid" => Ok(Self::Hybrid),
+            _ => Err(UnknownLegs { name: name.to_owned() }),
+        }
+    }
+}
+
+impl std::fmt::Display for Legs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Dense => "dense",
+            Self::Bm25 => "bm25",
+            Self::Hybrid => "hybrid",
+        })
+    }
+}
 
 /// What one call may choose.
 #[derive(Debug, Clone)]
@@ -10,21 +85,37 @@ use crate::{error::Error, fuse::Fuse, search::Filter};
 pub struct RetrieveOptions {
     /// How many hits come back at most.
     pub limit: usize,
+    /// How many of the best hits are passed over, for paging.
+    pub offset: usize,
     /// How deep each leg searches.
     pub depth: usize,
     /// Only passages that match may be found.
     pub filter: Option<Filter>,
     /// How long the whole call may take. Without one, only the rewriter is bounded.
     pub deadline: Option<Duration>,
-    /// Whether to ask the rewriter.
-    pub rewrite: bool,
+    /// Which rewrites to ask for.
+    pub rewrite: RewriteChoice,
+    /// Which channels to search; the retriever's own choice if `None`.
+    pub legs: Option<Legs>,
     /// How the rankings become one; the retriever's own fusion if `None`.
     pub fusion: Option<Arc<dyn Fuse>>,
+    /// Whether each hit says why it stands where it does.
+    pub explain: bool,
 }
 
 impl Default for RetrieveOptions {
     fn default() -> Self {
-        Self { limit: 10, depth: 100, filter: None, deadline: None, rewrite: true, fusion: None }
+        Self {
+            limit: 10,
+            offset: 0,
+            depth: 100,
+            filter: None,
+            deadline: None,
+            rewrite: RewriteChoice::default(),
+            legs: None,
+            fusion: None,
+            explain: false,
+        }
     }
 }
 
@@ -33,6 +124,13 @@ impl RetrieveOptions {
     #[must_use]
     pub fn with_limit(mut self, limit: usize) -> Self {
         self.limit = limit;
+        self
+    }
+
+    /// Sets how many of the best hits are passed over.
+    #[must_use]
+    pub fn with_offset(mut self, offset: usize) -> Self {
+        self.offset = offset;
         self
     }
 
@@ -60,7 +158,21 @@ impl RetrieveOptions {
     /// Searches with the question as asked only.
     #[must_use]
     pub fn without_rewrite(mut self) -> Self {
-        self.rewrite = false;
+        self.rewrite = RewriteChoice::None;
+        self
+    }
+
+    /// Asks for these kinds of rewrite.
+    #[must_use]
+    pub fn with_kinds(mut self, kinds: impl Into<Vec<RewriteKind>>) -> Self {
+        self.rewrite = RewriteChoice::Kinds(kinds.into());
+        self
+    }
+
+    /// Sets which channels are searched, for this call.
+    #[must_use]
+    pub fn with_legs(mut self, legs: Legs) -> Self {
+        self.legs = Some(legs);
         self
     }
 
@@ -71,18 +183,71 @@ impl RetrieveOptions {
         self
     }
 
+    /// Has each hit say why it stands where it does.
+    #[must_use]
+    pub fn with_explanation(mut self) -> Self {
+        self.explain = true;
+        self
+    }
+
     /// Refuses what contradicts itself.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let refuse = |setting: &str, problem: String| Err(Error::Settings { setting: setting.to_owned(), problem });
         if self.limit == 0 {
             return refuse("limit", "at least one hit has to be asked for".to_owned());
         }
-        if self.depth < self.limit {
-            return refuse("depth", format!("{} is less than the limit of {} hits", self.depth, self.limit));
+        let wanted = self.limit.saturating_add(self.offset);
+        if self.depth < wanted {
+            return refuse("depth", format!("{} is less than the {wanted} hits of limit and offset", self.depth));
+        }
+        if matches!(&self.rewrite, RewriteChoice::Kinds(kinds) if kinds.is_empty()) {
+            return refuse("rewrite", "name at least one kind of rewrite, or ask for none".to_owned());
         }
         if let Some(Err(error)) = self.filter.as_ref().map(Filter::check) {
             return refuse("filter", error.to_string());
         }
         Ok(())
+    }
+}
+
+/// What the caller may not choose: set by whoever owns the process, for the sidecar from the caller's key.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Scope {
+    /// On whose behalf; rewrites are not shared between tenants.
+    pub tenant: String,
+    /// Only passages that match may be found, whatever the caller's own filter says.
+    pub filter: Option<Filter>,
+    /// Whether questions must not leave this host, so that no rewriter elsewhere is asked.
+    pub local_only: bool,
+}
+
+impl Scope {
+    /// A tenant that may find everything.
+    pub fn new(tenant: impl Into<String>) -> Self {
+        Self { tenant: tenant.into(), ..Self::default() }
+    }
+
+    /// Sets what may be found at all.
+    #[must_use]
+    pub fn with_filter(mut self, filter: Filter) -> Self {
+        self.filter = Some(filter);
+        self
+    }
+
+    /// Keeps questions on this host.
+    #[must_use]
+    pub fn local_only(mut self) -> Self {
+        self.local_only = true;
+        self
+    }
+
+    /// What may be found: the scope's filter outermost, the caller's own inside it.
+    pub(crate) fn narrow(&self, own: Option<&Filter>) -> Option<Filter> {
+        match (&self.filter, own) {
+            (None, own) => own.cloned(),
+            (Some(mandatory), None) => Some(mandatory.clone()),
+            (Some(mandatory), Some(own)) => Some(mandatory.clone().and(own.clone())),
+        }
     }
 }

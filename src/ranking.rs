@@ -147,6 +147,11 @@ impl Ranking {
         &self.0
     }
 
+    /// The ids of the points, best first.
+    pub fn ids(&self) -> impl Iterator<Item = PointId> {
+        self.0.iter().map(|scored| scored.id)
+    }
+
     /// The best `depth` entries.
     #[must_use]
     pub fn top(mut self, depth: usize) -> Self {

@@ -24,6 +24,18 @@ pub enum Origin {
     Feedback,
 }
 
+impl Origin {
+    /// Its name in spans and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::Rewrite => "rewrite",
+            Self::Feedback => "feedback",
+        }
+    }
+}
+
 /// What a variant searches with.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -119,6 +131,20 @@ pub enum Step {
     Fetch,
 }
 
+impl Step {
+    /// Its name in spans and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rewrite => "rewrite",
+            Self::Embed => "embed",
+            Self::Search => "search",
+            Self::Fuse => "fuse",
+            Self::Fetch => "fetch",
+        }
+    }
+}
+
 /// When a step ran, counted from the start of the call.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -138,17 +164,70 @@ pub struct Timing {
 }
 
 /// How much of what was meant to run did run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The question and its rewrite were both searched.
+    /// Every leg of the question and of its rewrite answered.
     Full,
-    /// Only the question as asked was searched: no rewriter is set, it was not wanted, or it was lost (then
-    /// [`Retrieval::degradations`] says why).
-    AskedOnly,
-    /// Only the rewrite was searched: the question's own leg was lost. Take these hits with care.
+    /// Every leg of the question as asked answered, no rewrite was searched with.
+    AskedOnly {
+        /// Why there is no rewrite.
+        reason: AskedOnly,
+    },
+    /// Some of the question's own legs answered, or only some of the rewrites' legs.
+    Partial {
+        /// What did not answer.
+        lost: Vec<Lost>,
+    },
+    /// Only the rewrite was searched: every leg of the question as asked was lost. Take these hits with care.
     AskedLost,
+}
+
+impl Outcome {
+    /// A word for programs: `full`, `asked_only`, `partial` or `asked_lost`.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::AskedOnly { .. } => "asked_only",
+            Self::Partial { .. } => "partial",
+            Self::AskedLost => "asked_lost",
+        }
+    }
+}
+
+/// Why a question was searched as asked only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AskedOnly {
+    /// No rewriter is set.
+    NoRewriter,
+    /// The caller wanted none.
+    NotWanted,
+    /// The caller's questions must not leave this host, and the rewriter is elsewhere.
+    LocalOnly,
+    /// The question's own legs agreed so well that no rewrite was asked for.
+    Agreed,
+    /// The rewrite did not come in time to be searched with.
+    Late,
+    /// Nothing that the rewriter said can be searched with.
+    Rejected,
+    /// The rewriter failed, or is left alone for a while because it did.
+    Failed,
+    /// There is a rewrite, but each of its legs was lost.
+    LegsLost,
+}
+
+/// A leg that did not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[non_exhaustive]
+pub struct Lost {
+    /// Whose leg.
+    pub origin: Origin,
+    /// Which channel.
+    pub channel: Channel,
 }
 
 /// Something that was lost on the way to an answer.
@@ -158,11 +237,23 @@ pub enum Degradation {
     /// There is no usable rewrite.
     #[error("the question was searched as asked only: {0}")]
     Rewrite(#[source] RewriteError),
+    /// A rewrite was left out because it says something else than the question.
+    #[error("a rewrite ({kind}) was left out: its similarity to the question is {cosine:.2}, below {least:.2}")]
+    Strayed {
+        /// What the rewrite was to do to the question.
+        kind: RewriteKind,
+        /// The cosine similarity of the two embeddings.
+        cosine: f32,
+        /// The least that is allowed for this kind.
+        least: f32,
+    },
     /// A leg was lost.
-    #[error("the {} was not searched: {error}", match origin { Origin::Asked => "question as asked", Origin::Rewrite => "rewrite", Origin::Feedback => "feedback" })]
+    #[error("the {} was not searched ({}): {error}", match origin { Origin::Asked => "question as asked", Origin::Rewrite => "rewrite", Origin::Feedback => "feedback" }, channel.name())]
     Leg {
         /// Whose leg.
         origin: Origin,
+        /// Which channel.
+        channel: Channel,
         /// Why.
         #[source]
         error: Box<crate::Error>,
@@ -176,14 +267,15 @@ pub enum Degradation {
 }
 
 impl Degradation {
-    /// The kind of loss, a word for programs: `rewrite_deadline`, `rewrite_rejected`, `rewrite_failed`, `leg_lost` or
-    /// `passages_deleted`.
+    /// The kind of loss, a word for programs: `rewrite_deadline`, `rewrite_rejected`, `rewrite_failed`,
+    /// `rewrite_strayed`, `leg_lost` or `passages_deleted`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Rewrite(RewriteError::Deadline { .. }) => "rewrite_deadline",
             Self::Rewrite(RewriteError::Rejected { .. }) => "rewrite_rejected",
             Self::Rewrite(_) => "rewrite_failed",
+            Self::Strayed { .. } => "rewrite_strayed",
             Self::Leg { .. } => "leg_lost",
             Self::Deleted { .. } => "passages_deleted",
         }
@@ -193,7 +285,7 @@ impl Degradation {
     #[must_use]
     pub fn origin(&self) -> Option<Origin> {
         match self {
-            Self::Rewrite(_) => Some(Origin::Rewrite),
+            Self::Rewrite(_) | Self::Strayed { .. } => Some(Origin::Rewrite),
             Self::Leg { origin, .. } => Some(*origin),
             Self::Deleted { .. } => None,
         }
@@ -242,6 +334,8 @@ pub struct Retrieval {
     pub variants: Vec<Variant>,
     /// The searches that answered.
     pub legs: Vec<Leg>,
+    /// How much the legs agree, from 0 to 1; `None` if fewer than two answered.
+    pub agreement: Option<f64>,
     /// How much of what was meant to run did run.
     pub outcome: Outcome,
     /// What was lost, and why.

@@ -268,7 +268,7 @@ async fn a_collection_that_comes_later_is_checked_then() {
 /// A rewrite that counts for nothing leaves the question's order.
 #[tokio::test]
 async fn the_rewrites_weight_counts() {
-    let retriever = retriever("", Some(says(Ok(REWRITE)))).await.with_rewrite_weight(0.0);
+    let retriever = retriever("", Some(says(Ok(REWRITE)))).await.with_weighting(Weighting::Fixed(0.0));
     let retrieval = retriever.retrieve(ASKED).await.unwrap();
     assert_eq!((retrieval.outcome, ids(&retrieval)), (Outcome::Full, ids(&plain().await)));
 }

@@ -84,7 +84,9 @@ impl Ask {
         let mut options = RetrieveOptions::default().with_limit(limit).with_depth(settings.search.depth.max(limit));
         options.filter.clone_from(&self.filter);
         options.deadline = self.deadline.map(Duration::from_millis);
-        options.rewrite = !self.no_rewrite;
+        if self.no_rewrite {
+            options = options.without_rewrite();
+        }
         match self.fusion {
             Some(fusion) => options.with_fusion(fusion),
             None => options,

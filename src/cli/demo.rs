@@ -20,6 +20,7 @@ use crate::{
     config::Settings,
     embed::Embedder as _,
     evaluate::{Dataset, JudgedQuestion, Rewrites},
+    fuse::Weighting,
     options::RetrieveOptions,
     ranking::Hit,
     retrieval::{Origin, Report, Retrieval},
@@ -109,7 +110,7 @@ async fn prepare(settings: &Settings, corpus: &Path, dataset: &Dataset) -> anyho
     let retriever = Retriever::new(embedder, store)
         .with_fusion(settings.fuse.fusion()?)
         .with_rewrite_deadline(settings.rewrite.deadline())
-        .with_rewrite_weight(settings.rewrite.weight);
+        .with_weighting(Weighting::Fixed(settings.rewrite.weight));
     if let Some(llm) = parts::llm(&settings.rewrite)? {
         say(format!("Rewriting: {} at {}.\n", settings.rewrite.model, settings.rewrite.url))?;
         return Ok(retriever.with_rewriter(llm));

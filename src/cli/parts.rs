@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use crate::{
     config::{RewriteSettings, Settings, SettingsError, StoreSettings},
     embed::{OnnxEmbedder, OnnxOptions, library},
+    fuse::Weighting,
     retriever::Retriever,
     rewrite::{LlmRewriter, Prompt, RecordedRewriter, Rewriter},
     search::{Adopted, EdgeStore, QdrantStore, StoreError, VectorStoreWriter},
@@ -110,7 +111,7 @@ pub(super) fn retriever(settings: &Settings) -> anyhow::Result<Retriever> {
     let mut retriever = Retriever::new(embedder?, store)
         .with_fusion(settings.fuse.fusion()?)
         .with_rewrite_deadline(settings.rewrite.deadline())
-        .with_rewrite_weight(settings.rewrite.weight);
+        .with_weighting(Weighting::Fixed(settings.rewrite.weight));
     if let Some(rewriter) = rewriter(&settings.rewrite)? {
         retriever = retriever.with_rewriter(rewriter);
     }

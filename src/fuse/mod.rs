@@ -5,8 +5,12 @@
 //! D < k + 2. So at k = 60 and a depth of 61 or less, reciprocal rank fusion *is* the intersection, filled with the
 //! rest; a small k is nearer to taking the best rank. A strict intersection leaves the filling out.
 
+mod agreement;
 mod intersection;
 mod rrf;
+mod weight;
+pub use agreement::agreement;
+pub use weight::{Signals, Weighting};
 
 use std::{
     collections::{BTreeSet, HashMap},

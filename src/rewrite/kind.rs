@@ -53,6 +53,18 @@ impl RewriteKind {
     pub fn role(self) -> Role {
         if self == Self::Hyde { Role::Passage } else { Role::Query }
     }
+
+    /// Whether its texts are searched in a channel.
+    #[must_use]
+    pub fn is_for(self, channel: crate::search::Channel) -> bool {
+        self != Self::Hyde || channel == crate::search::Channel::Dense
+    }
+
+    /// The least cosine similarity to the question.
+    #[must_use]
+    pub fn least_cosine(self) -> f32 {
+        0.0
+    }
 }
 
 impl fmt::Display for RewriteKind {

@@ -7,6 +7,9 @@ pub use kind::{RewriteKind, UnknownKind};
 mod clean;
 pub use clean::{Cleaned, Limits, Rejection, clean};
 
+mod feedback;
+pub use feedback::{Feedback, UnknownFeedback};
+
 mod recorded;
 pub(crate) use recorded::Line as RecordedLine;
 pub use recorded::{RecordedError, RecordedRewriter};

@@ -99,6 +99,14 @@ pub trait VectorStore: Debug + Send + Sync {
     /// [`StoreError`] when the store cannot answer.
     async fn fetch(&self, ids: &[PointId]) -> Result<Vec<(PointId, Passage)>, StoreError>;
 
+    /// Fetches dense vectors by id, in the order asked. A point that is gone is left out.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer.
+    async fn vectors(&self, _ids: &[PointId]) -> Result<Vec<(PointId, Vec<f32>)>, StoreError> {
+        Ok(vec![])
+    }
+
     /// Describes the collection; `None` if it does not exist yet.
     ///
     /// # Errors

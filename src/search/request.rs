@@ -83,7 +83,7 @@ impl Search {
         Self::new(SearchVector::Sparse(vector), depth)
     }
 
-    fn new(vector: SearchVector, depth: usize) -> Self {
+    pub(crate) fn new(vector: SearchVector, depth: usize) -> Self {
         Self { vector, depth, filter: None, timeout: DEFAULT_SEARCH_TIMEOUT }
     }
 

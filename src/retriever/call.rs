@@ -1,0 +1,265 @@
+//! One question's way through the steps, on one screen: the only file that knows their order.
+//!
+//! ```text
+//! asked      encode ─► search ─────────────┐
+//! rewritten  rewrite ─► encode ─► search ──┴─► weigh ─► fuse ─► fetch
+//! ```
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, OnceLock},
+};
+
+use futures::{FutureExt as _, channel::mpsc, future::join_all};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until, timeout_at},
+};
+
+use super::{
+    FeedbackUse, Matched, Parts,
+    budget::Budget,
+    found::{Found, Rewritten, Searched},
+    legs::check_strayed,
+};
+use crate::{
+    error::Error,
+    event::Event,
+    fuse,
+    options::{Legs, RetrieveOptions, RewriteChoice},
+    question::Question,
+    ranking::Ranking,
+    retrieval::{AskedOnly, Degradation, Origin, Retrieval, Step, Timing, Variant},
+    rewrite::{Rewrite, RewriteError, RewriteRequest, Rewriter},
+    search::{Channel, Filter},
+};
+
+/// How many rewrites are searched with at most; more would only drown the question.
+const MOST_REWRITES: usize = 8;
+
+/// One call under way.
+pub(super) struct Call<'a> {
+    pub(super) parts: &'a Parts,
+    pub(super) options: &'a RetrieveOptions,
+    pub(super) question: &'a Question,
+    pub(super) budget: Budget,
+    pub(super) filter: Option<Arc<Filter>>,
+    /// The question's own embedding, once it is there: rewrites are compared with it.
+    pub(super) asked_vector: OnceLock<Vec<f32>>,
+    /// What the question's own legs came to, once they have ended.
+    asked_ended: watch::Sender<Option<AskedEnded>>,
+    pub(super) timings: Mutex<Vec<Timing>>,
+    /// Who wants to hear what is known before the end.
+    pub(super) news: Option<mpsc::UnboundedSender<Event>>,
+}
+
+/// What the rewriting may want to know of the question's own legs.
+#[derive(Debug, Clone, Copy)]
+struct AskedEnded {
+    /// How much they agree; `None` if fewer than two answered.
+    agreement: Option<f64>,
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn new(
+        parts: &'a Parts,
+        options: &'a RetrieveOptions,
+        question: &'a Question,
+        news: Option<mpsc::UnboundedSender<Event>>,
+    ) -> Self {
+        let budget = Budget::new(Instant::now(), options.deadline, parts.rewrite_deadline, &parts.pace);
+        Self {
+            parts,
+            options,
+            question,
+            budget,
+            filter: parts.scope.narrow(options.filter.as_ref()).map(Arc::new),
+            asked_vector: OnceLock::new(),
+            asked_ended: watch::Sender::new(None),
+            timings: Mutex::default(),
+            news,
+        }
+    }
+
+    /// Runs the whole call.
+    #[tracing::instrument(name = "retrieve", skip_all, fields(limit = self.options.limit, depth = self.options.depth))]
+    pub(super) async fn run(self) -> Result<Retrieval, Error> {
+        let matched = until(self.budget.legs_end(), self.parts.check_match()).await;
+        let channels = self.channels(matched.ok_or_else(|| self.late())??)?;
+        let ((asked, told), rewritten) = tokio::join!(
+            // Polled in this order: the question's own embedding is queued before the rewriter is even asked.
+            self.asked(&channels),
+            self.rewritten(&channels),
+        );
+        let feedback = self.feedback(&asked, &rewritten).await;
+        let mut found = Found::default();
+        found.add(asked);
+        found.add_rewritten(rewritten);
+        feedback.into_iter().for_each(|searched| found.add(searched));
+        let outcome = found.outcome()?;
+        self.finish(found, outcome, told).await
+    }
+
+    /// Which channels this call searches.
+    fn channels(&self, matched: Matched) -> Result<Vec<Channel>, Error> {
+        let legs = self.options.legs.unwrap_or(self.parts.legs);
+        if legs == Legs::Bm25 && !matched.bm25 {
+            let problem = "this collection, or this retriever, has no lexical vectors; index into a new collection, or \
+                           search its embeddings (dense)";
+            return Err(Error::Settings { setting: "legs".to_owned(), problem: problem.to_owned() });
+        }
+        let can = |channel| channel != Channel::Bm25 || matched.bm25;
+        Ok([Channel::Dense, Channel::Bm25].into_iter().filter(|channel| legs.include(*channel) && can(*channel)).collect())
+    }
+
+    /// Searches with the question as it was asked, and tells who listens what it found: the ids of those hits.
+    async fn asked(&self, channels: &[Channel]) -> (Searched, Option<Vec<String>>) {
+        let searched = self.search_with(Variant::asked(self.question.text()), channels).await;
+        let answered: Vec<&Ranking> = searched.legs.iter().filter_map(|(_, leg)| leg.as_ref().ok()).collect();
+        self.asked_ended.send_replace(Some(AskedEnded { agreement: fuse::agreement(&answered) }));
+        let told = if self.news.is_some() { self.tell_asked(&searched).await } else { None };
+        (searched, told)
+    }
+
+    /// Asks for rewrites and searches with each of them.
+    async fn rewritten(&self, channels: &[Channel]) -> Rewritten {
+        let rewriter = match self.rewriter().await {
+            Ok(rewriter) => rewriter,
+            Err(reason) => return Rewritten::Skipped(reason),
+        };
+        let rewrites = match self.timed(Step::Rewrite, Some(Origin::Rewrite), self.rewrite(rewriter)).await {
+            Ok(rewrites) if self.budget.has_time_for_legs(Instant::now()) => rewrites,
+            Ok(_) => return Rewritten::Lost(RewriteError::Deadline { deadline: self.budget.reply_time() }),
+            Err(error) => return Rewritten::Lost(error),
+        };
+        let searched = join_all(rewrites.into_iter().map(|rewrite| self.rewrite_legs(rewrite, channels))).await;
+        let (searched, strayed): (Vec<_>, Vec<_>) = searched.into_iter().partition(Result::is_ok);
+        Rewritten::Searched(
+            searched.into_iter().filter_map(Result::ok).collect(),
+            strayed.into_iter().filter_map(Result::err).collect(),
+        )
+    }
+
+    /// Who rewrites; or why nobody does.
+    async fn rewriter(&self) -> Result<&Arc<dyn Rewriter>, AskedOnly> {
+        let rewriter = self.parts.rewriter.as_ref().ok_or(AskedOnly::NoRewriter)?;
+        if self.options.rewrite == RewriteChoice::None {
+            return Err(AskedOnly::NotWanted);
+        }
+        if self.parts.scope.local_only && rewriter.leaves_host() {
+            return Err(AskedOnly::LocalOnly);
+        }
+        if let Some(gate) = self.parts.gate
+            && self.asked_ended().await.agreement.is_some_and(|agreement| agreement >= gate)
+        {
+            return Err(AskedOnly::Agreed);
+        }
+        Ok(rewriter)
+    }
+
+    /// Waits for the question's own legs to end.
+    async fn asked_ended(&self) -> AskedEnded {
+        let mut ended = self.asked_ended.subscribe();
+        // Cannot fail: the sender lives as long as the call.
+        let ended = ended.wait_for(Option::is_some).await.ok().and_then(|ended| *ended);
+        ended.unwrap_or(AskedEnded { agreement: None })
+    }
+
+    /// Asks the rewriter; late, failed, crashed and empty replies are all the same to the question: lost, and told.
+    async fn rewrite(&self, rewriter: &Arc<dyn Rewriter>) -> Result<Vec<Rewrite>, RewriteError> {
+        let mut request = RewriteRequest::new(self.question.clone()).with_tenant(&self.parts.scope.tenant);
+        if let RewriteChoice::Kinds(kinds) = &self.options.rewrite {
+            request = request.with_kinds(kinds.clone());
+        }
+        // What a stranger's reply does to a rewriter must not reach the question.
+        let reply = AssertUnwindSafe(rewriter.rewrite(&request)).catch_unwind();
+        match until(self.budget.reply_end(), reply).await {
+            Some(Ok(rewrites)) => usable(rewrites?.rewrites, self.question),
+            Some(Err(_)) => Err(RewriteError::failed("crashed; the log says where")),
+            None => Err(RewriteError::Deadline { deadline: self.budget.reply_time() }),
+        }
+    }
+
+    /// A rewrite's legs. They may take as long as the question's own, but hold up the answer no longer than agreed.
+    async fn rewrite_legs(&self, rewrite: Rewrite, channels: &[Channel]) -> Result<Searched, Degradation> {
+        let (kind, strayed) = (rewrite.kind, rewrite.strayed);
+        let variant = Variant::rewrite(rewrite);
+        let channels: Vec<Channel> = channels.iter().copied().filter(|channel| kind.is_for(*channel)).collect();
+        let overdue = async {
+            match self.budget.rewrite_end() {
+                Some(end) => sleep_until(end).await,
+                None => std::future::pending().await,
+            }
+            self.asked_ended().await
+        };
+        let mut searched = tokio::select! {
+            biased;
+            searched = self.search_with(variant.clone(), &channels) => searched,
+            _ = overdue => {
+                let late = || Err(Error::Deadline { deadline: self.parts.rewrite_deadline });
+                Searched::new(variant, None, channels.iter().map(|channel| (*channel, late())).collect())
+            }
+        };
+        searched.strayed = strayed;
+        searched.cosine = self.cosine(&searched);
+        check_strayed(&searched)?;
+        self.tell(|| Event::Variant { variant: searched.variant.clone(), found: searched.found() });
+        Ok(searched)
+    }
+
+    /// Searches with a vector made of what the question found first, where that is wanted.
+    async fn feedback(&self, asked: &Searched, rewritten: &Rewritten) -> Option<Searched> {
+        let feedback = match self.parts.feedback? {
+            FeedbackUse::Always(feedback) => feedback,
+            FeedbackUse::InsteadOfRewrite(feedback) if !rewritten.has_legs() => feedback,
+            FeedbackUse::InsteadOfRewrite(_) => return None,
+        };
+        let first: Vec<_> = asked.ranking(Channel::Dense)?.ids().take(feedback.top()).collect();
+        let vectors = until(self.budget.legs_end(), self.parts.store.vectors(&first)).await;
+        let vectors: Vec<Vec<f32>> = match vectors? {
+            Ok(vectors) => vectors.into_iter().map(|(_, vector)| vector).collect(),
+            Err(error) => {
+                let variant = Variant::feedback(vec![]);
+                return Some(Searched::new(variant, None, vec![(Channel::Dense, Err(error.into()))]));
+            }
+        };
+        let vector = feedback.vector(asked.vector.as_deref()?, &vectors)?;
+        let searched = self.search_with(Variant::feedback(vector), &[Channel::Dense]).await;
+        self.tell(|| Event::Variant { variant: searched.variant.clone(), found: searched.found() });
+        Some(searched)
+    }
+
+    /// It was not done within the caller's deadline.
+    pub(super) fn late(&self) -> Error {
+        Error::Deadline { deadline: self.budget.whole() }
+    }
+
+    /// Tells news to who wants to hear it.
+    pub(super) fn tell(&self, news: impl FnOnce() -> Event) {
+        if let Some(listener) = &self.news {
+            // Who has gone misses nothing.
+            let _ = listener.unbounded_send(news());
+        }
+    }
+}
+
+/// Runs work until a moment, if there is one; `None` if it was not done by then.
+pub(super) async fn until<T>(end: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
+    match end {
+        Some(end) => timeout_at(end, work).await.ok(),
+        None => Some(work.await),
+    }
+}
+
+/// What a rewriter returned, fit to be searched with: tidy, not the question itself, each text once, not too many. A
+/// rewriter of the user's own may be careless, and every copy would be a vote.
+fn usable(rewrites: Vec<Rewrite>, question: &Question) -> Result<Vec<Rewrite>, RewriteError> {
+    let mut seen = std::collections::HashSet::from([question.text().to_lowercase()]);
+    let tidy = rewrites.into_iter().filter_map(|rewrite| {
+        let text = Question::new(&rewrite.text).ok()?.text().to_owned();
+        Some(Rewrite { text, ..rewrite })
+    });
+    let usable: Vec<Rewrite> =
+        tidy.filter(|rewrite| seen.insert(rewrite.text.to_lowercase())).take(MOST_REWRITES).collect();
+    if usable.is_empty() { Err(RewriteError::failed("returned nothing new to search with")) } else { Ok(usable) }
+}

@@ -1,0 +1,213 @@
+//! What the legs of a call brought back, and what that makes of the call.
+
+use std::collections::HashSet;
+
+use super::{ChannelWeights, call::Call};
+use crate::{
+    error::Error,
+    event,
+    fuse::{Signals, Weighted, agreement},
+    ranking::Ranking,
+    retrieval::{AskedOnly, Degradation, Leg, Lost, Origin, Outcome, Variant},
+    rewrite::RewriteError,
+    search::Channel,
+};
+
+/// A variant, its embedding where there is one, and what each of its legs found.
+pub(super) struct Searched {
+    pub(super) variant: Variant,
+    pub(super) vector: Option<Vec<f32>>,
+    /// The similarity of its embedding to the question's.
+    pub(super) cosine: Option<f32>,
+    /// How many signs of having strayed its text shows.
+    pub(super) strayed: usize,
+    pub(super) legs: Vec<(Channel, Result<Ranking, Error>)>,
+}
+
+impl Searched {
+    pub(super) fn new(variant: Variant, vector: Option<Vec<f32>>, legs: Vec<(Channel, Result<Ranking, Error>)>) -> Self {
+        Self { variant, vector, cosine: None, strayed: 0, legs }
+    }
+
+    /// What a leg found, if it answered.
+    pub(super) fn ranking(&self, channel: Channel) -> Option<&Ranking> {
+        self.legs.iter().find(|(of, _)| *of == channel)?.1.as_ref().ok()
+    }
+
+    pub(super) fn found(&self) -> Vec<event::Found> {
+        let found = |(channel, leg): &(Channel, Result<Ranking, Error>)| {
+            Some(event::Found { channel: *channel, passages: leg.as_ref().ok()?.len() })
+        };
+        self.legs.iter().filter_map(found).collect()
+    }
+}
+
+/// What became of the rewriting.
+pub(super) enum Rewritten {
+    /// None was asked for.
+    Skipped(AskedOnly),
+    /// There is no usable rewrite.
+    Lost(RewriteError),
+    /// What was searched with; and why the rest was not.
+    Searched(Vec<Searched>, Vec<Degradation>),
+}
+
+impl Rewritten {
+    /// Whether any leg of a rewrite answered.
+    pub(super) fn has_legs(&self) -> bool {
+        let answered = |searched: &Searched| searched.legs.iter().any(|(_, leg)| leg.is_ok());
+        matches!(self, Self::Searched(searched, _) if searched.iter().any(answered))
+    }
+}
+
+/// What was seen of a variant before it is weighed.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    cosine: Option<f32>,
+    strayed: usize,
+}
+
+/// What the legs of a call brought back.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) variants: Vec<Variant>,
+    pub(super) legs: Vec<Leg>,
+    pub(super) rankings: Vec<Ranking>,
+    pub(super) degradations: Vec<Degradation>,
+    /// What was seen of each variant, in their order.
+    seen: Vec<Seen>,
+    lost: Vec<Lost>,
+    /// The first error of the question's own legs.
+    asked_error: Option<Error>,
+    asked_only: Option<AskedOnly>,
+}
+
+impl Found {
+    /// Takes a variant in.
+    pub(super) fn add(&mut self, searched: Searched) {
+        let (at, origin) = (self.variants.len(), searched.variant.origin);
+        self.seen.push(Seen { cosine: searched.cosine, strayed: searched.strayed });
+        self.variants.push(searched.variant);
+        for (channel, leg) in searched.legs {
+            match leg {
+                Ok(ranking) => {
+                    self.legs.push(Leg { variant: at, channel, found: ranking.len() });
+                    self.rankings.push(ranking);
+                }
+                Err(error) => self.lose(Lost { origin, channel }, error),
+            }
+        }
+    }
+
+    fn lose(&mut self, lost: Lost, error: Error) {
+        self.lost.push(lost);
+        let Lost { origin, channel } = lost;
+        // Kept aside: if no leg answers at all, it is the answer.
+        if origin == Origin::Asked && self.asked_error.is_none() {
+            self.asked_error = Some(error);
+            return;
+        }
+        self.degradations.push(Degradation::Leg { origin, channel, error: Box::new(error) });
+    }
+
+    /// Takes in what became of the rewriting.
+    pub(super) fn add_rewritten(&mut self, rewritten: Rewritten) {
+        match rewritten {
+            Rewritten::Skipped(reason) => self.asked_only = Some(reason),
+            Rewritten::Lost(error) => {
+                self.asked_only = Some(match error {
+                    RewriteError::Deadline { .. } => AskedOnly::Late,
+                    RewriteError::Rejected { .. } => AskedOnly::Rejected,
+                    RewriteError::Failed { .. } => AskedOnly::Failed,
+                });
+                self.degradations.push(Degradation::Rewrite(error));
+            }
+            Rewritten::Searched(searched, degradations) => {
+                self.degradations.extend(degradations);
+                if searched.is_empty() {
+                    self.asked_only = Some(AskedOnly::Rejected);
+                }
+                for searched in searched {
+                    self.add(searched);
+                }
+            }
+        }
+    }
+
+    fn answered(&self, origin: Origin) -> bool {
+        self.legs.iter().any(|leg| self.variants[leg.variant].origin == origin)
+    }
+
+    /// What all of it makes of the call: an error only if no leg answered.
+    pub(super) fn outcome(&mut self) -> Result<Outcome, Error> {
+        let asked_lost = self.lost.iter().find(|lost| lost.origin == Origin::Asked).copied();
+        if let (Some(error), Some(Lost { origin, channel })) = (self.asked_error.take(), asked_lost) {
+            if self.legs.is_empty() {
+                return Err(error);
+            }
+            self.degradations.insert(0, Degradation::Leg { origin, channel, error: Box::new(error) });
+        }
+        if !self.answered(Origin::Asked) {
+            return Ok(Outcome::AskedLost);
+        }
+        if asked_lost.is_some() {
+            return Ok(Outcome::Partial { lost: self.lost.clone() });
+        }
+        Ok(match (self.asked_only, self.answered(Origin::Rewrite), self.lost.is_empty()) {
+            (Some(reason), ..) => Outcome::AskedOnly { reason },
+            (None, false, _) => Outcome::AskedOnly { reason: AskedOnly::LegsLost },
+            (None, true, false) => Outcome::Partial { lost: self.lost.clone() },
+            (None, true, true) => Outcome::Full,
+        })
+    }
+
+    /// Gives each rewrite its weight, by what can be seen of it now.
+    pub(super) fn weigh(&mut self, call: &Call<'_>) {
+        for at in 0..self.variants.len() {
+            if let Some(signals) = self.signals(at, call) {
+                self.variants[at].weight = call.parts.weighting.weight(&signals);
+            }
+        }
+    }
+
+    /// What can be seen of a rewrite; `None` for what is no rewrite.
+    fn signals(&self, at: usize, call: &Call<'_>) -> Option<Signals> {
+        let kind = self.variants[at].kind?;
+        let Seen { cosine, strayed } = self.seen[at];
+        let ranking = |variant: usize, channel| {
+            let leg = self.legs.iter().position(|leg| leg.variant == variant && leg.channel == channel)?;
+            Some(&self.rankings[leg])
+        };
+        // Channel by channel, with the question's own leg, which is the first variant's.
+        let agreements: Vec<f64> = [Channel::Dense, Channel::Bm25]
+            .into_iter()
+            .filter_map(|channel| agreement(&[ranking(0, channel)?, ranking(at, channel)?]))
+            .collect();
+        #[expect(clippy::cast_precision_loss, reason = "at most two")]
+        let agreement = (!agreements.is_empty()).then(|| agreements.iter().sum::<f64>() / agreements.len() as f64);
+        let overlap = overlap(call.question.text(), self.variants[at].text());
+        Some(Signals { kind, cosine: cosine.map(f64::from), overlap, agreement, strayed })
+    }
+
+    /// The rankings as the fusion takes them.
+    pub(super) fn weighted(&self, channels: ChannelWeights) -> Vec<Weighted<'_>> {
+        let legs = self.legs.iter().zip(&self.rankings);
+        legs.map(|(leg, ranking)| {
+            let weight = self.variants[leg.variant].weight * channels.of(leg.channel);
+            Weighted { ranking, weight, variant: leg.variant }
+        })
+        .collect()
+    }
+}
+
+/// The share of the question's words that a rewrite keeps, from 0 to 1.
+fn overlap(question: &str, rewrite: &str) -> f64 {
+    let words = |text: &str| -> HashSet<String> {
+        let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        words.map(str::to_lowercase).collect()
+    };
+    let (question, rewrite) = (words(question), words(rewrite));
+    #[expect(clippy::cast_precision_loss, reason = "a few words")]
+    let share = question.intersection(&rewrite).count() as f64 / question.len().max(1) as f64;
+    share
+}

@@ -1,0 +1,129 @@
+//! The legs of a variant: encode it for each channel and search, all at the same time; and the account of when each
+//! step ran.
+
+use std::sync::{OnceLock, PoisonError};
+
+use futures::future::join_all;
+use tokio::time::Instant;
+use tracing::Instrument as _;
+
+use super::{
+    LEG_TIMEOUT,
+    call::{Call, until},
+    found::Searched,
+};
+use crate::{
+    embed::EmbedError,
+    error::Error,
+    ranking::Ranking,
+    retrieval::{Content, Degradation, Origin, Step, Timing, Variant},
+    search::{Channel, Search, SearchVector},
+};
+
+impl Call<'_> {
+    /// Searches with a variant through each channel, at the same time: its words need no embedding and start at once.
+    pub(super) async fn search_with(&self, variant: Variant, channels: &[Channel]) -> Searched {
+        let vector = OnceLock::new();
+        let legs = join_all(channels.iter().map(async |channel| {
+            let end = self.budget.legs_end().or_else(|| Instant::now().checked_add(LEG_TIMEOUT));
+            let leg = until(end, self.leg(&variant, *channel, &vector, end)).await;
+            (*channel, leg.unwrap_or_else(|| Err(self.late())))
+        }));
+        let legs = legs.await;
+        Searched::new(variant, vector.into_inner(), legs)
+    }
+
+    /// Encodes a variant for a channel and searches with it; leaves its embedding in `vector`.
+    async fn leg(
+        &self,
+        variant: &Variant,
+        channel: Channel,
+        vector: &OnceLock<Vec<f32>>,
+        end: Option<Instant>,
+    ) -> Result<Ranking, Error> {
+        let encoded = match (channel, &variant.content, &self.parts.sparse) {
+            (Channel::Bm25, Content::Text(text), Some(sparse)) => SearchVector::Sparse(sparse.encode(variant.role, text)),
+            (_, Content::Text(text), _) => {
+                let embedded = self.timed(Step::Embed, Some(variant.origin), self.embed(variant, text)).await?;
+                if variant.origin == Origin::Asked {
+                    let _ = self.asked_vector.set(embedded.clone());
+                }
+                let _ = vector.set(embedded.clone());
+                SearchVector::Dense(embedded)
+            }
+            (_, Content::Vector(vector), _) => SearchVector::Dense(vector.clone()),
+        };
+        let timeout = end.map_or(LEG_TIMEOUT, |end| end.saturating_duration_since(Instant::now()));
+        let mut search = Search::new(encoded, self.options.depth).with_timeout(timeout);
+        search.filter.clone_from(&self.filter);
+        let ranking = self.timed(Step::Search, Some(variant.origin), self.parts.store.search(search)).await?;
+        Ok(ranking.top(self.options.depth))
+    }
+
+    async fn embed(&self, variant: &Variant, text: &str) -> Result<Vec<f32>, EmbedError> {
+        let embedded = self.parts.embedder.embed(variant.role, vec![text.to_owned()]).await?;
+        let none = || EmbedError::Inference { problem: "it returned no vector".to_owned() };
+        Ok(embedded.into_iter().next().ok_or_else(none)?.vector)
+    }
+
+    /// The cosine similarity of a variant's embedding to the question's, if both are known.
+    pub(super) fn cosine(&self, searched: &Searched) -> Option<f32> {
+        let (own, other) = (self.asked_vector.get()?, searched.vector.as_ref()?);
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+        let lengths = (dot(own, own) * dot(other, other)).sqrt();
+        (lengths > 0.0).then(|| dot(own, other) / lengths)
+    }
+
+    /// Runs a step and notes when; a step that fails or is given up is noted as not completed.
+    pub(super) async fn timed<T, E>(
+        &self,
+        step: Step,
+        origin: Option<Origin>,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let span = tracing::debug_span!("step", name = step.name(), origin = origin.map(Origin::name));
+        let mut running = Running { call: self, step, origin, started: Instant::now(), completed: false };
+        let result = work.instrument(span).await;
+        running.completed = result.is_ok();
+        result
+    }
+}
+
+/// Refuses a rewrite whose embedding is too far from the question's. Where one of the two was not embedded, nothing is
+/// known against it.
+pub(super) fn check_strayed(searched: &Searched) -> Result<(), Degradation> {
+    let Some(kind) = searched.variant.kind else { return Ok(()) };
+    let least = kind.least_cosine();
+    match searched.cosine {
+        Some(cosine) if cosine < least => Err(Degradation::Strayed { kind, cosine, least }),
+        _ => Ok(()),
+    }
+}
+
+/// A step under way: notes its timing when dropped, so also when its future is given up.
+struct Running<'a, 'b> {
+    call: &'a Call<'b>,
+    step: Step,
+    origin: Option<Origin>,
+    started: Instant,
+    completed: bool,
+}
+
+impl Drop for Running<'_, '_> {
+    fn drop(&mut self) {
+        let took = self.started.elapsed();
+        if self.completed {
+            self.call.parts.pace.note(self.step, took);
+        }
+        let labels = [("step", self.step.name()), ("origin", self.origin.map_or("all", Origin::name))];
+        metrics::histogram!("asktwice_step_seconds", &labels).record(took);
+        let timing = Timing {
+            step: self.step,
+            origin: self.origin,
+            start: self.started - self.call.budget.start(),
+            took,
+            completed: self.completed,
+        };
+        self.call.timings.lock().unwrap_or_else(PoisonError::into_inner).push(timing);
+    }
+}
