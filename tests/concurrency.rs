@@ -8,7 +8,7 @@ use std::{
 };
 
 use asktwice::{
-    Degradation, Embedder, Error, Outcome, Passage, Ranking, Retrieval, RetrieveOptions, Retriever, RewriteError,
+    Degradation, Embedder, Error, Passage, Ranking, Retrieval, RetrieveOptions, Retriever, RewriteError,
     RewriteRequest, Rewriter, Rewrites, StoreError, VectorStore, VectorStoreWriter,
     embed::{EmbedError, Embedding, Identity, Role},
     ranking::PointId,
@@ -109,7 +109,7 @@ async fn the_question_is_searched_while_the_model_writes() {
     let store = SlowStore::new(milliseconds(100)).await;
     let retriever = Retriever::new(HashEmbedder::new(), store).with_rewriter(recorded(milliseconds(400)));
     let found = retriever.retrieve(QUESTION).await.unwrap();
-    assert_eq!((found.outcome, found.degradations.len()), (Outcome::Full, 0));
+    assert_eq!((found.outcome.word(), found.degradations.len()), ("full", 0));
     let asked = step(&found, Step::Search, Origin::Asked);
     let rewrite = step(&found, Step::Rewrite, Origin::Rewrite);
     let rewritten = step(&found, Step::Search, Origin::Rewrite);
@@ -126,7 +126,7 @@ async fn the_slower_path_decides() {
     let store = SlowStore::new(milliseconds(400)).await;
     let retriever = Retriever::new(HashEmbedder::new(), store).with_rewriter(recorded(milliseconds(10)));
     let found = retriever.retrieve(QUESTION).await.unwrap();
-    assert_eq!(found.outcome, Outcome::Full);
+    assert_eq!(found.outcome.word(), "full");
     // max(400, 10 + 400): the searches ran side by side, where one after the other would take 810.
     let sum = step(&found, Step::Search, Origin::Asked).took + step(&found, Step::Search, Origin::Rewrite).took;
     assert!(found.took >= milliseconds(410) && found.took < sum - milliseconds(200), "{:?}, not {sum:?}", found.took);
@@ -139,7 +139,7 @@ async fn a_silent_model_costs_its_deadline_and_no_more() {
         Retriever::new(HashEmbedder::new(), store).with_rewriter(Silent).with_rewrite_deadline(milliseconds(200));
     let found = retriever.retrieve(QUESTION).await.unwrap();
     assert!(found.took >= milliseconds(200) && found.took < milliseconds(350), "{:?}", found.took);
-    assert_eq!(found.outcome, Outcome::AskedOnly);
+    assert_eq!(found.outcome.word(), "asked_only");
     assert_eq!(found.hits[0].passage.text, "my bread is flat");
     let lost = &found.degradations[..];
     assert!(matches!(lost, [Degradation::Rewrite(RewriteError::Deadline { .. })]), "{lost:?}");
@@ -154,14 +154,14 @@ async fn the_callers_deadline_is_kept() {
     let retriever = Retriever::new(HashEmbedder::new(), store.clone()).with_rewriter(Silent);
     let found = retriever.retrieve_with(QUESTION, &options).await.unwrap();
     assert!(found.took < milliseconds(250 + 100), "{:?}", found.took);
-    assert_eq!((found.outcome, found.degradations.len()), (Outcome::AskedOnly, 1));
+    assert_eq!((found.outcome.word(), found.degradations.len()), ("asked_only", 1));
 
     // The rewrite comes in time, its search would not: the question's hits come.
     let store = Arc::new(SlowStore::new(milliseconds(120)).await);
     let retriever = Retriever::new(HashEmbedder::new(), store).with_rewriter(recorded(milliseconds(180)));
     let found = retriever.retrieve_with(QUESTION, &options).await.unwrap();
     assert!(found.took < milliseconds(250 + 100), "{:?}", found.took);
-    assert_eq!(found.outcome, Outcome::AskedOnly);
+    assert_eq!(found.outcome.word(), "asked_only");
     assert!(matches!(found.degradations[..], [Degradation::Leg { origin: Origin::Rewrite, .. }]));
 
     // Even the question's search is late: there is no answer, and that is said in time.
@@ -178,7 +178,7 @@ async fn a_question_that_is_lost_is_told() {
     let retriever =
         Retriever::new(FailsOnTheQuestion(HashEmbedder::new()), store).with_rewriter(recorded(milliseconds(10)));
     let found = retriever.retrieve(QUESTION).await.unwrap();
-    assert_eq!(found.outcome, Outcome::AskedLost);
+    assert_eq!(found.outcome.word(), "asked_lost");
     assert!(matches!(found.degradations[..], [Degradation::Leg { origin: Origin::Asked, .. }]));
     assert_eq!(found.hits[0].passage.text, "yeast makes bread rise");
     // Neither answered: that is an error.

@@ -3,10 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use asktwice::{
-    Degradation, EmbedError, Embedder, Error, ErrorKind, Outcome, Passage, Ranking, Retrieval, RetrieveOptions,
+    Degradation, EmbedError, Embedder, Error, ErrorKind, Passage, Ranking, Retrieval, RetrieveOptions,
     Retriever, Rewrite, RewriteError, RewriteKind, RewriteRequest, Rewriter, Rewrites, StoreError, VectorStore,
     VectorStoreWriter,
     embed::{Embedding, Identity, Role},
+    fuse::Weighting,
     ranking::PointId,
     retrieval::Origin,
     search::{CollectionInfo, MemoryStore, Search},
@@ -101,7 +102,7 @@ async fn plain() -> Retrieval {
 #[tokio::test]
 async fn both_answered() {
     let retrieval = retriever("", Some(says(Ok(REWRITE)))).await.retrieve(ASKED).await.unwrap();
-    assert_eq!((retrieval.outcome, retrieval.degradations.len(), retrieval.legs.len()), (Outcome::Full, 0, 2));
+    assert_eq!((retrieval.outcome.word(), retrieval.degradations.len(), retrieval.legs.len()), ("full", 0, 2));
     assert_eq!(retrieval.hits[0].found_by.len(), 2);
 }
 
@@ -111,7 +112,7 @@ async fn no_rewriter_or_none_wanted_is_no_degradation() {
     let options = RetrieveOptions::default().without_rewrite();
     let unwanted = retriever("", Some(says(Ok(REWRITE)))).await.retrieve_with(ASKED, &options).await.unwrap();
     for retrieval in [without, unwanted] {
-        assert_eq!((retrieval.outcome, retrieval.degradations.len()), (Outcome::AskedOnly, 0));
+        assert_eq!((retrieval.outcome.word(), retrieval.degradations.len()), ("asked_only", 0));
     }
 }
 
@@ -120,7 +121,7 @@ async fn a_rewrite_that_is_late_or_failed_costs_no_hit_and_is_told() {
     let late = Some(Says(Ok(REWRITE), Duration::from_secs(60)));
     for (rewriter, said) in [(late, "within 100 ms"), (Some(says(Err("is out of order"))), "is out of order")] {
         let retrieval = retriever("", rewriter).await.retrieve(ASKED).await.unwrap();
-        assert_eq!(retrieval.outcome, Outcome::AskedOnly);
+        assert_eq!(retrieval.outcome.word(), "asked_only");
         assert!(
             matches!(&retrieval.degradations[..], [Degradation::Rewrite(error)] if error.to_string().contains(said))
         );
@@ -131,7 +132,7 @@ async fn a_rewrite_that_is_late_or_failed_costs_no_hit_and_is_told() {
 #[tokio::test]
 async fn a_rewrite_whose_leg_fails_costs_no_hit_and_is_told() {
     let retrieval = retriever("delayed", Some(says(Ok(REWRITE)))).await.retrieve(ASKED).await.unwrap();
-    assert_eq!(retrieval.outcome, Outcome::AskedOnly);
+    assert_eq!(retrieval.outcome.word(), "asked_only");
     assert!(matches!(&retrieval.degradations[..], [Degradation::Leg { origin: Origin::Rewrite, .. }]));
     assert_eq!(ids(&retrieval), ids(&plain().await));
     // The variant is listed all the same: it was meant to be searched with.
@@ -141,7 +142,7 @@ async fn a_rewrite_whose_leg_fails_costs_no_hit_and_is_told() {
 #[tokio::test]
 async fn a_lost_question_is_a_graver_degradation() {
     let retrieval = retriever("food", Some(says(Ok(REWRITE)))).await.retrieve(ASKED).await.unwrap();
-    assert_eq!(retrieval.outcome, Outcome::AskedLost);
+    assert_eq!(retrieval.outcome.word(), "asked_lost");
     assert!(matches!(&retrieval.degradations[..], [Degradation::Leg { origin: Origin::Asked, .. }]));
     assert_eq!(ids(&retrieval)[0], "order");
 }
@@ -160,7 +161,7 @@ async fn passages_deleted_meanwhile_are_counted() {
     let retriever = Retriever::new(HashEmbedder::new(), Forgets(store().await));
     let retrieval = retriever.retrieve(ASKED).await.unwrap();
     assert!(matches!(&retrieval.degradations[..], [Degradation::Deleted { missing: 1 }]));
-    assert_eq!((retrieval.hits.len(), retrieval.outcome), (1, Outcome::AskedOnly));
+    assert_eq!((retrieval.hits.len(), retrieval.outcome.word()), (1, "asked_only"));
 }
 
 #[tokio::test]
@@ -245,7 +246,7 @@ async fn a_hanging_rewrite_leg_holds_the_answer_up_no_longer_than_agreed() {
     let start = std::time::Instant::now();
     let retrieval = retriever.retrieve(ASKED).await.unwrap();
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
-    assert_eq!((retrieval.outcome, retrieval.degradations[0].kind()), (Outcome::AskedOnly, "leg_lost"));
+    assert_eq!((retrieval.outcome.word(), retrieval.degradations[0].kind()), ("asked_only", "leg_lost"));
     assert_eq!(retrieval.degradations[0].origin(), Some(Origin::Rewrite));
 }
 
@@ -253,7 +254,7 @@ async fn a_hanging_rewrite_leg_holds_the_answer_up_no_longer_than_agreed() {
 async fn endless_deadlines_are_no_deadlines() {
     let retriever = retriever("", Some(says(Ok(REWRITE)))).await.with_rewrite_deadline(Duration::MAX);
     let options = RetrieveOptions::default().with_deadline(Duration::MAX);
-    assert_eq!(retriever.retrieve_with(ASKED, &options).await.unwrap().outcome, Outcome::Full);
+    assert_eq!(retriever.retrieve_with(ASKED, &options).await.unwrap().outcome.word(), "full");
 }
 
 #[tokio::test]
@@ -270,7 +271,7 @@ async fn a_collection_that_comes_later_is_checked_then() {
 async fn the_rewrites_weight_counts() {
     let retriever = retriever("", Some(says(Ok(REWRITE)))).await.with_weighting(Weighting::Fixed(0.0));
     let retrieval = retriever.retrieve(ASKED).await.unwrap();
-    assert_eq!((retrieval.outcome, ids(&retrieval)), (Outcome::Full, ids(&plain().await)));
+    assert_eq!((retrieval.outcome.word(), ids(&retrieval)), ("full", ids(&plain().await)));
 }
 
 /// A retriever is shared by many callers at once.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use asktwice::{
-    Degradation, Embedder, Outcome, Passage, Question, RetrieveOptions, Retriever, RewriteError, RewriteRequest,
+    Degradation, Embedder, Passage, Question, RetrieveOptions, Retriever, RewriteError, RewriteRequest,
     Rewriter, VectorStoreWriter,
     rewrite::{Limits, LlmError, LlmRewriter, RecordedError, RecordedRewriter, Rejection},
     search::MemoryStore,
@@ -447,7 +447,7 @@ async fn no_fault_of_the_model_costs_a_hit() {
     let embedder = HashEmbedder::new();
     let plain = Retriever::new(HashEmbedder::new(), store(&embedder).await);
     let expected = plain.retrieve(question).await.unwrap();
-    assert_eq!((expected.outcome, expected.degradations.len()), (Outcome::AskedOnly, 0));
+    assert_eq!((expected.outcome.word(), expected.degradations.len()), ("asked_only", 0));
     let store = std::sync::Arc::new(store(&embedder).await);
     for (fault, answers, said, _) in faults() {
         let server = LlmServer::start(answers).await;
@@ -456,7 +456,7 @@ async fn no_fault_of_the_model_costs_a_hit() {
             .with_rewrite_deadline(BOUND);
         let found = retriever.retrieve_with(question, &RetrieveOptions::default()).await.unwrap();
         assert_eq!(found.hits, expected.hits, "{fault}");
-        assert_eq!(found.outcome, Outcome::AskedOnly, "{fault}");
+        assert_eq!(found.outcome.word(), "asked_only", "{fault}");
         assert!(matches!(found.degradations[..], [Degradation::Rewrite(_)]), "{fault}: {:?}", found.degradations);
         let told = serde_json::to_string(&found).unwrap();
         assert!(told.contains(&said.replace('"', "\\\"")), "{fault}: {told}");
@@ -473,6 +473,6 @@ async fn a_rewrite_is_searched_too() {
     let retriever =
         Retriever::new(embedder, store).with_rewriter(rewriter(&server.base_url())).with_rewrite_deadline(BOUND);
     let found = retriever.retrieve("Where is bread baked?").await.unwrap();
-    assert_eq!(found.outcome, Outcome::Full);
+    assert_eq!(found.outcome.word(), "full");
     assert_eq!(found.variants[1].text(), "What makes yeast rise?");
 }
