@@ -20,7 +20,7 @@ use tokio::{
 use crate::{
     embed::{EmbedError, Embedder},
     error::Error,
-    fuse::{Fuse, Fused, Fusion, Weighted},
+    fuse::{Explanation, Fuse, Fused, Fusion, Weighted, explain},
     options::RetrieveOptions,
     question::Question,
     ranking::{Hit, Passage, PointId, Ranking},
@@ -264,9 +264,9 @@ impl<'a> Call<'a> {
             Some(error) => degradations.insert(0, Degradation::leg(Origin::Asked, error)),
             None => {}
         }
-        let fused = self.fuse(&found).await;
+        let (fused, explained) = self.fuse(&found).await;
         let wanted = fused.len();
-        let hits = self.fetch(fused).await?;
+        let hits = self.fetch(fused, explained).await?;
         if hits.len() < wanted {
             degradations.push(Degradation::Deleted { missing: wanted - hits.len() });
         }
@@ -279,26 +279,29 @@ impl<'a> Call<'a> {
         Ok(Retrieval { hits, variants, legs, outcome, degradations, timings, took: self.start.elapsed() })
     }
 
-    async fn fuse(&self, found: &Found) -> Vec<Fused> {
+    async fn fuse(&self, found: &Found) -> (Vec<Fused>, Vec<Explanation>) {
         let fusion = self.options.fusion.as_ref().unwrap_or(&self.parts.fusion);
         let weighted: Vec<Weighted<'_>> = found.weighted().collect();
-        let fuse = async { Ok::<_, Error>(fusion.fuse(&weighted, self.options.limit)) };
+        let fuse = async {
+            let fused = fusion.fuse(&weighted, self.options.limit);
+            let explained = explain(fusion.as_ref(), &weighted, &fused);
+            Ok::<_, Error>((fused, explained))
+        };
         self.timed(Step::Fuse, None, fuse).await.unwrap_or_default()
     }
 
     /// Fetches the passages of the fused points, once. A point that is gone is left out.
-    async fn fetch(&self, fused: Vec<Fused>) -> Result<Vec<Hit>, Error> {
+    async fn fetch(&self, fused: Vec<Fused>, explained: Vec<Explanation>) -> Result<Vec<Hit>, Error> {
         let ids: Vec<_> = fused.iter().map(|fused| fused.id).collect();
         let deadline = self.options.deadline.unwrap_or(LEG_TIMEOUT);
         let bound = self.options.deadline.map_or_else(Instant::now, |_| self.start).checked_add(deadline);
         let fetch = self.timed(Step::Fetch, None, self.parts.store.fetch(&ids));
         let fetched = until(bound, fetch).await.ok_or(Error::Deadline { deadline })??;
         let mut passages: HashMap<PointId, Passage> = fetched.into_iter().collect();
-        let hit = |fused: Fused| {
-            let passage = passages.remove(&fused.id)?;
-            Some(Hit { score: fused.score, passage, found_by: fused.found_by })
+        let hit = |(Fused { id, score, normalised }, Explanation { found_by, without })| {
+            Some(Hit { score, normalised, passage: passages.remove(&id)?, found_by, without })
         };
-        Ok(fused.into_iter().filter_map(hit).collect())
+        Ok(fused.into_iter().zip(explained).filter_map(hit).collect())
     }
 
     /// When the legs have to be in, so that fusing and fetching still fit into the caller's deadline, if there is one.
@@ -395,7 +398,7 @@ impl Found {
     fn weighted(&self) -> impl Iterator<Item = Weighted<'_>> {
         self.legs.iter().zip(&self.rankings).map(|(leg, ranking)| {
             let weight = self.variants[leg.variant].weight;
-            Weighted { ranking, weight, variant: leg.variant }
+            Weighted { ranking, weight, variant: leg.variant, channel: leg.channel }
         })
     }
 
