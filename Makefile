@@ -11,7 +11,7 @@ BUILD := --release --locked --features virtual-time
 
 # Set-up comes before what needs it, in the order written here.
 .NOTPARALLEL:
-.PHONY: demo test build setup fmt clippy unit doc features bench eval footprint clean
+.PHONY: demo test build setup fmt clippy unit doc features bench bench-deadline eval footprint clean
 
 demo: setup ## Run the main job on the help-centre corpus. ARGS="--llm URL --model NAME" asks a real language model.
 	@$(ASKTWICE) demo $(ARGS)
@@ -51,6 +51,9 @@ features: ## Check that the library builds without features, and with each alone
 
 bench: setup ## Long: embedding, searching, fusing and the whole call.
 	$(CARGO) bench --locked --features virtual-time
+
+bench-deadline: setup ## Latencies of the language model against deadlines. CALLS=N calls a cell.
+	$(CARGO) bench --locked --features virtual-time --bench deadline
 
 SCIFACT := ../shared/data/scifact
 eval: setup ## The figures of README, on BEIR's SciFact (SCIFACT=folder).

@@ -110,10 +110,9 @@ fn fuse(criterion: &mut Criterion) {
         Ranking::new((0..DEPTH as u64).map(scored).collect())
     };
     let rankings = [ranking(0), ranking(40)];
-    let weighted = |(variant, ranking)| Weighted { ranking, weight: 1.0, variant };
-    let legs: Vec<_> = rankings.iter().enumerate().map(weighted).collect();
+    let legs: Vec<_> = rankings.iter().zip(0..).map(|(ranking, variant)| Weighted::new(ranking, variant)).collect();
     let mut group = criterion.benchmark_group("fuse 2 x 100");
-    for fusion in [Fusion::default(), Fusion::Intersection { quorum: 0, strict: false }] {
+    for fusion in [Fusion::default(), Fusion::intersection()] {
         group.bench_function(fusion.to_string(), |bencher| {
             bencher.iter(|| fusion.fuse(black_box(&legs), LIMIT));
         });

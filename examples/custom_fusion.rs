@@ -1,4 +1,4 @@
-//! A fusion of one's own: the best rank that any leg gave a passage. It is twenty lines, and everything around it
+//! A fusion of one's own: the best rank that any leg gave a passage. It is a formula, and everything around it
 //! stays as it is.
 //!
 //! Run it with `cargo run --release --example custom_fusion`.
@@ -9,34 +9,23 @@
     reason = "an example shows what it found, and ranks are small"
 )]
 
-use std::collections::BTreeMap;
-
 use asktwice::{
     Fuse, Fusion, Ranking,
-    fuse::{Fused, Weighted},
-    ranking::{FoundBy, PointId, Scored},
+    fuse::{Fused, Gathered, Weighted, explain},
+    ranking::{PointId, Scored},
 };
 
-/// Orders by the best rank; equal ranks by the order of the legs.
+/// Orders by the best rank; equal ranks by id.
 #[derive(Debug)]
 struct BestRank;
 
 impl Fuse for BestRank {
     fn fuse(&self, rankings: &[Weighted<'_>], limit: usize) -> Vec<Fused> {
-        let mut found: BTreeMap<PointId, Vec<FoundBy>> = BTreeMap::new();
-        for (leg, weighted) in rankings.iter().enumerate() {
-            for (index, scored) in weighted.ranking.entries().iter().enumerate() {
-                let rank = index + 1;
-                let by = FoundBy::new(leg, rank, scored.score, 1.0 / rank as f64);
-                found.entry(scored.id).or_default().push(by);
-            }
-        }
-        let best = |by: &[FoundBy]| by.iter().map(|by| by.contribution).fold(0.0, f64::max);
-        let mut fused: Vec<Fused> =
-            found.into_iter().map(|(id, found_by)| Fused { id, score: best(&found_by), found_by }).collect();
-        fused.sort_by(|a, b| b.score.total_cmp(&a.score));
-        fused.truncate(limit);
-        fused
+        // Of what the legs say of one passage, a score; 0..=1 is the range that scores can have.
+        Gathered::of(rankings).fuse(limit, 0.0..=1.0, |found| {
+            let best = found.iter().map(|by| by.rank).min();
+            best.map_or(0.0, |rank| 1.0 / rank as f64)
+        })
     }
 }
 
@@ -46,14 +35,16 @@ fn main() {
         Ranking::new(ids.into_iter().enumerate().map(scored).collect())
     };
     let (asked, rewrite) = (ranking([1, 2, 3]), ranking([4, 2, 1]));
-    let legs = [
-        Weighted { ranking: &asked, weight: 1.0, variant: 0 },
-        Weighted { ranking: &rewrite, weight: 1.0, variant: 1 },
-    ];
+    let legs = [Weighted::new(&asked, 0), Weighted::new(&rewrite, 1)];
     // A retriever takes it as it takes its own: `Retriever::new(…).with_fusion(BestRank)`.
     let fusions: [(&str, &dyn Fuse); 2] = [("best rank", &BestRank), ("reciprocal rank fusion", &Fusion::default())];
     for (name, fusion) in fusions {
-        let order: Vec<String> = fusion.fuse(&legs, 10).iter().map(|fused| fused.id.to_string()).collect();
+        let fused = fusion.fuse(&legs, 10);
+        let order: Vec<String> = fused.iter().map(|fused| fused.id.to_string()).collect();
         println!("{name:<24} {}", order.join(" "));
+        // Why the first is first: this works for a fusion of one's own, too.
+        for by in &explain(fusion, &legs, &fused)[0].found_by {
+            println!("{:<24} leg {} at rank {} adds {:.4}", "", by.leg, by.rank, by.contribution);
+        }
     }
 }

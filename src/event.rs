@@ -117,6 +117,8 @@ impl Stream for Events {
         }
         match Pin::new(&mut self.heard).poll_next(context) {
             Poll::Ready(Some(event)) => Poll::Ready(Some(Ok(event))),
+            // Nobody will tell anything any more, but the account is still to come.
+            Poll::Ready(None) if self.work.is_some() => Poll::Pending,
             Poll::Ready(None) => {
                 let done = |retrieval| Event::Done { retrieval: Box::new(retrieval) };
                 Poll::Ready(self.ended.take().map(|ended| ended.map(done)))

@@ -141,6 +141,11 @@ impl Ranking {
         Self(found)
     }
 
+    /// A ranking of points that are in order and unique already; only their order counts.
+    pub(crate) fn in_order(ids: impl Iterator<Item = PointId>) -> Self {
+        Self(ids.map(|id| Scored { id, score: 0.0 }).collect())
+    }
+
     /// The entries, best first; the entry at index 0 has rank 1.
     #[must_use]
     pub fn entries(&self) -> &[Scored] {
@@ -178,10 +183,14 @@ impl Ranking {
 pub struct Hit {
     /// The fused score; its scale depends on the fusion.
     pub score: f64,
+    /// The fused score brought to 0..=1; 1 is first in every leg.
+    pub normalised: f64,
     /// The passage.
     pub passage: Passage,
     /// Which legs found it, in the order of [`Retrieval::legs`](crate::Retrieval::legs).
     pub found_by: Vec<FoundBy>,
+    /// Where it would stand without each variant that was searched with.
+    pub without: Vec<Without>,
 }
 
 /// One leg's part in a hit.
@@ -203,6 +212,24 @@ impl FoundBy {
     #[must_use]
     pub fn new(leg: usize, rank: usize, score: f32, contribution: f64) -> Self {
         Self { leg, rank, score, contribution }
+    }
+}
+
+/// Where a hit would stand had one variant not been searched with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Without {
+    /// The variant's index in [`Retrieval::variants`](crate::Retrieval::variants).
+    pub variant: usize,
+    /// The rank among all that the others found, counted from 1; `None` if they did not find it.
+    pub rank: Option<usize>,
+}
+
+impl Without {
+    /// A hit's rank without a variant.
+    #[must_use]
+    pub fn new(variant: usize, rank: Option<usize>) -> Self {
+        Self { variant, rank }
     }
 }
 

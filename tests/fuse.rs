@@ -1,5 +1,7 @@
 //! Fusion by properties, each stated in its own scope.
 
+mod golden;
+
 use asktwice::{
     fuse::{Fuse, Fused, Fusion, Weighted},
     ranking::{PointId, Ranking, Scored},
@@ -17,7 +19,7 @@ fn ranking(ids: &[u64]) -> Ranking {
 }
 
 fn weighted(rankings: &[Ranking]) -> Vec<Weighted<'_>> {
-    let weighted = |(variant, ranking)| Weighted { ranking, weight: 1.0, variant };
+    let weighted = |(variant, ranking)| Weighted::new(ranking, variant);
     rankings.iter().enumerate().map(weighted).collect()
 }
 
@@ -52,13 +54,11 @@ fn any_fusion() -> impl Strategy<Value = Fusion> {
 
 #[test]
 fn rrf_scores_as_in_the_paper() {
-    let fused = fuse(Fusion::Rrf { k: 60.0 }, &[ranking(&[1, 2]), ranking(&[2, 3])], ALL);
+    let fused = fuse(Fusion::rrf(), &[ranking(&[1, 2]), ranking(&[2, 3])], ALL);
     assert_eq!(ids(&fused), [2, 1, 3]);
     assert_eq!(fused[0].score, 1.0 / 62.0 + 1.0 / 61.0);
     assert_eq!(fused[1].score, 1.0 / 61.0);
     assert_eq!(fused[2].score, 1.0 / 62.0);
-    let explained: Vec<_> = fused[0].found_by.iter().map(|by| (by.leg, by.rank, by.contribution)).collect();
-    assert_eq!(explained, [(0, 2, 1.0 / 62.0), (1, 1, 1.0 / 61.0)]);
 }
 
 #[test]
@@ -145,7 +145,6 @@ proptest! {
         let mut seen = std::collections::HashSet::new();
         for point in &fused {
             prop_assert!(seen.insert(point.id));
-            prop_assert!(!point.found_by.is_empty());
             prop_assert!(point.score.is_finite());
         }
         prop_assert!(fused.windows(2).all(|pair| pair[0].score >= pair[1].score));

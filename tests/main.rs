@@ -21,6 +21,7 @@
 
 mod support;
 
+mod budget;
 mod cli;
 mod concurrency;
 mod contract;
@@ -34,3 +35,4 @@ mod outcomes;
 mod qdrant_batch;
 mod qdrant_faults;
 mod rewrite;
+mod stream;

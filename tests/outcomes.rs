@@ -3,9 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use asktwice::{
-    Degradation, EmbedError, Embedder, Error, ErrorKind, Passage, Ranking, Retrieval, RetrieveOptions,
-    Retriever, Rewrite, RewriteError, RewriteKind, RewriteRequest, Rewriter, Rewrites, StoreError, VectorStore,
-    VectorStoreWriter,
+    Degradation, EmbedError, Embedder, Error, ErrorKind, Passage, Ranking, Retrieval, RetrieveOptions, Retriever,
+    Rewrite, RewriteError, RewriteKind, RewriteRequest, Rewriter, Rewrites, StoreError, VectorStore, VectorStoreWriter,
     embed::{Embedding, Identity, Role},
     fuse::Weighting,
     ranking::PointId,

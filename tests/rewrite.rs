@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use asktwice::{
-    Degradation, Embedder, Passage, Question, RetrieveOptions, Retriever, RewriteError, RewriteRequest,
-    Rewriter, VectorStoreWriter,
+    Degradation, Embedder, Passage, Question, RetrieveOptions, Retriever, RewriteError, RewriteRequest, Rewriter,
+    VectorStoreWriter,
     rewrite::{Limits, LlmError, LlmRewriter, RecordedError, RecordedRewriter, Rejection},
     search::MemoryStore,
 };

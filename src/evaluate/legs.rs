@@ -125,7 +125,7 @@ impl Searched {
 
     fn weighted(&self, rewrite_weight: f64) -> Vec<Weighted<'_>> {
         let weight = |variant| if variant == 0 { 1.0 } else { rewrite_weight };
-        let weighted = |(variant, ranking)| Weighted { ranking, weight: weight(variant), variant };
+        let weighted = |(variant, ranking)| Weighted::new(ranking, variant).with_weight(weight(variant));
         self.rankings.iter().enumerate().map(weighted).collect()
     }
 

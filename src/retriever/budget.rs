@@ -33,9 +33,8 @@ impl Budget {
         let leg = pace.p95(Step::Embed) + pace.p95(Step::Search);
         let observed = pace.p95(Step::Fuse) + pace.p95(Step::Fetch);
         // Never more than half: a store that was slow once must not leave the legs without time for ever.
-        let finish = deadline.map_or(Duration::ZERO, |whole| {
-            (whole / 10).min(LONGEST_FINISH).max(observed).min(whole / 2)
-        });
+        let finish =
+            deadline.map_or(Duration::ZERO, |whole| (whole / 10).min(LONGEST_FINISH).max(observed).min(whole / 2));
         Self { start, deadline, rewrite, leg, finish }
     }
 

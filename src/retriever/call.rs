@@ -28,7 +28,6 @@ use crate::{
     fuse,
     options::{Legs, RetrieveOptions, RewriteChoice},
     question::Question,
-    ranking::Ranking,
     retrieval::{AskedOnly, Degradation, Origin, Retrieval, Step, Timing, Variant},
     rewrite::{Rewrite, RewriteError, RewriteRequest, Rewriter},
     search::{Channel, Filter},
@@ -109,14 +108,17 @@ impl<'a> Call<'a> {
             return Err(Error::Settings { setting: "legs".to_owned(), problem: problem.to_owned() });
         }
         let can = |channel| channel != Channel::Bm25 || matched.bm25;
-        Ok([Channel::Dense, Channel::Bm25].into_iter().filter(|channel| legs.include(*channel) && can(*channel)).collect())
+        Ok([Channel::Dense, Channel::Bm25]
+            .into_iter()
+            .filter(|channel| legs.include(*channel) && can(*channel))
+            .collect())
     }
 
     /// Searches with the question as it was asked, and tells who listens what it found: the ids of those hits.
     async fn asked(&self, channels: &[Channel]) -> (Searched, Option<Vec<String>>) {
         let searched = self.search_with(Variant::asked(self.question.text()), channels).await;
-        let answered: Vec<&Ranking> = searched.legs.iter().filter_map(|(_, leg)| leg.as_ref().ok()).collect();
-        self.asked_ended.send_replace(Some(AskedEnded { agreement: fuse::agreement(&answered) }));
+        let agreement = fuse::agreement(&searched.weighted(self.parts.channel_weights));
+        self.asked_ended.send_replace(Some(AskedEnded { agreement }));
         let told = if self.news.is_some() { self.tell_asked(&searched).await } else { None };
         (searched, told)
     }

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     error::Error,
     event::{self, Event},
-    fuse::{self, Fuse, Fused, Weighted},
+    fuse::{self, Explanation, Fuse as _, Fused, Weighted},
     ranking::{Hit, Passage, PointId},
     retrieval::{Degradation, Outcome, Retrieval, Step},
 };
@@ -23,8 +23,9 @@ impl Call<'_> {
         told: Option<Vec<String>>,
     ) -> Result<Retrieval, Error> {
         found.weigh(self);
-        let agreement = fuse::agreement(&found.rankings.iter().collect::<Vec<_>>());
-        let fused = self.fuse(&found.weighted(self.parts.channel_weights)).await;
+        let weighted = found.weighted(self.parts.channel_weights);
+        let agreement = fuse::agreement(&weighted);
+        let fused = self.fuse(&weighted, self.options.explain).await;
         let wanted = fused.len();
         let hits = self.fetch(fused).await?;
         let mut degradations = std::mem::take(&mut found.degradations);
@@ -46,41 +47,46 @@ impl Call<'_> {
     /// Tells who listens what the question alone found; returns the ids of those hits, or `None` if it found nothing to
     /// tell, or not in time.
     pub(super) async fn tell_asked(&self, asked: &Searched) -> Option<Vec<String>> {
-        let rankings = asked.legs.iter().filter_map(|(channel, leg)| Some((*channel, leg.as_ref().ok()?)));
-        let weights = self.parts.channel_weights;
-        let weighted = |(channel, ranking)| Weighted { ranking, weight: weights.of(channel), variant: 0 };
-        let weighted: Vec<Weighted<'_>> = rankings.map(weighted).collect();
+        let weighted = asked.weighted(self.parts.channel_weights);
         if weighted.is_empty() {
             return None;
         }
-        let hits = self.fetch(self.fuse(&weighted).await).await.ok()?;
+        let hits = self.fetch(self.fuse(&weighted, false).await).await.ok()?;
         let ids = hits.iter().map(|hit| hit.passage.id.clone()).collect();
         self.tell(|| Event::Asked { hits });
         Some(ids)
     }
 
-    async fn fuse(&self, rankings: &[Weighted<'_>]) -> Vec<Fused> {
+    /// Fuses, and says of each fused point which legs found it; with `explain` also where it would stand without each
+    /// variant.
+    async fn fuse(&self, rankings: &[Weighted<'_>], explain: bool) -> Vec<(Fused, Explanation)> {
         let fusion = self.options.fusion.as_ref().unwrap_or(&self.parts.fusion);
         let wanted = self.options.offset + self.options.limit;
-        let fuse = async { Ok::<_, Error>(fusion.fuse(rankings, wanted)) };
-        let mut fused = self.timed(Step::Fuse, None, fuse).await.unwrap_or_default();
-        fused.drain(..self.options.offset.min(fused.len()));
-        fused
+        let fuse = async {
+            let mut fused = fusion.fuse(rankings, wanted);
+            fused.drain(..self.options.offset.min(fused.len()));
+            let explained = if explain {
+                fuse::explain(fusion, rankings, &fused)
+            } else {
+                fuse::found_by(fusion, rankings, &fused)
+            };
+            Ok::<_, Error>(fused.into_iter().zip(explained).collect())
+        };
+        self.timed(Step::Fuse, None, fuse).await.unwrap_or_default()
     }
 
     /// Fetches the passages of the fused points, once. A point that is gone is left out.
-    async fn fetch(&self, fused: Vec<Fused>) -> Result<Vec<Hit>, Error> {
+    async fn fetch(&self, fused: Vec<(Fused, Explanation)>) -> Result<Vec<Hit>, Error> {
         if fused.is_empty() {
             return Ok(vec![]);
         }
-        let ids: Vec<_> = fused.iter().map(|fused| fused.id).collect();
+        let ids: Vec<_> = fused.iter().map(|(fused, _)| fused.id).collect();
         let end = self.budget.end().or_else(|| tokio::time::Instant::now().checked_add(super::LEG_TIMEOUT));
         let fetch = self.timed(Step::Fetch, None, self.parts.store.fetch(&ids));
         let fetched = until(end, fetch).await.ok_or_else(|| self.late())??;
         let mut passages: HashMap<PointId, Passage> = fetched.into_iter().collect();
-        let hit = |fused: Fused| {
-            let passage = passages.remove(&fused.id)?;
-            Some(Hit { score: fused.score, passage, found_by: fused.found_by })
+        let hit = |(Fused { id, score, normalised }, Explanation { found_by, without })| {
+            Some(Hit { score, normalised, passage: passages.remove(&id)?, found_by, without })
         };
         Ok(fused.into_iter().filter_map(hit).collect())
     }

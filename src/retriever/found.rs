@@ -1,12 +1,10 @@
 //! What the legs of a call brought back, and what that makes of the call.
 
-use std::collections::HashSet;
-
 use super::{ChannelWeights, call::Call};
 use crate::{
     error::Error,
     event,
-    fuse::{Signals, Weighted, agreement},
+    fuse::{Signals, Weighted, agreement_between, word_overlap},
     ranking::Ranking,
     retrieval::{AskedOnly, Degradation, Leg, Lost, Origin, Outcome, Variant},
     rewrite::RewriteError,
@@ -25,13 +23,25 @@ pub(super) struct Searched {
 }
 
 impl Searched {
-    pub(super) fn new(variant: Variant, vector: Option<Vec<f32>>, legs: Vec<(Channel, Result<Ranking, Error>)>) -> Self {
+    pub(super) fn new(
+        variant: Variant,
+        vector: Option<Vec<f32>>,
+        legs: Vec<(Channel, Result<Ranking, Error>)>,
+    ) -> Self {
         Self { variant, vector, cosine: None, strayed: 0, legs }
     }
 
     /// What a leg found, if it answered.
     pub(super) fn ranking(&self, channel: Channel) -> Option<&Ranking> {
         self.legs.iter().find(|(of, _)| *of == channel)?.1.as_ref().ok()
+    }
+
+    /// The rankings of a variant's own legs as the fusion takes them.
+    pub(super) fn weighted(&self, channels: ChannelWeights) -> Vec<Weighted<'_>> {
+        let answered = self.legs.iter().filter_map(|(channel, leg)| Some((*channel, leg.as_ref().ok()?)));
+        let weighted =
+            |(channel, ranking)| Weighted::new(ranking, 0).with_channel(channel).with_weight(channels.of(channel));
+        answered.map(weighted).collect()
     }
 
     pub(super) fn found(&self) -> Vec<event::Found> {
@@ -163,30 +173,19 @@ impl Found {
 
     /// Gives each rewrite its weight, by what can be seen of it now.
     pub(super) fn weigh(&mut self, call: &Call<'_>) {
-        for at in 0..self.variants.len() {
-            if let Some(signals) = self.signals(at, call) {
-                self.variants[at].weight = call.parts.weighting.weight(&signals);
-            }
-        }
+        let weights: Vec<f64> = (0..self.variants.len()).map(|at| self.weight(at, call)).collect();
+        self.variants.iter_mut().zip(weights).for_each(|(variant, weight)| variant.weight = weight);
     }
 
-    /// What can be seen of a rewrite; `None` for what is no rewrite.
-    fn signals(&self, at: usize, call: &Call<'_>) -> Option<Signals> {
-        let kind = self.variants[at].kind?;
+    /// What a variant counts: the question 1, a rewrite by what can be seen of it.
+    fn weight(&self, at: usize, call: &Call<'_>) -> f64 {
+        let variant = &self.variants[at];
+        let Some(kind) = variant.kind else { return variant.weight };
         let Seen { cosine, strayed } = self.seen[at];
-        let ranking = |variant: usize, channel| {
-            let leg = self.legs.iter().position(|leg| leg.variant == variant && leg.channel == channel)?;
-            Some(&self.rankings[leg])
-        };
-        // Channel by channel, with the question's own leg, which is the first variant's.
-        let agreements: Vec<f64> = [Channel::Dense, Channel::Bm25]
-            .into_iter()
-            .filter_map(|channel| agreement(&[ranking(0, channel)?, ranking(at, channel)?]))
-            .collect();
-        #[expect(clippy::cast_precision_loss, reason = "at most two")]
-        let agreement = (!agreements.is_empty()).then(|| agreements.iter().sum::<f64>() / agreements.len() as f64);
-        let overlap = overlap(call.question.text(), self.variants[at].text());
-        Some(Signals { kind, cosine: cosine.map(f64::from), overlap, agreement, strayed })
+        let overlap = word_overlap(call.question.text(), variant.text());
+        // The question is always the first variant. Where its legs were lost there is nothing to agree with.
+        let agreement = agreement_between(&self.weighted(call.parts.channel_weights), 0, at).unwrap_or(0.0);
+        call.parts.weighting.weight(&Signals { kind, cosine: cosine.map(f64::from), overlap, agreement, strayed })
     }
 
     /// The rankings as the fusion takes them.
@@ -194,20 +193,8 @@ impl Found {
         let legs = self.legs.iter().zip(&self.rankings);
         legs.map(|(leg, ranking)| {
             let weight = self.variants[leg.variant].weight * channels.of(leg.channel);
-            Weighted { ranking, weight, variant: leg.variant }
+            Weighted { ranking, weight, variant: leg.variant, channel: leg.channel }
         })
         .collect()
     }
-}
-
-/// The share of the question's words that a rewrite keeps, from 0 to 1.
-fn overlap(question: &str, rewrite: &str) -> f64 {
-    let words = |text: &str| -> HashSet<String> {
-        let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-        words.map(str::to_lowercase).collect()
-    };
-    let (question, rewrite) = (words(question), words(rewrite));
-    #[expect(clippy::cast_precision_loss, reason = "a few words")]
-    let share = question.intersection(&rewrite).count() as f64 / question.len().max(1) as f64;
-    share
 }

@@ -42,7 +42,9 @@ impl Call<'_> {
         end: Option<Instant>,
     ) -> Result<Ranking, Error> {
         let encoded = match (channel, &variant.content, &self.parts.sparse) {
-            (Channel::Bm25, Content::Text(text), Some(sparse)) => SearchVector::Sparse(sparse.encode(variant.role, text)),
+            (Channel::Bm25, Content::Text(text), Some(sparse)) => {
+                SearchVector::Sparse(sparse.encode(variant.role, text))
+            }
             (_, Content::Text(text), _) => {
                 let embedded = self.timed(Step::Embed, Some(variant.origin), self.embed(variant, text)).await?;
                 if variant.origin == Origin::Asked {

@@ -70,9 +70,8 @@ impl FromStr for Feedback {
     fn from_str(name: &str) -> Result<Self, UnknownFeedback> {
         let unknown = || UnknownFeedback { name: name.to_owned() };
         let top = |text: &str| text.parse().ok().filter(|top| (1..=100).contains(top)).ok_or_else(unknown);
-        let share = |text: &str| {
-            text.parse().ok().filter(|share: &f32| share.is_finite() && *share >= 0.0).ok_or_else(unknown)
-        };
+        let share =
+            |text: &str| text.parse().ok().filter(|share: &f32| share.is_finite() && *share >= 0.0).ok_or_else(unknown);
         match name.split(':').collect::<Vec<_>>()[..] {
             ["average"] => Ok(Self::AVERAGE),
             ["average", count] => Ok(Self::Average { top: top(count)? }),

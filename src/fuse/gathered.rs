@@ -1,0 +1,160 @@
+//! What the legs found, grouped by passage: one flat list that is sorted once, so that nothing is allocated per passage
+//! and no choice of ids can make it slow.
+
+use std::{cmp::Ordering, ops::RangeInclusive};
+
+use super::{Fused, Weighted};
+use crate::ranking::{PointId, Scored};
+
+/// One leg's finding of a passage.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Found {
+    /// The leg, by its index among the rankings.
+    pub leg: usize,
+    /// The rank in that leg, counted from 1.
+    pub rank: usize,
+    /// The leg's native score.
+    pub score: f32,
+}
+
+/// Rankings, grouped by passage. What a fusion of one's own is made with: see [`Fuse`](super::Fuse).
+#[derive(Debug)]
+pub struct Gathered<'a> {
+    rankings: &'a [Weighted<'a>],
+    entries: Vec<Entry>,
+    passages: usize,
+}
+
+/// One entry of one ranking. Small, because these are what is sorted; the rest is looked up.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    /// The first 8 bytes of the id: enough to tell most ids apart.
+    prefix: u64,
+    leg: u32,
+    place: u32,
+}
+
+/// A passage with its score, before the best are chosen.
+struct Candidate {
+    id: PointId,
+    score: f64,
+    /// What decides between equal scores: the lower comes first.
+    tie: u64,
+}
+
+impl<'a> Gathered<'a> {
+    /// Groups what the rankings found.
+    #[must_use]
+    pub fn of(rankings: &'a [Weighted<'a>]) -> Self {
+        let mut entries = Vec::with_capacity(rankings.iter().map(|weighted| weighted.ranking.len()).sum());
+        for (leg, weighted) in (0..).zip(rankings) {
+            let entry = |(place, scored): (u32, &Scored)| Entry { prefix: prefix(scored.id), leg, place };
+            entries.extend((0..).zip(weighted.ranking.entries()).map(entry));
+        }
+        let mut gathered = Self { rankings, entries, passages: 0 };
+        let mut entries = std::mem::take(&mut gathered.entries);
+        entries.sort_unstable_by(|a, b| gathered.by_id(a, b).then(a.leg.cmp(&b.leg)));
+        gathered.entries = entries;
+        gathered.passages = gathered.groups().count();
+        gathered
+    }
+
+    /// How many different passages were found.
+    #[must_use]
+    pub fn passages(&self) -> usize {
+        self.passages
+    }
+
+    /// Scores every passage by what the legs say of it (one [`Found`] per leg that found it, in the order of the legs)
+    /// and returns the best `limit`. Equal scores are ordered by the best rank, then by id; a score that is not a
+    /// number counts as the lowest. `possible` is the range of scores that [`Fused::normalised`] becomes 0 and 1 for;
+    /// it is widened by what lies outside.
+    pub fn fuse(
+        &self,
+        limit: usize,
+        possible: RangeInclusive<f64>,
+        mut score: impl FnMut(&[Found]) -> f64,
+    ) -> Vec<Fused> {
+        self.select(limit, possible, |found| Some((score(found), best_rank(found))))
+    }
+
+    /// As [`fuse`](Self::fuse), with what decides between equal scores said by the caller; `None` leaves a passage out.
+    pub(super) fn select(
+        &self,
+        limit: usize,
+        possible: RangeInclusive<f64>,
+        mut score: impl FnMut(&[Found]) -> Option<(f64, u64)>,
+    ) -> Vec<Fused> {
+        let mut found = Vec::with_capacity(self.rankings.len());
+        let mut candidates = Vec::with_capacity(self.passages);
+        for group in self.groups() {
+            found.clear();
+            found.extend(group.iter().map(|entry| self.found(entry)));
+            if let Some((score, tie)) = score(&found) {
+                // Adding 0 makes -0 a 0, which it equals.
+                let score = if score.is_nan() { f64::NEG_INFINITY } else { score + 0.0 };
+                candidates.push(Candidate { id: self.scored(&group[0]).id, score, tie });
+            }
+        }
+        best_first(candidates, possible, limit)
+    }
+
+    /// What the legs say of each passage, in the order of the passages' ids' first bytes.
+    pub(super) fn each(&self) -> impl Iterator<Item = (PointId, impl Iterator<Item = Found>)> {
+        self.groups().map(|group| (self.scored(&group[0]).id, group.iter().map(|entry| self.found(entry))))
+    }
+
+    /// What the legs say of one passage; nothing if none found it.
+    pub(super) fn of_passage(&self, id: PointId) -> Vec<Found> {
+        let of = |entry: &Entry| entry.prefix.cmp(&prefix(id)).then_with(|| self.scored(entry).id.cmp(&id));
+        let start = self.entries.partition_point(|entry| of(entry) == Ordering::Less);
+        self.entries[start..].iter().take_while(|entry| of(entry) == Ordering::Equal).map(|e| self.found(e)).collect()
+    }
+
+    fn groups(&self) -> impl Iterator<Item = &[Entry]> {
+        self.entries.chunk_by(|a, b| self.by_id(a, b) == Ordering::Equal)
+    }
+
+    fn by_id(&self, a: &Entry, b: &Entry) -> Ordering {
+        a.prefix.cmp(&b.prefix).then_with(|| self.scored(a).id.cmp(&self.scored(b).id))
+    }
+
+    fn scored(&self, entry: &Entry) -> &Scored {
+        &self.rankings[entry.leg as usize].ranking.entries()[entry.place as usize]
+    }
+
+    fn found(&self, entry: &Entry) -> Found {
+        Found { leg: entry.leg as usize, rank: entry.place as usize + 1, score: self.scored(entry).score }
+    }
+}
+
+/// What an id begins with, as a number.
+fn prefix(id: PointId) -> u64 {
+    match id {
+        PointId::Number(number) => number,
+        PointId::Uuid(uuid) => uuid.as_u64_pair().0,
+    }
+}
+
+/// The best rank that any leg gave.
+pub(super) fn best_rank(found: &[Found]) -> u64 {
+    found.iter().map(|found| found.rank as u64).min().unwrap_or(u64::MAX)
+}
+
+/// The best `limit` candidates in their order, with their scores brought to 0..=1.
+fn best_first(mut candidates: Vec<Candidate>, possible: RangeInclusive<f64>, limit: usize) -> Vec<Fused> {
+    let finite = candidates.iter().map(|candidate| candidate.score).filter(|score| score.is_finite());
+    let (low, high) = finite.fold(possible.into_inner(), |(low, high), score| (low.min(score), high.max(score)));
+    let order = |a: &Candidate, b: &Candidate| {
+        b.score.total_cmp(&a.score).then(a.tie.cmp(&b.tie)).then_with(|| a.id.cmp(&b.id))
+    };
+    if limit < candidates.len() {
+        candidates.select_nth_unstable_by(limit, order);
+        candidates.truncate(limit);
+    }
+    candidates.sort_unstable_by(order);
+    let normalised = |score: f64| if high > low { ((score - low) / (high - low)).clamp(0.0, 1.0) } else { 1.0 };
+    let fused = |Candidate { id, score, .. }| Fused { id, score, normalised: normalised(score) };
+    candidates.into_iter().map(fused).collect()
+}
