@@ -12,7 +12,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::{embed::Precision, fuse::Fusion, retriever::LEG_TIMEOUT};
+use crate::{
+    embed::{Bm25, Precision},
+    fuse::Fusion,
+    retriever::LEG_TIMEOUT,
+};
 
 /// Every setting; see `config/default.toml` for what each means.
 #[derive(Debug, Clone, Deserialize)]
@@ -21,6 +25,8 @@ use crate::{embed::Precision, fuse::Fusion, retriever::LEG_TIMEOUT};
 pub struct Settings {
     /// The local embedder.
     pub embed: EmbedSettings,
+    /// The lexical channel.
+    pub bm25: Bm25Settings,
     /// Where the passages are.
     pub store: StoreSettings,
     /// Who rewrites the questions.
@@ -50,6 +56,15 @@ pub struct EmbedSettings {
     pub threads: usize,
 }
 
+/// The lexical channel.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Bm25Settings {
+    /// The language of the passages, by its English name.
+    pub language: String,
+}
+
 /// Where the passages are.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -71,6 +86,8 @@ pub struct StoreSettings {
     pub adopt_vector: String,
     /// The payload field of an adopted collection's titles; empty: none.
     pub adopt_title: String,
+    /// An adopted collection's sparse vector that holds Qdrant's BM25; empty: none.
+    pub adopt_bm25: String,
 }
 
 /// Who rewrites the questions.
@@ -212,6 +229,12 @@ impl Settings {
             let problem = format!("has to be from 1 to {}, after which a search is given up", LEG_TIMEOUT.as_millis());
             return Err(SettingsError::value("store.timeout_ms", problem));
         }
+        if !self.store.adopt_bm25.is_empty() && self.store.adopt_text.is_empty() {
+            let problem =
+                "names a sparse vector of a collection to adopt, but store.adopt_text names no field of its text";
+            return Err(SettingsError::value("store.adopt_bm25", problem));
+        }
+        self.bm25.encoder()?;
         if rewrite.deadline_ms == 0 {
             return Err(SettingsError::value("rewrite.deadline_ms", "no rewriter answers in 0 ms"));
         }
@@ -219,6 +242,16 @@ impl Settings {
             return Err(SettingsError::value("embed.threads", "at least one thread has to work"));
         }
         self.fuse.fusion().map(drop)
+    }
+}
+
+impl Bm25Settings {
+    /// What makes the lexical channel's vectors.
+    ///
+    /// # Errors
+    /// [`SettingsError`] if it does not know the language.
+    pub fn encoder(&self) -> Result<Bm25, SettingsError> {
+        Bm25::new(&self.language).map_err(|error| SettingsError::value("bm25.language", error.to_string()))
     }
 }
 
@@ -324,7 +357,7 @@ mod tests {
 
     #[test]
     fn errors_name_the_key() {
-        let cases: [(&[&str], &str); 10] = [
+        let cases: [(&[&str], &str); 12] = [
             (&["rewrite.model=small"], "rewrite.url"),
             (&["rewrite.weight=-1"], "rewrite.weight"),
             (&["store.timeout_ms=0"], "store.timeout_ms"),
@@ -334,6 +367,8 @@ mod tests {
             (&["rewrite.url=http://localhost"], "rewrite.model"),
             (&["fuse.method=borda"], "fuse.method"),
             (&["embed.precision=int4"], "int4"),
+            (&["bm25.language=klingon"], "bm25.language: \"klingon\""),
+            (&["store.adopt_bm25=words"], "store.adopt_text"),
             (&["search"], "section.key=value"),
         ];
         for (flags, named) in cases {

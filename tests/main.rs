@@ -32,5 +32,6 @@ mod fuse;
 mod index;
 mod outcomes;
 mod qdrant_batch;
+mod qdrant_bm25;
 mod qdrant_faults;
 mod rewrite;

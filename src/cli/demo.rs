@@ -93,10 +93,11 @@ fn unpack() -> anyhow::Result<PathBuf> {
 async fn prepare(settings: &Settings, corpus: &Path, dataset: &Dataset) -> anyhow::Result<Retriever> {
     let embedder = parts::embedder(settings, Workers::PerCore)?;
     let precision = settings.embed.precision;
-    let store = Arc::new(parts::edge(Path::new(FOLDER), &format!("index-{precision}"))?);
+    let (encoder, language) = (settings.bm25.encoder()?, settings.bm25.language.trim().to_lowercase());
+    let store = Arc::new(parts::edge(Path::new(FOLDER), &format!("index-{precision}-{language}"))?);
     let model = &embedder.identity().model;
     say(format!("Embedding: {model}, {precision}, on this machine. Searching: the embedded engine, in {FOLDER}."))?;
-    let report = index::index(&embedder, Arc::clone(&store) as _, &[corpus.join("corpus.jsonl")], 0).await?;
+    let report = index::index(&embedder, encoder, Arc::clone(&store) as _, &[corpus.join("corpus.jsonl")], 0).await?;
     if report.interrupted {
         anyhow::bail!("interrupted while indexing; the same command goes on from here");
     }

@@ -59,8 +59,13 @@ pub(super) fn store(settings: &StoreSettings) -> anyhow::Result<Arc<dyn VectorSt
         store = store.with_api_key(key)?;
     }
     if !settings.adopt_text.is_empty() {
-        let title = Some(settings.adopt_title.clone()).filter(|title| !title.is_empty());
-        let adopted = Adopted { vector: settings.adopt_vector.clone(), text: settings.adopt_text.clone(), title };
+        let named = |name: &String| Some(name.clone()).filter(|name| !name.is_empty());
+        let adopted = Adopted {
+            vector: settings.adopt_vector.clone(),
+            text: settings.adopt_text.clone(),
+            title: named(&settings.adopt_title),
+            bm25: named(&settings.adopt_bm25),
+        };
         store = store.adopting(adopted);
     }
     Ok(Arc::new(store))
