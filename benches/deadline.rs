@@ -108,7 +108,8 @@ async fn retriever(folder: &std::path::Path) -> Retriever {
     Retriever::new(embedder, store).with_sparse_encoder(bm25)
 }
 
-const HEAD: &str = "| LLM, ms | deadline, ms | p50, ms | p99, ms | p99 ≤ deadline + 20 | outcomes |\n|---|---|---|---|---|---|";
+const HEAD: &str =
+    "| LLM, ms | deadline, ms | p50, ms | p99, ms | p99 ≤ deadline + 20 | outcomes |\n|---|---|---|---|---|---|";
 
 #[tokio::main]
 async fn main() {

@@ -90,7 +90,7 @@ fn search(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let store = EdgeStore::open(folder.path().join("search")).unwrap();
-    let passages = (0..10_000).map(|n| (Passage::new(n.to_string(), "text"), vector(n)));
+    let passages = (0..10_000).map(|n| (Passage::new(n.to_string(), "text"), vector(n).into()));
     runtime.block_on(async {
         store.prepare(&Identity::new("random", "1", DIMENSION)).await.unwrap();
         store.upsert(passages.collect()).await.unwrap();
@@ -162,7 +162,7 @@ async fn fill(embedder: &OnnxEmbedder, store: &EdgeStore) {
     let texts = passages.iter().map(Passage::embedded_text).collect();
     let vectors = embedder.embed(Role::Passage, texts).await.unwrap();
     store.prepare(embedder.identity()).await.unwrap();
-    store.upsert(passages.into_iter().zip(vectors).map(|(p, e)| (p, e.vector)).collect()).await.unwrap();
+    store.upsert(passages.into_iter().zip(vectors).map(|(p, e)| (p, e.vector.into())).collect()).await.unwrap();
 }
 
 criterion_group!(benches, embed, search, fuse, whole_call);

@@ -28,7 +28,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let texts = passages.iter().map(Passage::embedded_text).collect();
     let vectors = embedder.embed(Role::Passage, texts).await?;
     store.prepare(embedder.identity()).await?;
-    store.upsert(passages.into_iter().zip(vectors).map(|(passage, e)| (passage, e.vector)).collect()).await?;
+    store.upsert(passages.into_iter().zip(vectors).map(|(passage, e)| (passage, e.vector.into())).collect()).await?;
 
     let retrieval = Retriever::new(embedder, store).retrieve("why is my bread so flat and heavy?").await?;
     for hit in &retrieval.hits {

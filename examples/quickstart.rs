@@ -52,7 +52,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("allergies", "How to tell the kitchen about an allergy"),
     ];
     let vectors = embedder.embed(Role::Passage, texts.map(|(_, text)| text.to_owned()).into()).await?;
-    let passages = texts.iter().zip(vectors).map(|((id, text), e)| (Passage::new(*id, *text), e.vector)).collect();
+    let passages =
+        texts.iter().zip(vectors).map(|((id, text), e)| (Passage::new(*id, *text), e.vector.into())).collect();
     store.prepare(embedder.identity()).await?;
     store.upsert(passages).await?;
 

@@ -12,7 +12,13 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::{embed::Precision, fuse::Fusion, retriever::LEG_TIMEOUT};
+use crate::{
+    embed::{Bm25, Precision},
+    fuse::{Fusion, Weighting},
+    options::Legs,
+    retriever::{FeedbackUse, LEG_TIMEOUT},
+    rewrite::UnknownFeedback,
+};
 
 /// Every setting; see `config/default.toml` for what each means.
 #[derive(Debug, Clone, Deserialize)]
@@ -21,6 +27,8 @@ use crate::{embed::Precision, fuse::Fusion, retriever::LEG_TIMEOUT};
 pub struct Settings {
     /// The local embedder.
     pub embed: EmbedSettings,
+    /// The lexical channel.
+    pub bm25: Bm25Settings,
     /// Where the passages are.
     pub store: StoreSettings,
     /// Who rewrites the questions.
@@ -50,6 +58,15 @@ pub struct EmbedSettings {
     pub threads: usize,
 }
 
+/// The lexical channel.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Bm25Settings {
+    /// The language of the passages, by its English name.
+    pub language: String,
+}
+
 /// Where the passages are.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -71,6 +88,8 @@ pub struct StoreSettings {
     pub adopt_vector: String,
     /// The payload field of an adopted collection's titles; empty: none.
     pub adopt_title: String,
+    /// An adopted collection's sparse vector that holds Qdrant's BM25; empty: none.
+    pub adopt_bm25: String,
 }
 
 /// Who rewrites the questions.
@@ -91,8 +110,12 @@ pub struct RewriteSettings {
     pub prompt_file: PathBuf,
     parameters: Map<String, Value>,
     deadline_ms: u64,
-    /// How much a rewrite's leg counts in the fusion; the question's own counts 1.
-    pub weight: f64,
+    /// How much a rewrite counts in the fusion; the question's own counts 1.
+    pub weight: Weighting,
+    feedback: String,
+    feedback_use: FeedbackWhen,
+    /// Below which agreement of the question's own legs a rewrite is asked for; 1: always.
+    pub gate: f64,
     /// A file of recorded rewrites; empty: none.
     pub recorded_file: PathBuf,
     recorded_latency_ms: u64,
@@ -103,6 +126,12 @@ pub struct RewriteSettings {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct SearchSettings {
+    /// Which channels are searched.
+    pub legs: Legs,
+    /// How much the dense legs count in the fusion.
+    pub dense_weight: f64,
+    /// How much the lexical legs count in the fusion.
+    pub bm25_weight: f64,
     /// How deep each leg searches.
     pub depth: usize,
     /// How many hits come back.
@@ -205,13 +234,26 @@ impl Settings {
                            embed.model)";
             return Err(SettingsError::value("rewrite.model", problem));
         }
-        if !(0.0..=100.0).contains(&rewrite.weight) {
-            return Err(SettingsError::value("rewrite.weight", "a weight is at least 0; the question's own counts 1"));
+        if !(0.0..=1.0).contains(&rewrite.gate) {
+            return Err(SettingsError::value(
+                "rewrite.gate",
+                "an agreement is from 0 to 1; 1 always asks for a rewrite",
+            ));
         }
+        if [search.dense_weight, search.bm25_weight].iter().any(|weight| !(0.0..=100.0).contains(weight)) {
+            return Err(SettingsError::value("search.dense_weight, search.bm25_weight", "a weight is from 0 to 100"));
+        }
+        rewrite.feedback()?;
         if self.store.timeout_ms == 0 || self.store.timeout() > LEG_TIMEOUT {
             let problem = format!("has to be from 1 to {}, after which a search is given up", LEG_TIMEOUT.as_millis());
             return Err(SettingsError::value("store.timeout_ms", problem));
         }
+        if !self.store.adopt_bm25.is_empty() && self.store.adopt_text.is_empty() {
+            let problem =
+                "names a sparse vector of a collection to adopt, but store.adopt_text names no field of its text";
+            return Err(SettingsError::value("store.adopt_bm25", problem));
+        }
+        self.bm25.encoder()?;
         if rewrite.deadline_ms == 0 {
             return Err(SettingsError::value("rewrite.deadline_ms", "no rewriter answers in 0 ms"));
         }
@@ -219,6 +261,16 @@ impl Settings {
             return Err(SettingsError::value("embed.threads", "at least one thread has to work"));
         }
         self.fuse.fusion().map(drop)
+    }
+}
+
+impl Bm25Settings {
+    /// What makes the lexical channel's vectors.
+    ///
+    /// # Errors
+    /// [`SettingsError`] if it does not know the language.
+    pub fn encoder(&self) -> Result<Bm25, SettingsError> {
+        Bm25::new(&self.language).map_err(|error| SettingsError::value("bm25.language", error.to_string()))
     }
 }
 
@@ -238,7 +290,32 @@ impl StoreSettings {
     }
 }
 
+/// When feedback is searched with.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum FeedbackWhen {
+    Instead,
+    Always,
+}
+
 impl RewriteSettings {
+    /// Whether and when to search with what the question found first.
+    ///
+    /// # Errors
+    /// [`SettingsError`] if the feedback's name is none.
+    pub fn feedback(&self) -> Result<Option<FeedbackUse>, SettingsError> {
+        if self.feedback.is_empty() {
+            return Ok(None);
+        }
+        let feedback = self.feedback.parse();
+        let feedback =
+            feedback.map_err(|error: UnknownFeedback| SettingsError::value("rewrite.feedback", error.to_string()))?;
+        Ok(Some(match self.feedback_use {
+            FeedbackWhen::Instead => FeedbackUse::InsteadOfRewrite(feedback),
+            FeedbackWhen::Always => FeedbackUse::Always(feedback),
+        }))
+    }
+
     /// How long the rewriter may take.
     #[must_use]
     pub fn deadline(&self) -> Duration {
@@ -324,7 +401,7 @@ mod tests {
 
     #[test]
     fn errors_name_the_key() {
-        let cases: [(&[&str], &str); 10] = [
+        let cases: [(&[&str], &str); 12] = [
             (&["rewrite.model=small"], "rewrite.url"),
             (&["rewrite.weight=-1"], "rewrite.weight"),
             (&["store.timeout_ms=0"], "store.timeout_ms"),
@@ -334,6 +411,8 @@ mod tests {
             (&["rewrite.url=http://localhost"], "rewrite.model"),
             (&["fuse.method=borda"], "fuse.method"),
             (&["embed.precision=int4"], "int4"),
+            (&["bm25.language=klingon"], "bm25.language: \"klingon\""),
+            (&["store.adopt_bm25=words"], "store.adopt_text"),
             (&["search"], "section.key=value"),
         ];
         for (flags, named) in cases {

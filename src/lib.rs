@@ -32,7 +32,7 @@
 //! let store = MemoryStore::new();
 //! store.prepare(embedder.identity()).await?;
 //! # let vectors = embedder.embed(Role::Passage, vec!["late orders".into(), "missing items".into()]).await?;
-//! # let [late, missing] = [vectors[0].vector.clone(), vectors[1].vector.clone()];
+//! # let [late, missing] = [vectors[0].vector.clone().into(), vectors[1].vector.clone().into()];
 //! store.upsert(vec![(Passage::new("late", "late orders"), late), (Passage::new("missing", "missing items"), missing)]).await?;
 //!
 //! let rewriter = RecordedRewriter::from_pairs([("half my grub is gone", ["Items are missing from my order"])]);

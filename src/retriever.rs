@@ -104,7 +104,8 @@ impl Parts {
             return Ok(Matched { bm25: false });
         };
         info.accepts(self.embedder.identity())?;
-        let matched = Matched { bm25: self.sparse.is_some() };
+        let bm25 = self.sparse.as_ref().map(|encoder| info.accepts_bm25(encoder.identity())).transpose()?;
+        let matched = Matched { bm25: bm25.unwrap_or(false) };
         // Another call may have been faster.
         let _ = self.matched.set(matched);
         Ok(matched)

@@ -9,7 +9,7 @@ use asktwice::{
     ranking::PointId,
     retrieval::AskedOnly,
     rewrite::RecordedRewriter,
-    search::{CollectionInfo, MemoryStore, Search},
+    search::{CollectionInfo, MemoryStore, ScrollPage, ScrollRequest, Search},
 };
 use async_trait::async_trait;
 use tokio::time::{Instant, sleep};
@@ -45,6 +45,14 @@ impl VectorStore for Slow<MemoryStore> {
     async fn fetch(&self, ids: &[PointId]) -> Result<Vec<(PointId, Passage)>, StoreError> {
         sleep(self.1).await;
         self.0.fetch(ids).await
+    }
+
+    async fn vectors(&self, ids: &[PointId]) -> Result<Vec<(PointId, Vec<f32>)>, StoreError> {
+        self.0.vectors(ids).await
+    }
+
+    async fn scroll(&self, request: ScrollRequest) -> Result<ScrollPage, StoreError> {
+        self.0.scroll(request).await
     }
 
     async fn info(&self) -> Result<Option<CollectionInfo>, StoreError> {

@@ -14,7 +14,7 @@ use asktwice::{
     ranking::PointId,
     retrieval::{Origin, Step, Timing},
     rewrite::RecordedRewriter,
-    search::{CollectionInfo, MemoryStore, Search},
+    search::{CollectionInfo, MemoryStore, ScrollPage, ScrollRequest, Search},
 };
 use async_trait::async_trait;
 use tokio::time::sleep;
@@ -36,7 +36,7 @@ impl SlowStore {
         let store = MemoryStore::new();
         store.prepare(HashEmbedder::new().identity()).await.unwrap();
         let texts = ["my bread is flat", "yeast makes bread rise", "what is a question"];
-        let passages = texts.map(|text| (Passage::new(text, text), vector(text)));
+        let passages = texts.map(|text| (Passage::new(text, text), vector(text).into()));
         store.upsert(passages.to_vec()).await.unwrap();
         Self { store, latency }
     }
@@ -51,6 +51,14 @@ impl VectorStore for SlowStore {
 
     async fn fetch(&self, ids: &[PointId]) -> Result<Vec<(PointId, Passage)>, StoreError> {
         self.store.fetch(ids).await
+    }
+
+    async fn vectors(&self, ids: &[PointId]) -> Result<Vec<(PointId, Vec<f32>)>, StoreError> {
+        self.store.vectors(ids).await
+    }
+
+    async fn scroll(&self, request: ScrollRequest) -> Result<ScrollPage, StoreError> {
+        self.store.scroll(request).await
     }
 
     async fn info(&self) -> Result<Option<CollectionInfo>, StoreError> {

@@ -4,7 +4,10 @@
 //! test makes a collection of its own there and deletes it.
 
 mod filters;
+mod lexical;
 mod passages;
+mod reads;
+mod same;
 mod searches;
 mod writes;
 
@@ -14,7 +17,9 @@ use asktwice::{
     Passage,
     embed::Identity,
     ranking::{PointId, Ranking},
-    search::{EdgeStore, Filter, MemoryStore, QdrantStore, Search, StoreError, VectorStoreWriter},
+    search::{
+        EdgeStore, Filter, MemoryStore, QdrantStore, Search, SparseVector, StoreError, VectorStoreWriter, Vectors,
+    },
 };
 use serde_json::{Map, Value};
 
@@ -118,7 +123,6 @@ macro_rules! contract {
                 depth_bounds_a_ranking
                 equal_scores_are_ordered_by_id
                 an_empty_collection_finds_nothing
-                a_channel_that_nothing_fills_is_refused
                 a_batch_finds_what_its_searches_find
                 an_empty_batch_finds_nothing
                 a_search_that_fails_leaves_its_batch_alone;
@@ -128,6 +132,25 @@ macro_rules! contract {
                 payloads_come_back
                 whole_passages_come_back
                 reserved_names_are_refused;
+            lexical:
+                shared_words_are_found_and_rare_ones_count_more
+                a_filter_does_not_change_scores
+                no_word_finds_nothing
+                depth_bounds_a_ranking_of_words
+                a_batch_may_mix_channels
+                replaced_words_are_forgotten
+                deleted_passages_are_not_found_by_words
+                passages_without_words_are_kept
+                unsound_words_are_refused
+                every_passage_has_a_vector_for_every_channel
+                a_channel_that_nothing_fills_is_refused
+                another_lexical_side_is_refused;
+            reads:
+                vectors_come_back_in_the_order_asked
+                a_scroll_sees_every_passage_once
+                a_scroll_goes_on_behind_what_is_gone
+                a_scroll_is_filtered
+                a_scroll_brings_vectors;
             filters:
                 every_kind_of_condition_holds
                 conditions_nest
@@ -187,8 +210,19 @@ async fn found(store: &dyn VectorStoreWriter, depth: usize, filter: Option<Filte
 /// Prepares the collection and writes passages, the first the nearest.
 async fn fill(store: &dyn VectorStoreWriter, passages: impl IntoIterator<Item = Passage>) {
     store.prepare(&identity()).await.unwrap();
-    let placed = passages.into_iter().enumerate().map(|(n, passage)| (passage, at(n as f32))).collect();
+    let placed = passages.into_iter().enumerate().map(|(n, passage)| (passage, at(n as f32).into())).collect();
     store.upsert(placed).await.unwrap();
+}
+
+/// Words by their numbers, of these weights.
+fn words<const N: usize>(of: [(u32, f32); N]) -> SparseVector {
+    let (indices, values) = of.into_iter().unzip();
+    SparseVector { indices, values }
+}
+
+/// Vectors for both channels.
+fn both(angle: f32, words: SparseVector) -> Vectors {
+    Vectors::from(at(angle)).with_bm25(words)
 }
 
 async fn fetch_one(store: &dyn VectorStoreWriter, id: &str) -> Option<Passage> {

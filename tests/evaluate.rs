@@ -8,7 +8,7 @@ use asktwice::{
     evaluate::{Configuration, Dataset, DatasetError, EvaluateError, Evaluation, Evaluator, Rewrites},
     ranking::PointId,
     rewrite::Limits,
-    search::{CollectionInfo, MemoryStore, Search},
+    search::{CollectionInfo, MemoryStore, ScrollPage, ScrollRequest, Search},
 };
 use async_trait::async_trait;
 use serde_json::json;
@@ -45,7 +45,7 @@ async fn filled(passages: Vec<Passage>) -> (Arc<HashEmbedder>, Arc<MemoryStore>)
     store.prepare(embedder.identity()).await.unwrap();
     let texts = passages.iter().map(Passage::embedded_text).collect();
     let vectors = embedder.embed(Role::Passage, texts).await.unwrap();
-    store.upsert(passages.into_iter().zip(vectors.into_iter().map(|e| e.vector)).collect()).await.unwrap();
+    store.upsert(passages.into_iter().zip(vectors.into_iter().map(|e| e.vector.into())).collect()).await.unwrap();
     (embedder, store)
 }
 
@@ -196,6 +196,14 @@ impl VectorStore for Short {
 
     async fn fetch(&self, ids: &[PointId]) -> Result<Vec<(PointId, Passage)>, StoreError> {
         self.0.fetch(ids).await
+    }
+
+    async fn vectors(&self, ids: &[PointId]) -> Result<Vec<(PointId, Vec<f32>)>, StoreError> {
+        self.0.vectors(ids).await
+    }
+
+    async fn scroll(&self, request: ScrollRequest) -> Result<ScrollPage, StoreError> {
+        self.0.scroll(request).await
     }
 
     async fn info(&self) -> Result<Option<CollectionInfo>, StoreError> {

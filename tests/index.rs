@@ -9,10 +9,10 @@ use std::{
 
 use asktwice::{
     Passage, StoreError, VectorStore, VectorStoreWriter,
-    embed::Identity,
+    embed::{Bm25, Identity, Role, SparseEncoder},
     index::{IndexError, Indexer, Report},
     ranking::PointId,
-    search::MemoryStore,
+    search::{MemoryStore, ScrollRequest, Search, SparseVector},
 };
 use tokio::sync::watch;
 
@@ -301,6 +301,41 @@ async fn another_models_collection_is_refused_before_anything_is_read() {
     let error = bench.indexer().run(&bench.sources(), |_| {}).await.unwrap_err();
     assert!(matches!(error, IndexError::Store { source: StoreError::Identity { .. }, .. }), "{error:?}");
     assert_eq!(bench.embedder.embedded(), 0);
+}
+
+#[tokio::test]
+async fn both_channels_are_filled_from_the_same_text() {
+    let bench = Bench::new();
+    bench.write(
+        "a.jsonl",
+        "{\"_id\": \"a\", \"title\": \"Bread\", \"text\": \"rises slowly\"}\n{\"_id\": \"b\", \"text\": \"the\"}\n",
+    );
+    let encoder = Arc::new(Bm25::new("english").unwrap());
+    let indexer = bench.indexer().with_sparse_encoder(encoder.clone());
+    let report = indexer.run(&bench.sources(), |_| {}).await.unwrap();
+    assert_eq!(report.indexed, 2);
+    assert_eq!(bench.store.info().await.unwrap().unwrap().bm25.as_deref(), Some(encoder.identity()));
+    let mut points = bench.store.scroll(ScrollRequest::new(9).with_vectors()).await.unwrap().points;
+    points.sort_by(|a, b| a.passage.id.cmp(&b.passage.id));
+    let words = |text: &str| Some(encoder.encode(Role::Passage, text));
+    assert_eq!(points[0].vectors.as_ref().unwrap().bm25, words("Bread rises slowly"));
+    assert_eq!(points[1].vectors.as_ref().unwrap().bm25, Some(SparseVector::default()));
+    let found = bench.store.search(Search::bm25(encoder.encode(Role::Query, "breads"), 9)).await.unwrap();
+    assert_eq!(found.entries().iter().map(|entry| entry.id).collect::<Vec<_>>(), [PointId::of("a")]);
+    // A second run finds everything as it was.
+    assert_eq!(indexer.run(&bench.sources(), |_| {}).await.unwrap().skipped, 2);
+}
+
+#[tokio::test]
+async fn a_collection_without_words_is_refused_before_anything_is_read() {
+    let bench = Bench::new();
+    bench.write("a.jsonl", documents(0..20));
+    bench.run().await;
+    let indexer = bench.indexer().with_sparse_encoder(Bm25::new("german").unwrap());
+    let error = indexer.run(&bench.sources(), |_| {}).await.unwrap_err();
+    let IndexError::Store { source: StoreError::Identity { difference, .. }, .. } = error else { panic!("{error:?}") };
+    assert!(difference.contains("no bm25 vectors") && difference.contains("german"), "{difference}");
+    assert_eq!(bench.embedder.embedded(), 20);
 }
 
 #[tokio::test]

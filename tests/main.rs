@@ -33,6 +33,7 @@ mod fuse;
 mod index;
 mod outcomes;
 mod qdrant_batch;
+mod qdrant_bm25;
 mod qdrant_faults;
 mod rewrite;
 mod stream;

@@ -9,7 +9,7 @@ use asktwice::{
     fuse::Weighting,
     ranking::PointId,
     retrieval::Origin,
-    search::{CollectionInfo, MemoryStore, Search},
+    search::{CollectionInfo, MemoryStore, ScrollPage, ScrollRequest, Search},
 };
 use async_trait::async_trait;
 
@@ -63,6 +63,14 @@ impl VectorStore for Forgets {
         self.0.fetch(&ids[1..]).await
     }
 
+    async fn vectors(&self, ids: &[PointId]) -> Result<Vec<(PointId, Vec<f32>)>, StoreError> {
+        self.0.vectors(ids).await
+    }
+
+    async fn scroll(&self, request: ScrollRequest) -> Result<ScrollPage, StoreError> {
+        self.0.scroll(request).await
+    }
+
     async fn info(&self) -> Result<Option<CollectionInfo>, StoreError> {
         self.0.info().await
     }
@@ -72,7 +80,7 @@ async fn store() -> MemoryStore {
     let store = MemoryStore::new();
     store.prepare(HashEmbedder::new().identity()).await.unwrap();
     let passages = [Passage::new("late", "late food"), Passage::new("order", "an order that is delayed")];
-    store.upsert(passages.map(|passage| (passage.clone(), vector(&passage.text))).into()).await.unwrap();
+    store.upsert(passages.map(|passage| (passage.clone(), vector(&passage.text).into())).into()).await.unwrap();
     store
 }
 
@@ -230,6 +238,14 @@ impl VectorStore for Hangs {
 
     async fn fetch(&self, ids: &[PointId]) -> Result<Vec<(PointId, Passage)>, StoreError> {
         self.0.fetch(ids).await
+    }
+
+    async fn vectors(&self, ids: &[PointId]) -> Result<Vec<(PointId, Vec<f32>)>, StoreError> {
+        self.0.vectors(ids).await
+    }
+
+    async fn scroll(&self, request: ScrollRequest) -> Result<ScrollPage, StoreError> {
+        self.0.scroll(request).await
     }
 
     async fn info(&self) -> Result<Option<CollectionInfo>, StoreError> {

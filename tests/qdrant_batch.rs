@@ -21,7 +21,7 @@ fn search(timeout_ms: u64) -> Search {
 async fn filled(front: &Front) -> QdrantStore {
     let store = QdrantStore::connect(&front.url, "notes").unwrap();
     store.prepare(&Identity::new("a model for tests", "its weights", 2)).await.unwrap();
-    store.upsert(vec![(Passage::new("a", "text"), vec![1.0, 0.0])]).await.unwrap();
+    store.upsert(vec![(Passage::new("a", "text"), vec![1.0, 0.0].into())]).await.unwrap();
     store
 }
 

@@ -36,7 +36,7 @@ fn search(timeout_ms: u64) -> Search {
 async fn filled(front: &Front) -> QdrantStore {
     let store = store(front);
     store.prepare(&identity()).await.unwrap();
-    store.upsert(vec![(Passage::new("a", "text"), vec![1.0, 0.0])]).await.unwrap();
+    store.upsert(vec![(Passage::new("a", "text"), vec![1.0, 0.0].into())]).await.unwrap();
     store.info().await.unwrap();
     store
 }
@@ -276,7 +276,7 @@ async fn a_collection_made_anew_with_another_dimension_is_noticed() {
 
     QdrantStore::connect(&front.url, "notes").unwrap().prepare(&Identity::new("other", "w", 3)).await.unwrap();
     let searched = store.search(search(1_000)).await.unwrap_err();
-    let written = store.upsert(vec![(Passage::new("a", "text"), vec![1.0, 0.0])]).await.unwrap_err();
+    let written = store.upsert(vec![(Passage::new("a", "text"), vec![1.0, 0.0].into())]).await.unwrap_err();
     for error in [searched, written] {
         assert!(matches!(error, StoreError::Dimension { stored: 3, given: 2, .. }), "{error}");
     }
@@ -345,7 +345,7 @@ async fn foreign(front: &Front, distance: Distance) {
 }
 
 fn adopted(vector: &str, text: &str) -> Adopted {
-    Adopted { vector: vector.into(), text: text.into(), title: Some("name".into()) }
+    Adopted { vector: vector.into(), text: text.into(), title: Some("name".into()), bm25: None }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -383,7 +383,7 @@ async fn an_adopted_collection_is_never_written() {
     let store = store(&front).adopting(adopted("", "page.content"));
     let errors = [
         store.prepare(&identity()).await.unwrap_err(),
-        store.upsert(vec![(Passage::new("a", "text"), vec![1.0, 0.0])]).await.unwrap_err(),
+        store.upsert(vec![(Passage::new("a", "text"), vec![1.0, 0.0].into())]).await.unwrap_err(),
         store.delete(&[PointId::Number(1)]).await.unwrap_err(),
         store.delete_matching(&Filter::default()).await.unwrap_err(),
         store.index_payload("lang", PayloadKind::Keyword).await.unwrap_err(),
@@ -430,7 +430,7 @@ async fn large_writes_stay_below_the_message_limit() {
     let front = Front::start().await;
     let store = filled(&front).await;
     let before = front.calls("upsert");
-    let large = (0..12).map(|n| (Passage::new(n.to_string(), "x".repeat(4 << 20)), vec![1.0, 0.0])).collect();
+    let large = (0..12).map(|n| (Passage::new(n.to_string(), "x".repeat(4 << 20)), vec![1.0, 0.0].into())).collect();
     store.upsert(large).await.unwrap();
     assert_eq!(front.calls("upsert") - before, 4);
     assert_eq!(store.info().await.unwrap().unwrap().passages, 13);

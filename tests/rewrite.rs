@@ -436,7 +436,7 @@ async fn store(embedder: &HashEmbedder) -> MemoryStore {
         "where the wild things are",
         "a rewritten question about yeast",
     ];
-    let passages = texts.iter().enumerate().map(|(n, text)| (Passage::new(n.to_string(), *text), vector(text)));
+    let passages = texts.iter().enumerate().map(|(n, text)| (Passage::new(n.to_string(), *text), vector(text).into()));
     store.upsert(passages.collect()).await.unwrap();
     store
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use asktwice::{
     Embedder as _, Event, Passage, Question, RetrieveOptions, Retriever, VectorStoreWriter as _,
-    rewrite::{Feedback, RecordedRewriter},
     retrieval::Origin,
     retriever::FeedbackUse,
+    rewrite::{Feedback, RecordedRewriter},
     search::MemoryStore,
 };
 use futures::{StreamExt as _, TryStreamExt as _};

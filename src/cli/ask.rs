@@ -10,7 +10,7 @@ use crate::{
     config::Settings,
     error::Error,
     fuse::Fusion,
-    options::RetrieveOptions,
+    options::{Legs, RetrieveOptions},
     ranking::Hit,
     retrieval::{Origin, Report, Retrieval},
     search::Filter,
@@ -33,6 +33,9 @@ pub(super) struct Ask {
     /// How the rankings become one: rrf, rrf:K, intersection or intersection:strict [fuse.method].
     #[arg(long)]
     fusion: Option<Fusion>,
+    /// Which channels to search: dense, bm25 or hybrid [search.legs].
+    #[arg(long)]
+    legs: Option<Legs>,
     /// How many hits to return [search.limit].
     #[arg(long)]
     limit: Option<usize>,
@@ -83,6 +86,7 @@ impl Ask {
         // A larger limit than the settings foresee needs deeper legs, or there would be nothing to fill it with.
         let mut options = RetrieveOptions::default().with_limit(limit).with_depth(settings.search.depth.max(limit));
         options.filter.clone_from(&self.filter);
+        options.legs = self.legs;
         options.deadline = self.deadline.map(Duration::from_millis);
         if self.no_rewrite {
             options = options.without_rewrite();
@@ -140,8 +144,9 @@ fn excerpt(text: &str) -> String {
 /// Why the hit is where it is: its rank and native score in each leg that found it.
 pub(super) fn found_by(hit: &Hit, retrieval: &Retrieval) -> String {
     let legs = hit.found_by.iter().map(|by| {
-        let variant = retrieval.legs[by.leg].variant;
-        format!("{} #{} ({:.3})", origin(retrieval.variants[variant].origin), by.rank, by.score)
+        let leg = &retrieval.legs[by.leg];
+        let origin = origin(retrieval.variants[leg.variant].origin);
+        format!("{origin} {} #{} ({:.3})", leg.channel.name(), by.rank, by.score)
     });
     format!("score {:.4} = {}", hit.score, legs.collect::<Vec<_>>().join(" + "))
 }

@@ -20,9 +20,9 @@ use crate::{
     config::Settings,
     embed::Embedder as _,
     evaluate::{Dataset, JudgedQuestion, Rewrites},
-    fuse::Weighting,
+    fuse::{Fuse as _, Fusion, Weighted},
     options::RetrieveOptions,
-    ranking::Hit,
+    ranking::{Hit, Ranking, Scored},
     retrieval::{Origin, Report, Retrieval},
     retriever::Retriever,
     rewrite::RecordedRewriter,
@@ -61,13 +61,14 @@ impl Demo {
         let corpus = unpack()?;
         let dataset = Dataset::open(&corpus, "test")?;
         let retriever = prepare(settings, &corpus, &dataset).await?;
+        let fusion = settings.fuse.fusion()?;
         if let Some(question) = &self.question {
-            show(&retriever, question, None).await?;
+            show(&retriever, &fusion, question, None).await?;
             return Ok(ExitCode::SUCCESS);
         }
         for question in &dataset.questions {
             if self.all || SHOWN.contains(&question.id.as_str()) {
-                show(&retriever, &question.text, Some(question)).await?;
+                show(&retriever, &fusion, &question.text, Some(question)).await?;
             }
         }
         say("✓ marks an article that answers the question. Go on with a question of your own:")?;
@@ -94,10 +95,11 @@ fn unpack() -> anyhow::Result<PathBuf> {
 async fn prepare(settings: &Settings, corpus: &Path, dataset: &Dataset) -> anyhow::Result<Retriever> {
     let embedder = parts::embedder(settings, Workers::PerCore)?;
     let precision = settings.embed.precision;
-    let store = Arc::new(parts::edge(Path::new(FOLDER), &format!("index-{precision}"))?);
+    let (encoder, language) = (settings.bm25.encoder()?, settings.bm25.language.trim().to_lowercase());
+    let store = Arc::new(parts::edge(Path::new(FOLDER), &format!("index-{precision}-{language}"))?);
     let model = &embedder.identity().model;
     say(format!("Embedding: {model}, {precision}, on this machine. Searching: the embedded engine, in {FOLDER}."))?;
-    let report = index::index(&embedder, Arc::clone(&store) as _, &[corpus.join("corpus.jsonl")], 0).await?;
+    let report = index::index(&embedder, encoder, Arc::clone(&store) as _, &[corpus.join("corpus.jsonl")], 0).await?;
     if report.interrupted {
         anyhow::bail!("interrupted while indexing; the same command goes on from here");
     }
@@ -107,10 +109,7 @@ async fn prepare(settings: &Settings, corpus: &Path, dataset: &Dataset) -> anyho
         0 => say(format!("The help centre's {articles} articles are indexed already."))?,
         _ => say(format!("Indexed the help centre's {articles} articles in {seconds:.1} s ({rate:.0} docs/s)."))?,
     }
-    let retriever = Retriever::new(embedder, store)
-        .with_fusion(settings.fuse.fusion()?)
-        .with_rewrite_deadline(settings.rewrite.deadline())
-        .with_weighting(Weighting::Fixed(settings.rewrite.weight));
+    let retriever = parts::tuned(Retriever::new(embedder, store), settings)?;
     if let Some(llm) = parts::llm(&settings.rewrite)? {
         say(format!("Rewriting: {} at {}.\n", settings.rewrite.model, settings.rewrite.url))?;
         return Ok(retriever.with_rewriter(llm));
@@ -127,7 +126,12 @@ fn replay(corpus: &Path, dataset: &Dataset) -> anyhow::Result<RecordedRewriter> 
     Ok(RecordedRewriter::from_pairs(dataset.questions.iter().map(pair)))
 }
 
-async fn show(retriever: &Retriever, question: &str, judged: Option<&JudgedQuestion>) -> anyhow::Result<()> {
+async fn show(
+    retriever: &Retriever,
+    fusion: &Fusion,
+    question: &str,
+    judged: Option<&JudgedQuestion>,
+) -> anyhow::Result<()> {
     // Far more hits than are shown, so that the first few of each leg are among them and can be shown one by one.
     let options = RetrieveOptions::default().with_depth(40).with_limit(40);
     let retrieval = retriever.retrieve_with(question, &options).await?;
@@ -139,16 +143,16 @@ async fn show(retriever: &Retriever, question: &str, judged: Option<&JudgedQuest
         say(format!("lost     {}", Report(degradation)))?;
     }
     say("")?;
-    say(table(&retrieval, judged))?;
+    say(table(&retrieval, judged, fusion))?;
     say(timeline::draw(&retrieval))?;
     Ok(())
 }
 
 /// What the question alone found, what the rewrite alone found, and both fused, side by side.
-fn table(retrieval: &Retrieval, judged: Option<&JudgedQuestion>) -> String {
+fn table(retrieval: &Retrieval, judged: Option<&JudgedQuestion>, fusion: &Fusion) -> String {
     let columns = [
-        ("the question alone", leg(retrieval, Origin::Asked)),
-        ("the rewrite alone", leg(retrieval, Origin::Rewrite)),
+        ("the question alone", alone(retrieval, Origin::Asked, fusion)),
+        ("the rewrite alone", alone(retrieval, Origin::Rewrite, fusion)),
         ("fused", retrieval.hits.iter().collect()),
     ];
     let heads = columns.iter().map(|(head, _)| format!("     {head:<COLUMN$}"));
@@ -171,14 +175,23 @@ fn cell(hit: Option<&Hit>, place: usize, judged: Option<&JudgedQuestion>) -> Str
     format!("{:>2} {mark} {title:<COLUMN$}", place + 1)
 }
 
-/// The hits of one origin's leg, in that leg's own order.
-fn leg(retrieval: &Retrieval, origin: Origin) -> Vec<&Hit> {
-    let rank = |hit: &Hit| {
-        let found =
-            hit.found_by.iter().filter(|by| retrieval.variants[retrieval.legs[by.leg].variant].origin == origin);
-        found.map(|by| by.rank).min()
-    };
-    let mut ranked: Vec<_> = retrieval.hits.iter().filter_map(|hit| Some((rank(hit)?, hit))).collect();
-    ranked.sort_by_key(|(rank, _)| *rank);
-    ranked.into_iter().map(|(_, hit)| hit).collect()
+/// The hits of one origin's legs alone, in the order that fusing them gives.
+fn alone<'a>(retrieval: &'a Retrieval, origin: Origin, fusion: &Fusion) -> Vec<&'a Hit> {
+    let mut rankings: Vec<(usize, Ranking)> = vec![];
+    for (at, leg) in retrieval.legs.iter().enumerate() {
+        if retrieval.variants[leg.variant].origin == origin {
+            let found = retrieval.hits.iter().filter_map(|hit| {
+                let by = hit.found_by.iter().find(|by| by.leg == at)?;
+                Some(Scored { id: hit.passage.point_id(), score: by.score })
+            });
+            rankings.push((at, Ranking::new(found.collect())));
+        }
+    }
+    let mut weighted: Vec<Weighted<'_>> = vec![];
+    for (at, ranking) in &rankings {
+        let leg = &retrieval.legs[*at];
+        weighted.push(Weighted::new(ranking, leg.variant).with_channel(leg.channel));
+    }
+    let hit = |id| retrieval.hits.iter().find(|hit| hit.passage.point_id() == id);
+    fusion.fuse(&weighted, retrieval.hits.len()).into_iter().filter_map(|fused| hit(fused.id)).collect()
 }

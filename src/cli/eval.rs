@@ -20,9 +20,9 @@ use super::{
 };
 use crate::{
     config::Settings,
-    embed::Embedder as _,
+    embed::{Embedder as _, SparseEncoder as _},
     evaluate::{Configuration, Dataset, DatasetError, Evaluation, Evaluator, Rewrites},
-    fuse::Fusion,
+    fuse::{Fusion, Weighting},
     rewrite::Limits,
 };
 
@@ -83,8 +83,10 @@ impl Eval {
         rewrites: &Rewrites,
     ) -> anyhow::Result<(Evaluation, bool)> {
         let embedder = parts::embedder(settings, Workers::PerCore)?;
+        let encoder = settings.bm25.encoder()?;
         let corpus = self.data.join("corpus.jsonl");
-        let kept = kept(&corpus, &embedder.identity().weights, settings)?;
+        let makers = format!("{} {}", embedder.identity().weights, encoder.identity());
+        let kept = kept(&corpus, &makers, settings)?;
         let store = Arc::new(parts::edge(Path::new(KEPT), &kept)?);
         let evaluator = Evaluator::new(Arc::new(embedder.clone()), Arc::clone(&store) as _)
             .with_depth(settings.search.depth.try_into().context("search.depth")?)
@@ -98,7 +100,7 @@ impl Eval {
         {
             return Err(DatasetError::NoRewrite { file }.into());
         }
-        let report = index::index(&embedder, store, &[corpus], 0).await?;
+        let report = index::index(&embedder, encoder, store, &[corpus], 0).await?;
         if report.interrupted {
             anyhow::bail!("interrupted while indexing; the same command goes on from here");
         }
@@ -120,17 +122,18 @@ impl Eval {
         } else {
             self.fusion.iter().map(|fusion| Configuration::new(fusion.to_string(), *fusion)).collect()
         };
-        let weight = settings.rewrite.weight;
+        // One weight for all rewrites; an evaluation that weighs each as a retrieval does is on its way.
+        let Weighting::Fixed(weight) = settings.rewrite.weight else { return Ok(configurations) };
         Ok(configurations.into_iter().map(|configuration| configuration.with_rewrite_weight(weight)).collect())
     }
 }
 
-/// The name of the index of a corpus: what is in the corpus and what embeds it decide, not where it lies.
-fn kept(corpus: &Path, weights: &str, settings: &Settings) -> anyhow::Result<String> {
+/// The name of the index of a corpus: what is in the corpus and what makes its vectors decide, not where it lies.
+fn kept(corpus: &Path, makers: &str, settings: &Settings) -> anyhow::Result<String> {
     let mut hash = Sha256::new();
     let read = File::open(corpus).and_then(|mut file| io::copy(&mut file, &mut hash));
     read.with_context(|| format!("{} cannot be read", corpus.display()))?;
-    hash.update(weights);
+    hash.update(makers);
     let hash = format!("{:x}", hash.finalize());
     let name = corpus.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
     let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     config::Settings,
-    embed::OnnxEmbedder,
+    embed::{Bm25, OnnxEmbedder},
     index::{IndexError, Indexer, Progress, Report},
     search::VectorStoreWriter,
 };
@@ -34,7 +34,8 @@ impl Index {
     pub(super) async fn run(self, settings: &Settings) -> anyhow::Result<ExitCode> {
         let store = parts::store(&settings.store)?;
         let embedder = parts::embedder(settings, Workers::PerCore)?;
-        let report = index(&embedder, store, &self.sources, settings.index.passage_tokens).await?;
+        let encoder = settings.bm25.encoder()?;
+        let report = index(&embedder, encoder, store, &self.sources, settings.index.passage_tokens).await?;
         if self.json {
             say(serde_json::to_string_pretty(&report)?)?;
         }
@@ -45,12 +46,14 @@ impl Index {
 /// Indexes with a progress bar; Ctrl-C finishes the batches under way and ends the run.
 pub(super) async fn index(
     embedder: &OnnxEmbedder,
+    encoder: Bm25,
     store: Arc<dyn VectorStoreWriter>,
     sources: &[PathBuf],
     passage_tokens: usize,
 ) -> Result<Report, IndexError> {
     let counter = embedder.clone();
     let mut indexer = Indexer::new(Arc::new(embedder.clone()), store)
+        .with_sparse_encoder(encoder)
         .with_token_counter(Arc::new(move |text: &str| counter.count_tokens(text)))
         .with_stop(stop_on_ctrl_c());
     if passage_tokens > 0 {

@@ -10,7 +10,6 @@ use anyhow::Context as _;
 use crate::{
     config::{RewriteSettings, Settings, SettingsError, StoreSettings},
     embed::{OnnxEmbedder, OnnxOptions, library},
-    fuse::Weighting,
     retriever::Retriever,
     rewrite::{LlmRewriter, Prompt, RecordedRewriter, Rewriter},
     search::{Adopted, EdgeStore, QdrantStore, StoreError, VectorStoreWriter},
@@ -60,8 +59,13 @@ pub(super) fn store(settings: &StoreSettings) -> anyhow::Result<Arc<dyn VectorSt
         store = store.with_api_key(key)?;
     }
     if !settings.adopt_text.is_empty() {
-        let title = Some(settings.adopt_title.clone()).filter(|title| !title.is_empty());
-        let adopted = Adopted { vector: settings.adopt_vector.clone(), text: settings.adopt_text.clone(), title };
+        let named = |name: &String| Some(name.clone()).filter(|name| !name.is_empty());
+        let adopted = Adopted {
+            vector: settings.adopt_vector.clone(),
+            text: settings.adopt_text.clone(),
+            title: named(&settings.adopt_title),
+            bm25: named(&settings.adopt_bm25),
+        };
         store = store.adopting(adopted);
     }
     Ok(Arc::new(store))
@@ -108,12 +112,28 @@ pub(super) fn retriever(settings: &Settings) -> anyhow::Result<Retriever> {
         (embedder, store.join().map_err(|_| anyhow::anyhow!("opening the store crashed")))
     });
     let store: Arc<dyn crate::search::VectorStore> = store??;
-    let mut retriever = Retriever::new(embedder?, store)
+    let retriever = tuned(Retriever::new(embedder?, store), settings)?;
+    Ok(match rewriter(&settings.rewrite)? {
+        Some(rewriter) => retriever.with_rewriter(rewriter),
+        None => retriever,
+    })
+}
+
+/// A retriever as the settings want it, but for its rewriter.
+pub(super) fn tuned(retriever: Retriever, settings: &Settings) -> Result<Retriever, SettingsError> {
+    let (search, rewrite) = (&settings.search, &settings.rewrite);
+    let mut retriever = retriever
+        .with_sparse_encoder(settings.bm25.encoder()?)
+        .with_legs(search.legs)
+        .with_channel_weights(search.dense_weight, search.bm25_weight)
         .with_fusion(settings.fuse.fusion()?)
-        .with_rewrite_deadline(settings.rewrite.deadline())
-        .with_weighting(Weighting::Fixed(settings.rewrite.weight));
-    if let Some(rewriter) = rewriter(&settings.rewrite)? {
-        retriever = retriever.with_rewriter(rewriter);
+        .with_rewrite_deadline(rewrite.deadline())
+        .with_weighting(rewrite.weight);
+    if let Some(feedback) = rewrite.feedback()? {
+        retriever = retriever.with_feedback(feedback);
+    }
+    if rewrite.gate < 1.0 {
+        retriever = retriever.with_gate(rewrite.gate);
     }
     Ok(retriever)
 }

@@ -105,6 +105,10 @@ pub struct Identity {
     pub passage_prefix: String,
     /// How many tokens of a passage are read.
     pub max_tokens: usize,
+    /// What makes the passages' vectors for the channel `bm25`, as [`SparseEncoder::identity`] says; `None` if nothing
+    /// does. An embedder knows nothing of it: whoever writes to a collection sets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bm25: Option<String>,
 }
 
 impl Identity {
@@ -117,10 +121,19 @@ impl Identity {
             pooling: String::new(),
             passage_prefix: String::new(),
             max_tokens: 0,
+            bm25: None,
         }
     }
 
-    /// Says what differs from another identity, in words; `None` if nothing that matters does.
+    /// The same passage side with a lexical side, made by a [`SparseEncoder`] of this identity.
+    #[must_use]
+    pub fn with_bm25(mut self, encoder: impl Into<String>) -> Self {
+        self.bm25 = Some(encoder.into());
+        self
+    }
+
+    /// Says what differs from another identity, in words; `None` if their embeddings lie in one vector space. Lexical
+    /// sides are compared by [`Identity::bm25_difference`]: who only searches by embeddings need not care.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Option<String> {
         let pairs = [
@@ -147,6 +160,19 @@ impl Identity {
         ];
         let (what, here, there, _) = pairs.into_iter().find(|(.., same)| !same)?;
         Some(format!("its {what} is {here}, this one's is {there}"))
+    }
+
+    /// Says how the lexical side differs from another's, in words; `None` if it does not.
+    #[must_use]
+    pub fn bm25_difference(&self, other: &Self) -> Option<String> {
+        match (&self.bm25, &other.bm25) {
+            (Some(here), Some(there)) if here != there => {
+                Some(format!("its bm25 vectors are those of {here}, this one's of {there}"))
+            }
+            (Some(here), None) => Some(format!("it has the bm25 vectors of {here}, this one makes none")),
+            (None, Some(there)) => Some(format!("it has no bm25 vectors, this one makes those of {there}")),
+            _ => None,
+        }
     }
 }
 

@@ -152,6 +152,7 @@ impl ModelFolder {
             pooling: format!("{:?}{}", self.pooling, if self.normalised { ", normalised" } else { "" }).to_lowercase(),
             passage_prefix: prefix(&["passage", "document"]),
             max_tokens: max_tokens.min(config.max_position_embeddings),
+            bm25: None,
         };
         Ok(())
     }

@@ -29,7 +29,7 @@ use self::{
     work::{Done, Failure, Work},
 };
 use crate::{
-    embed::Embedder,
+    embed::{Embedder, SparseEncoder},
     search::{PayloadKind, StoreError, VectorStoreWriter},
 };
 
@@ -55,6 +55,7 @@ pub const DEFAULT_BATCH_SIZE: usize = 32;
 #[derive(Debug, Clone)]
 pub struct Indexer {
     embedder: Arc<dyn Embedder>,
+    sparse: Option<Arc<dyn SparseEncoder>>,
     store: Arc<dyn VectorStoreWriter>,
     batch_size: usize,
     concurrency: usize,
@@ -73,7 +74,15 @@ impl Indexer {
         // One batch more than there are cores: while some are stored, the embedder's workers stay busy.
         let concurrency = std::thread::available_parallelism().map_or(2, |cores| cores.get() + 1).min(16);
         let chunker = Chunker { tokens, counter: Arc::new(chunk::guessed_tokens) };
-        Self { embedder, store, batch_size: DEFAULT_BATCH_SIZE, concurrency, chunker, stop: None }
+        Self { embedder, sparse: None, store, batch_size: DEFAULT_BATCH_SIZE, concurrency, chunker, stop: None }
+    }
+
+    /// Fills the channel `bm25` too, by this encoder. A collection has that channel from its first day or never: an
+    /// existing one without it, or of another encoder, is refused.
+    #[must_use]
+    pub fn with_sparse_encoder(mut self, encoder: impl SparseEncoder + 'static) -> Self {
+        self.sparse = Some(Arc::new(encoder));
+        self
     }
 
     /// Sets how many passages are embedded and stored at a time; at least 1.
@@ -137,7 +146,9 @@ impl Indexer {
 
     /// Creates or checks the collection, and makes finding the passages of a document fast.
     async fn prepare(&self) -> Result<(), StoreError> {
-        self.store.prepare(self.embedder.identity()).await?;
+        let mut identity = self.embedder.identity().clone();
+        identity.bm25 = self.sparse.as_ref().map(|encoder| encoder.identity().to_owned());
+        self.store.prepare(&identity).await?;
         self.store.index_payload("document_id", PayloadKind::Keyword).await
     }
 
@@ -146,7 +157,7 @@ impl Indexer {
         let (sender, mut batches) = mpsc::channel::<Batch>(1);
         let reader = Reader::new(self.chunker.clone(), self.batch_size, sender);
         let reading = spawn_blocking(move || reader.run(&found.files, found.problems));
-        let work = Work { embedder: &*self.embedder, store: &*self.store };
+        let work = Work { embedder: &*self.embedder, sparse: self.sparse.as_deref(), store: &*self.store };
         let mut under_way = FuturesUnordered::new();
         let mut stopped = std::pin::pin!(stopped(self.stop.clone()));
         let mut failure = None;

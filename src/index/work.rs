@@ -9,9 +9,9 @@ use super::{
     report::Problems,
 };
 use crate::{
-    embed::{EmbedError, Embedder, Embedding, Role},
+    embed::{EmbedError, Embedder, Embedding, Role, SparseEncoder},
     ranking::{Passage, PointId},
-    search::{StoreError, VectorStoreWriter},
+    search::{StoreError, VectorStoreWriter, Vectors},
 };
 
 /// How often a batch is offered to an embedder that says it is overloaded, waiting twice as long each time.
@@ -58,6 +58,7 @@ impl From<StoreError> for Failure {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Work<'a> {
     pub(super) embedder: &'a dyn Embedder,
+    pub(super) sparse: Option<&'a dyn SparseEncoder>,
     pub(super) store: &'a dyn VectorStoreWriter,
 }
 
@@ -97,11 +98,16 @@ impl Work<'_> {
         if passages.is_empty() {
             return Ok(());
         }
-        let embeddings = self.embed(passages.iter().map(Passage::embedded_text).collect()).await?;
+        let texts: Vec<String> = passages.iter().map(Passage::embedded_text).collect();
+        let words = self.sparse.map(|encoder| texts.iter().map(|text| encoder.encode(Role::Passage, text)).collect());
+        let embeddings = self.embed(texts).await?;
         let count = passages.len() as u64;
         let truncated = embeddings.iter().filter(|embedding| embedding.truncated).count() as u64;
         let tokens: u64 = embeddings.iter().map(|embedding| embedding.tokens as u64).sum();
-        let vectors = embeddings.into_iter().map(|embedding| embedding.vector);
+        let mut vectors: Vec<Vectors> = embeddings.into_iter().map(|embedding| embedding.vector.into()).collect();
+        for (vectors, words) in vectors.iter_mut().zip(words.unwrap_or_else(Vec::new)) {
+            vectors.bm25 = Some(words);
+        }
         self.store.upsert(passages.into_iter().zip(vectors).collect()).await?;
         done.indexed += count;
         done.truncated += truncated;

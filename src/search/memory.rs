@@ -1,7 +1,10 @@
 //! A store in plain memory: exact search, nothing kept. For tests, examples and a few thousand passages.
 
+mod compare;
+
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
+    ops::Bound,
     sync::{PoisonError, RwLock},
 };
 
@@ -9,7 +12,8 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 use super::{
-    CollectionInfo, Filter, PayloadKind, Search, StoreError, VectorStore, VectorStoreWriter, layout, path::Path,
+    Channels, CollectionInfo, Filter, PayloadKind, ScrollPage, ScrollRequest, Scrolled, Search, SearchVector,
+    SparseVector, StoreError, VectorStore, VectorStoreWriter, Vectors, check_writer, layout, path::Path,
 };
 use crate::{
     embed::Identity,
@@ -25,20 +29,30 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct Collection {
     identity: Option<Identity>,
-    points: HashMap<PointId, Point>,
+    points: BTreeMap<PointId, Point>,
 }
 
 /// A passage as the engines keep it, so that filters see here what they see there.
 #[derive(Debug)]
 struct Point {
     payload: Map<String, Value>,
-    vector: Vec<f32>,
+    /// Of length 1, unless it has none.
+    dense: Vec<f32>,
+    bm25: Option<SparseVector>,
 }
 
 impl Point {
     fn matches(&self, filter: &Filter) -> bool {
         let id = self.payload.get(layout::ID).and_then(Value::as_str).unwrap_or_default();
         filter.matches(id, &self.payload)
+    }
+
+    fn passage(&self) -> Passage {
+        layout::from_payload(self.payload.clone())
+    }
+
+    fn vectors(&self) -> Vectors {
+        Vectors { dense: self.dense.clone(), bm25: self.bm25.clone() }
     }
 }
 
@@ -59,17 +73,27 @@ impl MemoryStore {
 }
 
 impl Collection {
-    fn dimension(&self) -> Result<usize, StoreError> {
-        let identity = self.identity.as_ref().ok_or_else(|| StoreError::Missing { place: PLACE.to_owned() })?;
-        Ok(identity.dimension)
+    fn channels(&self) -> Result<Channels, StoreError> {
+        self.identity.as_ref().map(Channels::from).ok_or_else(|| StoreError::Missing { place: PLACE.to_owned() })
     }
 
-    fn check_dimension(&self, given: usize) -> Result<(), StoreError> {
-        let stored = self.dimension()?;
-        if stored == given {
-            return Ok(());
-        }
-        Err(StoreError::Dimension { place: PLACE.to_owned(), stored, given })
+    /// What a search compares with.
+    fn matching(&self, filter: Option<&Filter>) -> impl Iterator<Item = (PointId, &Point)> {
+        let points = self.points.iter().map(|(id, point)| (*id, point));
+        points.filter(move |(_, point)| filter.is_none_or(|filter| point.matches(filter)))
+    }
+
+    fn search_dense(&self, vector: Vec<f32>, filter: Option<&Filter>) -> Vec<Scored> {
+        let vector = compare::normalised(vector);
+        let scored = |(id, point): (PointId, &Point)| Scored { id, score: compare::dot(&vector, &point.dense) };
+        self.matching(filter).map(scored).collect()
+    }
+
+    fn search_bm25(&self, words: SparseVector, filter: Option<&Filter>) -> Vec<Scored> {
+        let words = compare::by_rarity(words, self.points.values().filter_map(|point| point.bm25.as_ref()));
+        let scored =
+            |(id, point): (PointId, &Point)| Some(Scored { id, score: compare::shared(&words, point.bm25.as_ref()?)? });
+        self.matching(filter).filter_map(scored).collect()
     }
 }
 
@@ -79,26 +103,42 @@ const PLACE: &str = "the in-memory store";
 impl VectorStore for MemoryStore {
     async fn search(&self, search: Search) -> Result<Ranking, StoreError> {
         let collection = self.read();
-        collection.dimension()?;
-        let (depth, filter) = (search.depth, search.filter.clone());
-        let vector = search.into_dense(PLACE)?;
-        collection.check_dimension(vector.len())?;
-        let filter = filter.as_deref();
+        collection.channels()?.check_search(&search.vector, PLACE)?;
+        let filter = search.filter.as_deref();
         filter.map_or(Ok(()), check)?;
-        let found = collection
-            .points
-            .iter()
-            .filter(|(_, point)| filter.is_none_or(|filter| point.matches(filter)))
-            .map(|(id, point)| Scored { id: *id, score: cosine(&vector, &point.vector) })
-            .collect();
-        Ok(Ranking::new(found).top(depth))
+        let found = match search.vector {
+            SearchVector::Dense(vector) => collection.search_dense(vector, filter),
+            SearchVector::Sparse(words) => collection.search_bm25(words, filter),
+        };
+        Ok(Ranking::new(found).top(search.depth))
     }
 
     async fn fetch(&self, ids: &[PointId]) -> Result<Vec<(PointId, Passage)>, StoreError> {
         let collection = self.read();
-        collection.dimension()?;
-        let passage = |id: &PointId| Some((*id, layout::from_payload(collection.points.get(id)?.payload.clone())));
-        Ok(ids.iter().filter_map(passage).collect())
+        collection.channels()?;
+        Ok(ids.iter().filter_map(|id| Some((*id, collection.points.get(id)?.passage()))).collect())
+    }
+
+    async fn vectors(&self, ids: &[PointId]) -> Result<Vec<(PointId, Vec<f32>)>, StoreError> {
+        let collection = self.read();
+        collection.channels()?;
+        Ok(ids.iter().filter_map(|id| Some((*id, collection.points.get(id)?.dense.clone()))).collect())
+    }
+
+    async fn scroll(&self, request: ScrollRequest) -> Result<ScrollPage, StoreError> {
+        let collection = self.read();
+        collection.channels()?;
+        let filter = request.filter.as_ref();
+        filter.map_or(Ok(()), check)?;
+        let from = request.after.map_or(Bound::Unbounded, Bound::Excluded);
+        let following = collection.points.range((from, Bound::Unbounded));
+        let wanted = following.filter(|(_, point)| filter.is_none_or(|filter| point.matches(filter)));
+        let scrolled = |(id, point): (&PointId, &Point)| Scrolled {
+            id: *id,
+            passage: point.passage(),
+            vectors: request.vectors.then(|| point.vectors()),
+        };
+        Ok(ScrollPage::of(&request, wanted.take(request.size()).map(scrolled).collect()))
     }
 
     async fn info(&self) -> Result<Option<CollectionInfo>, StoreError> {
@@ -114,9 +154,8 @@ impl VectorStore for MemoryStore {
 impl VectorStoreWriter for MemoryStore {
     async fn prepare(&self, identity: &Identity) -> Result<(), StoreError> {
         let mut collection = self.write();
-        match collection.identity.as_ref().map(|stored| stored.difference(identity)) {
-            Some(Some(difference)) => Err(StoreError::Identity { place: PLACE.to_owned(), difference }),
-            Some(None) => Ok(()),
+        match &collection.identity {
+            Some(stored) => check_writer(stored, identity, PLACE),
             None => {
                 collection.identity = Some(identity.clone());
                 Ok(())
@@ -124,13 +163,15 @@ impl VectorStoreWriter for MemoryStore {
         }
     }
 
-    async fn upsert(&self, passages: Vec<(Passage, Vec<f32>)>) -> Result<(), StoreError> {
+    async fn upsert(&self, passages: Vec<(Passage, Vectors)>) -> Result<(), StoreError> {
         let mut collection = self.write();
-        collection.dimension()?;
+        let channels = collection.channels()?;
         let mut points = Vec::with_capacity(passages.len());
-        for (passage, vector) in passages {
-            collection.check_dimension(vector.len())?;
-            points.push((passage.point_id(), Point { payload: layout::to_payload(&passage, PLACE)?, vector }));
+        for (passage, vectors) in passages {
+            channels.check_written(&passage, &vectors, PLACE)?;
+            let payload = layout::to_payload(&passage, PLACE)?;
+            let dense = compare::normalised(vectors.dense);
+            points.push((passage.point_id(), Point { payload, dense, bm25: vectors.bm25 }));
         }
         collection.points.extend(points);
         Ok(())
@@ -138,7 +179,7 @@ impl VectorStoreWriter for MemoryStore {
 
     async fn delete(&self, ids: &[PointId]) -> Result<(), StoreError> {
         let mut collection = self.write();
-        collection.dimension()?;
+        collection.channels()?;
         for id in ids {
             collection.points.remove(id);
         }
@@ -147,14 +188,14 @@ impl VectorStoreWriter for MemoryStore {
 
     async fn delete_matching(&self, filter: &Filter) -> Result<(), StoreError> {
         let mut collection = self.write();
-        collection.dimension()?;
+        collection.channels()?;
         check(filter)?;
         collection.points.retain(|_, point| !point.matches(filter));
         Ok(())
     }
 
     async fn index_payload(&self, key: &str, _kind: PayloadKind) -> Result<(), StoreError> {
-        self.read().dimension()?;
+        self.read().channels()?;
         if Path::parse(key).is_some() {
             return Ok(());
         }
@@ -171,11 +212,4 @@ fn check(filter: &Filter) -> Result<(), StoreError> {
     let refuse =
         |error: super::FilterError| StoreError::Request { place: PLACE.to_owned(), problem: error.to_string() };
     filter.check().map_err(refuse)
-}
-
-/// The cosine similarity of two vectors; 0 if either has no length.
-fn cosine(a: &[f32], b: &[f32]) -> f32 {
-    let dot = |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f32>();
-    let lengths = (dot(a, a) * dot(b, b)).sqrt();
-    if lengths == 0.0 { 0.0 } else { dot(a, b) / lengths }
 }

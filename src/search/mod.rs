@@ -6,11 +6,25 @@
 mod filter;
 pub use filter::{Condition, FieldMatch, FieldRange, Filter, FilterError, Match, Range};
 
+mod request;
+pub use request::{Channel, DEFAULT_SEARCH_TIMEOUT, Search, SearchVector};
+
+mod vectors;
+use vectors::Channels;
+pub use vectors::{SparseVector, Vectors};
+
+mod scroll;
+pub use scroll::{MAX_PAGE, ScrollPage, ScrollRequest, Scrolled};
+
+mod info;
+pub use info::CollectionInfo;
+use info::check_writer;
+
+mod error;
+pub use error::StoreError;
+
 mod memory;
 pub use memory::MemoryStore;
-
-mod request;
-pub use request::{Channel, DEFAULT_SEARCH_TIMEOUT, Search, SearchVector, SparseVector};
 
 #[cfg(feature = "edge")]
 mod edge;
@@ -28,7 +42,7 @@ pub(crate) use layout::check_field;
 
 mod path;
 
-use std::{fmt::Debug, sync::Arc, time::Duration};
+use std::{fmt::Debug, sync::Arc};
 
 use async_trait::async_trait;
 use futures::future::join_all;
@@ -36,45 +50,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     embed::Identity,
-    error::ErrorKind,
     ranking::{Passage, PointId, Ranking},
 };
-
-/// What is known about a collection.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct CollectionInfo {
-    /// Where it is, for messages.
-    pub place: String,
-    /// How many passages it holds; a server may count roughly while it optimises.
-    pub passages: u64,
-    /// The dimension of the dense vectors.
-    pub dimension: usize,
-    /// The passage side that filled it; `None` for an adopted collection, which records none.
-    pub identity: Option<Identity>,
-}
-
-impl CollectionInfo {
-    /// Describes a collection.
-    pub fn new(place: impl Into<String>, passages: u64, dimension: usize, identity: Option<Identity>) -> Self {
-        Self { place: place.into(), passages, dimension, identity }
-    }
-
-    /// Checks that an embedder's vectors may be searched with, and stored, here.
-    ///
-    /// # Errors
-    /// [`StoreError::Identity`] or [`StoreError::Dimension`] if another passage side filled it.
-    pub fn accepts(&self, embedder: &Identity) -> Result<(), StoreError> {
-        let place = self.place.clone();
-        if let Some(difference) = self.identity.as_ref().and_then(|stored| stored.difference(embedder)) {
-            return Err(StoreError::Identity { place, difference });
-        }
-        if self.dimension != embedder.dimension {
-            return Err(StoreError::Dimension { place, stored: self.dimension, given: embedder.dimension });
-        }
-        Ok(())
-    }
-}
 
 /// Reading a collection. Implementations answer from many tasks at once; none of the methods blocks the runtime.
 /// Dropping a returned future gives up on the answer.
@@ -99,13 +76,19 @@ pub trait VectorStore: Debug + Send + Sync {
     /// [`StoreError`] when the store cannot answer.
     async fn fetch(&self, ids: &[PointId]) -> Result<Vec<(PointId, Passage)>, StoreError>;
 
-    /// Fetches dense vectors by id, in the order asked. A point that is gone is left out.
+    /// The dense vectors of points, in the order asked; a point that is gone is left out. They are as they are stored,
+    /// which is of length 1 in a collection of asktwice's own.
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot answer.
-    async fn vectors(&self, _ids: &[PointId]) -> Result<Vec<(PointId, Vec<f32>)>, StoreError> {
-        Ok(vec![])
-    }
+    async fn vectors(&self, ids: &[PointId]) -> Result<Vec<(PointId, Vec<f32>)>, StoreError>;
+
+    /// Reads the collection page by page, in the order of the points' ids. What is written or deleted meanwhile may or
+    /// may not be seen; everything else is, once.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer.
+    async fn scroll(&self, request: ScrollRequest) -> Result<ScrollPage, StoreError>;
 
     /// Describes the collection; `None` if it does not exist yet.
     ///
@@ -129,6 +112,14 @@ impl<S: VectorStore + ?Sized> VectorStore for Arc<S> {
         (**self).fetch(ids).await
     }
 
+    async fn vectors(&self, ids: &[PointId]) -> Result<Vec<(PointId, Vec<f32>)>, StoreError> {
+        (**self).vectors(ids).await
+    }
+
+    async fn scroll(&self, request: ScrollRequest) -> Result<ScrollPage, StoreError> {
+        (**self).scroll(request).await
+    }
+
     async fn info(&self) -> Result<Option<CollectionInfo>, StoreError> {
         (**self).info().await
     }
@@ -137,17 +128,19 @@ impl<S: VectorStore + ?Sized> VectorStore for Arc<S> {
 /// Writing a collection. What a method acknowledges survives a crash of the process.
 #[async_trait]
 pub trait VectorStoreWriter: VectorStore {
-    /// Creates the collection for this passage side, or checks that the existing one was made by the same.
+    /// Creates the collection for this passage side, or checks that the existing one was made by the same. With
+    /// [`Identity::with_bm25`] the collection has the channel `bm25` too, and every passage needs a vector for it.
     ///
     /// # Errors
-    /// [`StoreError::Identity`] or [`StoreError::Dimension`] if it was made by another.
+    /// [`StoreError::Identity`] if it was made by another, or with another lexical side, or with none.
     async fn prepare(&self, identity: &Identity) -> Result<(), StoreError>;
 
-    /// Writes passages with their dense vectors, replacing those of the same id.
+    /// Writes passages with their vectors, one for each channel of the collection, replacing those of the same id.
     ///
     /// # Errors
-    /// [`StoreError`]; then none, some or all of the passages may have been written, and writing them again is safe.
-    async fn upsert(&self, passages: Vec<(Passage, Vec<f32>)>) -> Result<(), StoreError>;
+    /// [`StoreError::Dimension`] or [`StoreError::Request`] if a vector is none that the collection takes; then nothing
+    /// was written. After any other, none, some or all of the passages may have been, and writing them again is safe.
+    async fn upsert(&self, passages: Vec<(Passage, Vectors)>) -> Result<(), StoreError>;
 
     /// Deletes passages by id; an unknown id is ignored.
     ///
@@ -191,106 +184,4 @@ pub enum PayloadKind {
     Datetime,
     /// Text that is matched by its words.
     Text,
-}
-
-/// Why a store could not answer.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StoreError {
-    /// There is no such collection yet.
-    #[error("{place} holds no collection yet; fill it with `asktwice index`")]
-    Missing {
-        /// Where it was looked for.
-        place: String,
-    },
-    /// The collection was filled by another model or another way of embedding passages.
-    #[error(
-        "{place} was filled with another passage side: {difference}; index into a new collection, or use that model"
-    )]
-    Identity {
-        /// Which collection.
-        place: String,
-        /// What differs.
-        difference: String,
-    },
-    /// The vectors have another dimension.
-    #[error(
-        "{place} holds vectors of dimension {stored}, the model makes {given}; use the model that filled it, or a new collection"
-    )]
-    Dimension {
-        /// Which collection.
-        place: String,
-        /// The collection's dimension.
-        stored: usize,
-        /// The dimension given.
-        given: usize,
-    },
-    /// Another process has the embedded folder open.
-    #[error("{place} is in use by another process; stop it, or give this one a folder of its own")]
-    Locked {
-        /// The folder.
-        place: String,
-    },
-    /// The filter or another part of the request cannot be used.
-    #[error("{place} refused the request: {problem}")]
-    Request {
-        /// Which collection.
-        place: String,
-        /// What is wrong, and what to do.
-        problem: String,
-    },
-    /// What is there is not a collection that can be used this way: damaged, of another layout, of somebody else's
-    /// making, or named or addressed wrongly.
-    #[error("{place} cannot be used: {problem}")]
-    Unusable {
-        /// Which collection.
-        place: String,
-        /// What is wrong, and what to do.
-        problem: String,
-        /// The engine's or system's own error.
-        #[source]
-        source: Option<Box<dyn std::error::Error + Send + Sync>>,
-    },
-    /// The store wants a key, or another one.
-    #[error("{place} wants a valid API key; set store.api_key_file or ASKTWICE__STORE__API_KEY")]
-    Key {
-        /// Which server.
-        place: String,
-    },
-    /// The store cannot be reached, is out of space or failed inside.
-    #[error("{place}: {problem}")]
-    Unavailable {
-        /// Which store.
-        place: String,
-        /// What happened, and what to do.
-        problem: String,
-        /// The engine's or client's own error.
-        #[source]
-        source: Option<Box<dyn std::error::Error + Send + Sync>>,
-    },
-    /// The store did not answer in time.
-    #[error("{place} did not answer within {} ms", timeout.as_millis())]
-    Timeout {
-        /// Which store.
-        place: String,
-        /// How long was waited.
-        timeout: Duration,
-    },
-}
-
-impl StoreError {
-    /// The broad class of this error.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Request { .. } => ErrorKind::Invalid,
-            Self::Missing { .. }
-            | Self::Identity { .. }
-            | Self::Dimension { .. }
-            | Self::Unusable { .. }
-            | Self::Key { .. } => ErrorKind::Setup,
-            Self::Locked { .. } | Self::Unavailable { .. } => ErrorKind::Unavailable,
-            Self::Timeout { .. } => ErrorKind::Deadline,
-        }
-    }
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Filter, StoreError};
+use super::{Filter, SparseVector};
 
 /// How long a search may take when nothing else is said.
 pub const DEFAULT_SEARCH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -16,7 +16,10 @@ pub const DEFAULT_SEARCH_TIMEOUT: Duration = Duration::from_secs(10);
 pub enum Channel {
     /// Embeddings, compared by cosine similarity.
     Dense,
-    /// Qdrant's BM25 sparse vectors, weighed by the rarity of their words (IDF) where they are searched.
+    /// Qdrant's BM25 sparse vectors. A passage's score is the sum, over the words that it shares with the question, of
+    /// both weights and the word's rarity `ln(1 + (n - f + 0.5) / (f + 0.5))`, where `f` of the collection's `n` passages
+    /// have the word, whatever a filter lets through (`fancy_idf` in qdrant-edge 0.7.2). Only passages that share a word
+    /// are found. The engines count deleted passages, too, until they next merge or reopen what holds them.
     Bm25,
 }
 
@@ -29,16 +32,6 @@ impl Channel {
             Self::Bm25 => "bm25",
         }
     }
-}
-
-/// A sparse vector: the weights of the words that a text has, by the number that stands for the word. The two lists are
-/// equally long, the numbers ascend and each is there once.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct SparseVector {
-    /// Which words.
-    pub indices: Vec<u32>,
-    /// How much each weighs.
-    pub values: Vec<f32>,
 }
 
 /// What a search looks for: a vector of its channel's kind.
@@ -110,14 +103,9 @@ impl Search {
         self
     }
 
-    /// The vector of a dense search.
-    pub(super) fn into_dense(self, place: &str) -> Result<Vec<f32>, StoreError> {
-        match self.vector {
-            SearchVector::Dense(vector) => Ok(vector),
-            SearchVector::Sparse(_) => {
-                let problem = format!("channel {} is declared, but nothing fills it yet", Channel::Bm25.name());
-                Err(StoreError::Request { place: place.to_owned(), problem })
-            }
-        }
+    /// Whether nothing can be found, whatever the collection holds: no depth, or no word that counts.
+    pub(super) fn is_vain(&self) -> bool {
+        let wordless = matches!(&self.vector, SearchVector::Sparse(words) if words.is_empty());
+        self.depth == 0 || wordless
     }
 }

@@ -77,7 +77,7 @@ pub async fn reserved_names_are_refused(store: &dyn VectorStoreWriter) {
     store.prepare(&identity()).await.unwrap();
     for name in ["_id", "title", "text", "document_id", "position"] {
         let passage = Passage::new("a", "text").with_payload(payload(json!({ name: "mine" })));
-        let error = store.upsert(vec![(passage, at(0.0))]).await.unwrap_err();
+        let error = store.upsert(vec![(passage, at(0.0).into())]).await.unwrap_err();
         assert!(matches!(error, StoreError::Request { .. }), "{error}");
         assert!(error.to_string().contains(&format!("`{name}`")), "{error}");
     }

@@ -1,14 +1,12 @@
 //! Rankings: their order and their length.
 
-use asktwice::search::SparseVector;
-
 use super::*;
 
 pub async fn the_nearest_come_first(store: &dyn VectorStoreWriter) {
     store.prepare(&identity()).await.unwrap();
     // Of any length: only the direction counts.
     let place = |id: &str, angle: f32, length: f32| {
-        (Passage::new(id, "text"), at(angle).into_iter().map(|x| x * length).collect::<Vec<_>>())
+        (Passage::new(id, "text"), at(angle).into_iter().map(|x| x * length).collect::<Vec<_>>().into())
     };
     let places =
         [("far", 80.0, 9.0), ("same", 0.0, 0.1), ("behind", 180.0, 5.0), ("near", 10.0, 3.0), ("across", 90.0, 1.0)];
@@ -34,7 +32,7 @@ pub async fn depth_bounds_a_ranking(store: &dyn VectorStoreWriter) {
 
 pub async fn equal_scores_are_ordered_by_id(store: &dyn VectorStoreWriter) {
     store.prepare(&identity()).await.unwrap();
-    let same = (0..20).map(|n| (Passage::new(n.to_string(), "text"), at(30.0)));
+    let same = (0..20).map(|n| (Passage::new(n.to_string(), "text"), at(30.0).into()));
     store.upsert(same.collect()).await.unwrap();
     let ranking = store.search(search(20)).await.unwrap();
     let ids: Vec<_> = ranking.entries().iter().map(|entry| entry.id).collect();
@@ -49,14 +47,6 @@ pub async fn an_empty_collection_finds_nothing(store: &dyn VectorStoreWriter) {
     assert!(store.search(search(3)).await.unwrap().is_empty());
     assert!(store.fetch(&[]).await.unwrap().is_empty());
     assert!(store.fetch(&[PointId::of("a")]).await.unwrap().is_empty());
-}
-
-pub async fn a_channel_that_nothing_fills_is_refused(store: &dyn VectorStoreWriter) {
-    fill(store, [Passage::new("a", "text")]).await;
-    let lexical = Search::bm25(SparseVector::default(), 3);
-    let error = store.search(lexical).await.unwrap_err();
-    assert!(matches!(error, StoreError::Request { .. }), "{error}");
-    assert!(error.to_string().contains("channel bm25 is declared, but nothing fills it yet"), "{error}");
 }
 
 pub async fn a_batch_finds_what_its_searches_find(store: &dyn VectorStoreWriter) {
@@ -89,7 +79,7 @@ pub async fn an_empty_batch_finds_nothing(store: &dyn VectorStoreWriter) {
 
 pub async fn a_search_that_fails_leaves_its_batch_alone(store: &dyn VectorStoreWriter) {
     fill(store, ["a", "b"].map(|id| Passage::new(id, "text"))).await;
-    let lexical = Search::bm25(SparseVector::default(), 2);
+    let lexical = Search::bm25(words([(1, 1.0)]), 2);
     let incomparable = search(2).with_filter(Filter::equals("price", 1.5));
     let long = Search::dense(vec![1.0; DIMENSION + 1], 2);
     let mut results = store.search_batch(vec![long, search(2), lexical, incomparable, search(1)]).await;

@@ -1,6 +1,6 @@
 //! Preparing, writing and deleting.
 
-use asktwice::search::PayloadKind;
+use asktwice::search::{PayloadKind, ScrollRequest};
 use serde_json::json;
 
 use super::*;
@@ -12,7 +12,10 @@ pub async fn a_collection_that_is_not_there_is_missing(store: &dyn VectorStoreWr
     let errors = [
         store.search(search(3)).await.unwrap_err(),
         store.fetch(&[id]).await.unwrap_err(),
-        store.upsert(vec![(Passage::new("a", "text"), at(0.0))]).await.unwrap_err(),
+        store.vectors(&[id]).await.unwrap_err(),
+        store.scroll(ScrollRequest::new(3)).await.unwrap_err(),
+        store.search(Search::bm25(SparseVector::default(), 3)).await.unwrap_err(),
+        store.upsert(vec![(Passage::new("a", "text"), at(0.0).into())]).await.unwrap_err(),
         store.delete(&[id]).await.unwrap_err(),
         store.delete_matching(&filter).await.unwrap_err(),
         store.index_payload("topic", PayloadKind::Keyword).await.unwrap_err(),
@@ -29,6 +32,7 @@ pub async fn preparing_again_changes_nothing(store: &dyn VectorStoreWriter) {
     store.prepare(&identity()).await.unwrap();
     let info = store.info().await.unwrap().unwrap();
     assert_eq!((info.passages, info.dimension, info.identity), (0, DIMENSION, Some(identity())));
+    assert_eq!(info.bm25, None);
     fill(store, [Passage::new("a", "text")]).await;
     store.prepare(&identity()).await.unwrap();
     assert_eq!(count(store).await, 1);
@@ -59,7 +63,7 @@ pub async fn another_dimension_is_refused(store: &dyn VectorStoreWriter) {
     for vector in [vec![], vec![1.0; DIMENSION - 1], vec![1.0; DIMENSION + 1]] {
         let given = vector.len();
         let searched = store.search(Search::dense(vector.clone(), 3)).await.unwrap_err();
-        let written = store.upsert(vec![(Passage::new("b", "text"), vector)]).await.unwrap_err();
+        let written = store.upsert(vec![(Passage::new("b", "text"), vector.into())]).await.unwrap_err();
         for error in [searched, written] {
             let StoreError::Dimension { stored, given: said, .. } = error else { panic!("{error}") };
             assert_eq!((stored, said), (DIMENSION, given));
@@ -72,7 +76,7 @@ pub async fn an_upsert_replaces(store: &dyn VectorStoreWriter) {
     let old = Passage::new("a", "old").with_title("Old").with_payload(payload(json!({"x": 1, "y": 1})));
     fill(store, [old, Passage::new("b", "other")]).await;
     let new = Passage::new("a", "new").with_payload(payload(json!({"x": 2})));
-    store.upsert(vec![(new.clone(), at(45.0))]).await.unwrap();
+    store.upsert(vec![(new.clone(), at(45.0).into())]).await.unwrap();
     assert_eq!(fetch_one(store, "a").await, Some(new));
     assert_eq!(found(store, 3, None).await, ["b", "a"]);
     assert_eq!(count(store).await, 2);
@@ -91,7 +95,7 @@ pub async fn passages_are_deleted_by_id(store: &dyn VectorStoreWriter) {
     store.delete(&[]).await.unwrap();
     assert_eq!(found(store, 3, None).await, ["a", "c"]);
     assert_eq!(fetch_one(store, "b").await, None);
-    store.upsert(vec![(Passage::new("b", "again"), at(0.5))]).await.unwrap();
+    store.upsert(vec![(Passage::new("b", "again"), at(0.5).into())]).await.unwrap();
     assert_eq!(found(store, 3, None).await, ["a", "b", "c"]);
 }
 
@@ -113,7 +117,7 @@ pub async fn an_index_may_be_built_again(store: &dyn VectorStoreWriter) {
         store.index_payload("author.name", PayloadKind::Keyword).await.unwrap();
         store.optimize().await.unwrap();
     }
-    store.upsert(vec![(topic("c", "refunds"), at(2.0))]).await.unwrap();
+    store.upsert(vec![(topic("c", "refunds"), at(2.0).into())]).await.unwrap();
     assert_eq!(found(store, 3, Some(Filter::equals("topic", "refunds"))).await, ["a", "c"]);
     let error = store.index_payload("no path", PayloadKind::Keyword).await.unwrap_err();
     assert!(matches!(error, StoreError::Request { .. }), "{error}");
@@ -121,7 +125,7 @@ pub async fn an_index_may_be_built_again(store: &dyn VectorStoreWriter) {
 
 pub async fn a_thousand_passages_fit(store: &dyn VectorStoreWriter) {
     store.prepare(&identity()).await.unwrap();
-    let many = (0..1_000).map(|n| (Passage::new(n.to_string(), "text ".repeat(200)), at(n as f32 / 20.0)));
+    let many = (0..1_000).map(|n| (Passage::new(n.to_string(), "text ".repeat(200)), at(n as f32 / 20.0).into()));
     store.upsert(many.collect()).await.unwrap();
     assert_eq!(count(store).await, 1_000);
     assert_eq!(found(store, 3, None).await, ["0", "1", "2"]);
@@ -136,7 +140,7 @@ pub async fn searches_run_during_upserts(store: &dyn VectorStoreWriter) {
     fill(store, [Passage::new("first", "text")]).await;
     let write = async {
         for batch in 0..20 {
-            let passages = (0..20).map(|n| (Passage::new(format!("{batch}-{n}"), "text"), at(45.0))).collect();
+            let passages = (0..20).map(|n| (Passage::new(format!("{batch}-{n}"), "text"), at(45.0).into())).collect();
             store.upsert(passages).await.unwrap();
         }
     };

@@ -8,13 +8,13 @@ use std::{
 use asktwice::{
     ErrorKind, Passage, StoreError, VectorStore, VectorStoreWriter,
     embed::Identity,
-    search::{EdgeStore, Filter, PayloadKind, Search},
+    search::{EdgeStore, Filter, PayloadKind, Search, SparseVector},
 };
 
 use super::{
     DIMENSION,
     child::{Kind, Running, Word},
-    identity, open, passage, point, search, vector, versions, written,
+    identity, open, options, passage, point, search, vector, vectors, versions, words, written,
 };
 
 /// What to do about files that are damaged.
@@ -53,6 +53,8 @@ async fn what_is_written_is_found_again() {
         let found = store.search(search(vector(42, 1), 5)).await.unwrap();
         assert_eq!(found.len(), 5);
         assert_eq!(found.entries()[0].id, point(42));
+        let found_by_words = store.search(Search::bm25(words(42, 1), 5)).await.unwrap();
+        assert_eq!((found_by_words.len(), found_by_words.entries()[0].id), (5, point(42)));
         assert!((found.entries()[0].score - 1.0).abs() < 1e-5);
         assert!(found.entries().is_sorted_by(|a, b| a.score >= b.score));
         assert_eq!(store.search(search(vector(42, 1), 0)).await.unwrap().len(), 0);
@@ -74,13 +76,59 @@ async fn what_is_written_is_found_again() {
     check(&open(folder.path())).await;
 }
 
+/// The engine's count of passages must not hold what only our own machinery wrote.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_rarity_of_words_does_not_depend_on_how_points_lie() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = filled(folder.path()).await;
+    store.upsert(written(0..50, 2)).await.unwrap();
+    let rare = (1.0 + (100.0 - 1.0 + 0.5) / (1.0 + 0.5) as f32).ln();
+    let check = async |store: &EdgeStore, when: &str| {
+        let id_only = SparseVector { indices: vec![42], values: vec![1.0] };
+        let found = store.search(Search::bm25(id_only, 5)).await.unwrap();
+        assert_eq!(found.len(), 1, "{when}");
+        assert!((found.entries()[0].score - 1.5 * rare).abs() < 1e-5, "{when}: {found:?}");
+    };
+    check(&store, "written").await;
+    drop(store);
+    let store = EdgeStore::open_with(folder.path(), options().with_index_above(1)).unwrap();
+    check(&store, "reopened").await;
+    store.upsert(written([7], 3)).await.unwrap();
+    check(&store, "written again").await;
+    store.compact().await.unwrap();
+    check(&store, "compacted").await;
+    store.optimize().await.unwrap();
+    check(&store, "optimized").await;
+    drop(store);
+    check(&open(folder.path()), "reopened once more").await;
+}
+
+/// A collection of before there were words: no `bm25` in its identity.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_collection_is_read_and_not_written_by_who_writes_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let dense = Identity::new("test", "0123456789abcdef", DIMENSION);
+    let store = open(folder.path());
+    store.prepare(&dense).await.unwrap();
+    store.upsert(vec![(passage(1, 1), vector(1, 1).into())]).await.unwrap();
+    drop(store);
+    assert!(!fs::read_to_string(folder.path().join("collection.json")).unwrap().contains("bm25"));
+    let store = open(folder.path());
+    let info = store.info().await.unwrap().unwrap();
+    info.accepts(&identity()).unwrap();
+    assert_eq!(info.bm25, None);
+    assert_eq!(store.search(search(vector(1, 1), 5)).await.unwrap().len(), 1);
+    let refused = store.prepare(&identity()).await.unwrap_err().to_string();
+    assert!(refused.contains("it has no bm25 vectors") && refused.contains("a new collection"), "{refused}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ids_and_texts_come_back_as_they_were_given() {
     let folder = tempfile::tempdir().unwrap();
     let store = filled(folder.path()).await;
     for id in ["", " ", "a/b#c", "Grüße 你好 \u{1F600}", "00000000-0000-0000-0000-000000000000", "17"] {
         let given = Passage::new(id, "text\0with\u{7}everything").with_title("title").cut_from("doc", 3);
-        store.upsert(vec![(given.clone(), vector(1, 9))]).await.unwrap();
+        store.upsert(vec![(given.clone(), vectors(1, 9))]).await.unwrap();
         assert_eq!(store.fetch(&[given.point_id()]).await.unwrap(), [(given.point_id(), given)]);
     }
 }
@@ -124,13 +172,13 @@ async fn another_passage_side_is_refused() {
     let store = open(folder.path());
     assert!(matches!(store.prepare(&other).await, Err(StoreError::Identity { .. })));
 
-    let refused = store.upsert(vec![(passage(1, 2), vec![1.0; DIMENSION + 1])]).await.unwrap_err();
+    let refused = store.upsert(vec![(passage(1, 2), vec![1.0; DIMENSION + 1].into())]).await.unwrap_err();
     assert!(matches!(refused, StoreError::Dimension { stored: DIMENSION, given: 33, .. }), "{refused}");
     let refused = store.search(search(vec![1.0; 3], 5)).await.unwrap_err();
     assert!(matches!(refused, StoreError::Dimension { given: 3, .. }), "{refused}");
-    let mut poison = vector(1, 2);
-    poison[0] = f32::NAN;
-    let refused = store.upsert(vec![(passage(2, 2), vector(2, 2)), (passage(1, 2), poison)]).await.unwrap_err();
+    let mut poison = vectors(1, 2);
+    poison.dense[0] = f32::NAN;
+    let refused = store.upsert(vec![(passage(2, 2), vectors(2, 2)), (passage(1, 2), poison)]).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Invalid, "{refused}");
     assert_eq!(versions(&store, 1..3).await, [Some(1), Some(1)]);
     assert!(matches!(store.index_payload("a[b", PayloadKind::Bool).await, Err(StoreError::Request { .. })));

@@ -8,12 +8,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use asktwice::{VectorStore, VectorStoreWriter, search::EdgeStore};
+use asktwice::{
+    VectorStore, VectorStoreWriter,
+    search::{EdgeStore, Search},
+};
 
 use super::{
     Dice,
     child::{Kind, PASSAGES, Running, Step, Word},
-    open, point, search, vector, versions, written,
+    open, point, search, vector, versions, words, written,
 };
 
 /// Rounds; in a third of them two children are killed.
@@ -114,6 +117,8 @@ async fn verify(store: &EdgeStore, round: u64, models: &[Model]) -> Model {
             best.id == point(id) && best.score > 0.999,
             "round {round}: passage {id}, version {version}, has another vector"
         );
+        let best = store.search(Search::bm25(words(id, version), 1)).await.unwrap();
+        assert_eq!(best.entries()[0].id, point(id), "round {round}: passage {id}, version {version}, has other words");
     }
     found
 }

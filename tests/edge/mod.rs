@@ -11,7 +11,7 @@ use asktwice::{
     Passage, VectorStore,
     embed::Identity,
     ranking::PointId,
-    search::{EdgeOptions, EdgeStore, Search},
+    search::{EdgeOptions, EdgeStore, Search, SparseVector, Vectors},
 };
 use serde_json::json;
 use std::path::Path;
@@ -20,7 +20,7 @@ use std::path::Path;
 pub const DIMENSION: usize = 32;
 
 pub fn identity() -> Identity {
-    Identity::new("test", "0123456789abcdef", DIMENSION)
+    Identity::new("test", "0123456789abcdef", DIMENSION).with_bm25("words of ids")
 }
 
 /// A passage that says which version of it was written.
@@ -39,8 +39,17 @@ pub fn vector(id: u64, version: u64) -> Vec<f32> {
     (0..DIMENSION).map(|_| dice.below(2001) as f32 / 1000.0 - 1.0).collect()
 }
 
-pub fn written(ids: impl IntoIterator<Item = u64>, version: u64) -> Vec<(Passage, Vec<f32>)> {
-    ids.into_iter().map(|id| (passage(id, version), vector(id, version))).collect()
+/// One word for every passage, and one for every version.
+pub fn words(id: u64, version: u64) -> SparseVector {
+    SparseVector { indices: vec![id as u32, 1_000_000 + version as u32], values: vec![1.5, 0.5] }
+}
+
+pub fn vectors(id: u64, version: u64) -> Vectors {
+    Vectors::from(vector(id, version)).with_bm25(words(id, version))
+}
+
+pub fn written(ids: impl IntoIterator<Item = u64>, version: u64) -> Vec<(Passage, Vectors)> {
+    ids.into_iter().map(|id| (passage(id, version), vectors(id, version))).collect()
 }
 
 pub fn point(id: u64) -> PointId {

@@ -2,12 +2,26 @@
 
 use std::time::Instant;
 
-use asktwice::{VectorStore, VectorStoreWriter, embed::Identity, search::EdgeStore};
+use asktwice::{
+    VectorStore, VectorStoreWriter,
+    embed::{Bm25, Identity, Role, SparseEncoder},
+    search::{EdgeStore, Search, SparseVector, Vectors},
+};
 
 use super::{Dice, passage, search};
 
 const WIDE: usize = 384;
 const MANY: u64 = 5_000;
+
+/// Words that a hundred-word abstract may have: few are common, most are rare.
+fn words(dice: &mut Dice, most: u64) -> SparseVector {
+    let word = |dice: &mut Dice| {
+        let most = dice.below(30_000) + 1;
+        dice.below(most) as u32
+    };
+    let words: std::collections::BTreeSet<u32> = (0..most).map(|_| word(dice)).collect();
+    SparseVector { values: vec![1.0; words.len()], indices: words.into_iter().collect() }
+}
 
 fn wide(dice: &mut Dice) -> Vec<f32> {
     (0..WIDE).map(|_| dice.below(2001) as f32 / 1000.0 - 1.0).collect()
@@ -18,11 +32,12 @@ fn wide(dice: &mut Dice) -> Vec<f32> {
 async fn search_speed() {
     let folder = tempfile::tempdir().unwrap();
     let store = EdgeStore::open(folder.path()).unwrap();
-    store.prepare(&Identity::new("wide", "0", WIDE)).await.unwrap();
+    store.prepare(&Identity::new("wide", "0", WIDE).with_bm25("words")).await.unwrap();
     let mut dice = Dice(1);
     let started = Instant::now();
     for batch in 0..MANY / 250 {
-        let passages = (batch * 250..(batch + 1) * 250).map(|id| (passage(id, 1), wide(&mut dice))).collect();
+        let vectors = |dice: &mut Dice| Vectors::from(wide(dice)).with_bm25(words(dice, 100));
+        let passages = (batch * 250..(batch + 1) * 250).map(|id| (passage(id, 1), vectors(&mut dice))).collect();
         store.upsert(passages).await.unwrap();
     }
     println!("{MANY} passages of {WIDE} dimensions written in {} ms", started.elapsed().as_millis());
@@ -39,18 +54,39 @@ async fn search_speed() {
     let store = EdgeStore::open(folder.path()).unwrap();
     println!("opened in {} ms", started.elapsed().as_millis());
     let started = Instant::now();
-    store.upsert(vec![(passage(1, 2), wide(&mut dice))]).await.unwrap();
+    store.upsert(vec![(passage(1, 2), Vectors::from(wide(&mut dice)).with_bm25(words(&mut dice, 100)))]).await.unwrap();
     println!("first write in {} ms", started.elapsed().as_millis());
 }
 
 async fn measure(store: &EdgeStore, dice: &mut Dice) {
-    let mut times = vec![];
-    for _ in 0..500 {
-        let question = wide(dice);
-        let started = Instant::now();
-        store.search(search(question, 100)).await.unwrap();
-        times.push(started.elapsed().as_micros());
+    for channel in ["dense", "bm25"] {
+        let mut times = vec![];
+        for _ in 0..500 {
+            let search = match channel {
+                "dense" => search(wide(dice), 100),
+                _ => Search::bm25(words(dice, 12), 100),
+            };
+            let started = Instant::now();
+            store.search(search).await.unwrap();
+            times.push(started.elapsed().as_micros());
+        }
+        times.sort_unstable();
+        println!("{channel}, depth 100: median {} us, p99 {} us", times[250], times[495]);
     }
-    times.sort_unstable();
-    println!("search, depth 100: median {} us, p99 {} us", times[250], times[495]);
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn encoding_speed() {
+    let encoder = Bm25::new("english").unwrap();
+    let mut dice = Dice(1);
+    let texts: Vec<String> =
+        (0..500).map(|_| (0..200).map(|_| format!("retrievals{} ", dice.below(5_000))).collect()).collect();
+    for (role, words) in [(Role::Passage, 200), (Role::Query, 12)] {
+        let cut = |text: &str| text.split_inclusive(' ').take(words).collect::<String>();
+        let texts: Vec<_> = texts.iter().map(|text| cut(text)).collect();
+        let started = Instant::now();
+        let found: usize = texts.iter().map(|text| encoder.encode(role, text).indices.len()).sum();
+        println!("{role:?} of {words} words: {} us each, {found} words", started.elapsed().as_micros() / 500);
+    }
 }

@@ -12,7 +12,7 @@ use asktwice::{
     Passage, StoreError, VectorStore, VectorStoreWriter,
     embed::{EmbedError, Embedder, Embedding, Identity, Role},
     ranking::PointId,
-    search::{CollectionInfo, Filter, MemoryStore, PayloadKind, Search},
+    search::{CollectionInfo, Filter, MemoryStore, PayloadKind, ScrollPage, ScrollRequest, Search, Vectors},
 };
 use async_trait::async_trait;
 
@@ -82,6 +82,12 @@ impl VectorStore for Failing {
     async fn fetch(&self, ids: &[PointId]) -> Result<Vec<(PointId, Passage)>, StoreError> {
         self.inner.fetch(ids).await
     }
+    async fn vectors(&self, ids: &[PointId]) -> Result<Vec<(PointId, Vec<f32>)>, StoreError> {
+        self.inner.vectors(ids).await
+    }
+    async fn scroll(&self, request: ScrollRequest) -> Result<ScrollPage, StoreError> {
+        self.inner.scroll(request).await
+    }
     async fn info(&self) -> Result<Option<CollectionInfo>, StoreError> {
         self.inner.info().await
     }
@@ -92,7 +98,7 @@ impl VectorStoreWriter for Failing {
     async fn prepare(&self, identity: &Identity) -> Result<(), StoreError> {
         self.inner.prepare(identity).await
     }
-    async fn upsert(&self, passages: Vec<(Passage, Vec<f32>)>) -> Result<(), StoreError> {
+    async fn upsert(&self, passages: Vec<(Passage, Vectors)>) -> Result<(), StoreError> {
         let upsert = self.upserts.fetch_add(1, Ordering::SeqCst) + 1;
         if upsert >= self.fails_from_upsert {
             return Err(StoreError::Unavailable { place: "here".into(), problem: "disk full".into(), source: None });

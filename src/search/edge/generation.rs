@@ -1,37 +1,28 @@
-//! One generation: a shard of qdrant-edge in a folder of its own. The only file that calls the engine.
+//! One generation: a shard of qdrant-edge in a folder of its own, its life and its changes. All calls into the engine go
+//! through it.
 
 use std::{
-    collections::HashMap,
     fs,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
 
 use qdrant_edge::{
-    CountRequest, Distance, EdgeConfig, EdgeShard, EdgeSparseVectorParamsBuilder, EdgeVectorParamsBuilder, Modifier,
-    NamedQuery, OperationResult, PayloadFieldSchema, PointId as EngineId, PointStructPersisted, QueryEnum,
-    QueryRequest, ScoredPoint, ScoringQuery, ScrollRequest, UpdateOperation, VectorInternal, WalOptions,
-    WithPayloadInterface, WithVector, config::optimizers::EdgeOptimizersConfig,
+    Distance, EdgeConfig, EdgeShard, EdgeSparseVectorParamsBuilder, EdgeVectorParamsBuilder, Modifier, OperationResult,
+    PayloadFieldSchema, UpdateOperation, WalOptions, config::optimizers::EdgeOptimizersConfig,
 };
 
 use super::{
     fault::{Fault, guard},
     folder::{bytes_on_disk, sync_folder, sync_tree},
-    log,
-    numbering::{self, PROBE},
-    operation, point,
+    log, numbering, operation,
 };
-use crate::{
-    ranking::{Passage, PointId, Ranking},
-    search::{Channel, Filter, PayloadKind, layout},
-};
+use crate::search::{Channel, PayloadKind, layout};
 
 /// The engine's log grows in files of this many bytes. Nothing is ever read from it, so they are small.
 const LOG_FILE_BYTES: usize = 1 << 20;
 /// A compaction's copy closes and shortens its log when it is longer than this many bytes.
 const COPIED_LOG_BYTES: u64 = 16 << 20;
-/// How many points a compaction copies at a time.
-const COPIED_AT_ONCE: usize = 256;
 /// Where a log is put that cannot be opened; it goes with its generation.
 const LOG_ASIDE: &str = "wal.unreadable";
 
@@ -99,7 +90,7 @@ impl Generation {
     }
 
     /// Calls the engine; its panics become faults.
-    fn call<T>(&self, step: &str, work: impl FnOnce(&EdgeShard) -> OperationResult<T>) -> Result<T, Fault> {
+    pub(super) fn call<T>(&self, step: &str, work: impl FnOnce(&EdgeShard) -> OperationResult<T>) -> Result<T, Fault> {
         let shard = self.shard.as_ref().ok_or_else(|| Fault::bug("the generation is closed"))?;
         guard(step, || work(shard))
     }
@@ -138,10 +129,6 @@ impl Generation {
         let field = operation::field(key)?;
         let index = self.call("describing", |shard| Ok(shard.info().payload_schema.remove(&field)))?;
         Ok(index.is_some_and(|index| index.data_type == operation::schema(kind)))
-    }
-
-    pub(super) fn holds_probe(&self) -> Result<bool, Fault> {
-        self.call("fetching", |shard| shard.retrieve(&[PROBE], Some(false.into()), None)).map(|found| !found.is_empty())
     }
 
     /// Makes a change. It survives a crash once flushed.
@@ -205,7 +192,7 @@ impl Generation {
         let mut copied = 0;
         let mut offset = None;
         loop {
-            let (points, next) = self.page(offset)?;
+            let (points, next) = self.copied(offset)?;
             copied += points.len() as u64;
             copy.update(operation::upsert(points))?;
             if copy.log_bytes() > COPIED_LOG_BYTES {
@@ -225,64 +212,12 @@ impl Generation {
         copy.reopen()
     }
 
-    /// Some points as they are to be written, and where the next ones begin.
-    fn page(&self, offset: Option<EngineId>) -> Result<(Vec<PointStructPersisted>, Option<EngineId>), Fault> {
-        let request = ScrollRequest {
-            offset,
-            limit: Some(COPIED_AT_ONCE),
-            with_payload: Some(WithPayloadInterface::Bool(true)),
-            with_vector: WithVector::Bool(true),
-            ..ScrollRequest::default()
-        };
-        let (mut records, next) = self.call("copying", |shard| shard.scroll(request))?;
-        records.retain(|record| record.id != PROBE);
-        Ok((records.into_iter().map(point::copied).collect::<Result<_, _>>()?, next))
-    }
-
     /// Closes it and opens it again, which shortens its log.
     fn reopen(self) -> Result<Self, Fault> {
         self.settle()?;
         let (path, shape) = (self.path.clone(), self.shape);
         drop(self);
         Self::load(&path, shape)
-    }
-
-    /// The points nearest to a vector, on the calling thread.
-    pub(super) fn search(&self, vector: Vec<f32>, depth: usize, filter: Option<&Filter>) -> Result<Ranking, Fault> {
-        let nearest = NamedQuery::new(VectorInternal::Dense(vector), Channel::Dense.name());
-        let request = QueryRequest {
-            prefetches: vec![],
-            query: Some(ScoringQuery::Vector(QueryEnum::Nearest(nearest))),
-            filter: filter.map(operation::filter).transpose()?,
-            score_threshold: None,
-            limit: depth,
-            offset: 0,
-            params: None,
-            with_vector: WithVector::Bool(false),
-            with_payload: WithPayloadInterface::Bool(false),
-        };
-        let found = self.query(request)?;
-        Ok(Ranking::new(found.iter().map(point::scored).collect()).top(depth))
-    }
-
-    pub(super) fn query(&self, request: QueryRequest) -> Result<Vec<ScoredPoint>, Fault> {
-        self.call("searching", |shard| shard.query(request))
-    }
-
-    pub(super) fn fetch(&self, ids: &[PointId]) -> Result<Vec<(PointId, Passage)>, Fault> {
-        let wanted: Vec<_> = ids.iter().copied().map(point::to_engine).collect();
-        let records = self.call("fetching", |shard| shard.retrieve(&wanted, Some(true.into()), Some(false.into())))?;
-        let read = |record: qdrant_edge::Record| {
-            (point::from_engine(record.id), layout::from_payload(record.payload.unwrap_or_default().0))
-        };
-        let found: HashMap<_, _> = records.into_iter().map(read).collect();
-        Ok(ids.iter().filter_map(|id| found.get(id).map(|passage| (*id, passage.clone()))).collect())
-    }
-
-    pub(super) fn count(&self) -> Result<u64, Fault> {
-        let request = CountRequest { filter: None, exact: true };
-        let count = self.call("counting", |shard| shard.count(request))?;
-        Ok((count as u64).saturating_sub(self.holds_probe()?.into()))
     }
 }
 

@@ -10,9 +10,13 @@ mod journal;
 mod log;
 mod numbering;
 mod operation;
+mod options;
 mod point;
+mod read;
 mod slot;
 mod writer;
+
+pub use options::EdgeOptions;
 
 use std::{
     path::PathBuf,
@@ -32,7 +36,10 @@ use self::{
     slot::{Live, Slot},
     writer::{Job, Writer},
 };
-use super::{CollectionInfo, Filter, PayloadKind, Search, StoreError, VectorStore, VectorStoreWriter};
+use super::{
+    Channels, CollectionInfo, Filter, PayloadKind, ScrollPage, ScrollRequest, Search, StoreError, VectorStore,
+    VectorStoreWriter, Vectors,
+};
 use crate::{
     embed::Identity,
     ranking::{Passage, PointId, Ranking},
@@ -42,63 +49,6 @@ use crate::{
 const WAITING_WRITES: usize = 16;
 /// How often a store without a collection looks whether another process has made one.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
-/// What an [`EdgeStore`] may choose.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct EdgeOptions {
-    /// Bytes: once the engine's log is longer than this and than the data, the collection is compacted. 64 MiB.
-    pub log_limit_bytes: u64,
-    /// Bytes that writes leave free on the disk. 64 MiB.
-    pub reserve_bytes: u64,
-    /// KiB of vectors in a segment above which [`VectorStoreWriter::optimize`] builds the approximate index; below,
-    /// searches are exact. 10,000, as Qdrant has it.
-    pub index_above_kib: usize,
-    /// How many searches and fetches run at once; the rest waits. The number of processors.
-    pub concurrent_reads: usize,
-}
-
-impl Default for EdgeOptions {
-    fn default() -> Self {
-        let processors = thread::available_parallelism().map_or(2, usize::from);
-        Self {
-            log_limit_bytes: 64 << 20,
-            reserve_bytes: 64 << 20,
-            index_above_kib: 10_000,
-            concurrent_reads: processors,
-        }
-    }
-}
-
-impl EdgeOptions {
-    /// Sets the length of the engine's log, in bytes, beyond which the collection is compacted.
-    #[must_use]
-    pub fn with_log_limit(mut self, bytes: u64) -> Self {
-        self.log_limit_bytes = bytes;
-        self
-    }
-
-    /// Sets how many bytes writes leave free on the disk.
-    #[must_use]
-    pub fn with_reserve(mut self, bytes: u64) -> Self {
-        self.reserve_bytes = bytes;
-        self
-    }
-
-    /// Sets the KiB of vectors in a segment above which the approximate index is built.
-    #[must_use]
-    pub fn with_index_above(mut self, kib: usize) -> Self {
-        self.index_above_kib = kib;
-        self
-    }
-
-    /// Sets how many searches and fetches run at once, at least 1.
-    #[must_use]
-    pub fn with_concurrent_reads(mut self, reads: usize) -> Self {
-        self.concurrent_reads = reads;
-        self
-    }
-}
 
 /// A collection in a folder, in this process. Clones share it; the last one dropped closes it and waits for that.
 #[derive(Debug, Clone)]
@@ -179,6 +129,15 @@ impl EdgeStore {
         })?
     }
 
+    /// Runs a read of a collection that must be there; the work gets its place, for messages.
+    async fn read_collection<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Live, &str) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let place = self.inner.place.clone();
+        self.read(move |live| work(live, &place)).await?.ok_or_else(|| self.missing())
+    }
+
     /// Runs a write on the writer's thread. One whose caller has gone before it began is left out.
     async fn write<T: Send + 'static>(
         &self,
@@ -208,30 +167,35 @@ impl EdgeStore {
 #[async_trait]
 impl VectorStore for EdgeStore {
     async fn search(&self, search: Search) -> Result<Ranking, StoreError> {
-        let place = self.inner.place.clone();
-        let found = self.read(move |live| {
-            let (depth, filter) = (search.depth, search.filter.clone());
-            let vector = search.into_dense(&place)?;
-            let (stored, given) = (live.identity.dimension, vector.len());
-            if stored != given {
-                return Err(StoreError::Dimension { place, stored, given });
-            }
-            if depth == 0 {
+        self.read_collection(move |live, place| {
+            Channels::from(&live.identity).check_search(&search.vector, place)?;
+            if search.is_vain() {
                 return Ok(Ranking::default());
             }
-            let found = live.generation.search(vector, depth, filter.as_deref());
-            found.map_err(|fault| fault.at(&place))
-        });
-        found.await?.ok_or_else(|| self.missing())
+            let found = live.generation.search(search.vector, search.depth, search.filter.as_deref());
+            found.map_err(|fault| fault.at(place))
+        })
+        .await
     }
 
     // No `search_batch` of its own: by the default each search is a read on the blocking pool, so they run beside each
     // other on as many processors as `concurrent_reads` allows. One task for all would run them one after another.
 
     async fn fetch(&self, ids: &[PointId]) -> Result<Vec<(PointId, Passage)>, StoreError> {
-        let (place, ids) = (self.inner.place.clone(), ids.to_vec());
-        let found = self.read(move |live| live.generation.fetch(&ids).map_err(|fault| fault.at(&place)));
-        found.await?.ok_or_else(|| self.missing())
+        let ids = ids.to_vec();
+        self.read_collection(move |live, place| live.generation.fetch(&ids).map_err(|fault| fault.at(place))).await
+    }
+
+    async fn vectors(&self, ids: &[PointId]) -> Result<Vec<(PointId, Vec<f32>)>, StoreError> {
+        let ids = ids.to_vec();
+        self.read_collection(move |live, place| live.generation.vectors(&ids).map_err(|fault| fault.at(place))).await
+    }
+
+    async fn scroll(&self, request: ScrollRequest) -> Result<ScrollPage, StoreError> {
+        self.read_collection(move |live, place| {
+            live.generation.scroll(&request, live.identity.bm25.is_some()).map_err(|fault| fault.at(place))
+        })
+        .await
     }
 
     async fn info(&self) -> Result<Option<CollectionInfo>, StoreError> {
@@ -251,7 +215,7 @@ impl VectorStoreWriter for EdgeStore {
         self.write(move |writer| writer.prepare(&identity)).await
     }
 
-    async fn upsert(&self, passages: Vec<(Passage, Vec<f32>)>) -> Result<(), StoreError> {
+    async fn upsert(&self, passages: Vec<(Passage, Vectors)>) -> Result<(), StoreError> {
         self.write(move |writer| writer.upsert(passages)).await
     }
 

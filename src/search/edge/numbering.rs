@@ -6,12 +6,12 @@
 use std::{collections::HashMap, fs, path::Path};
 
 use qdrant_edge::{
-    NamedQuery, PointId as EngineId, PointStructPersisted, QueryEnum, QueryRequest, ScoringQuery, SparseVector,
-    VectorInternal, VectorPersisted, VectorStructPersisted, WithPayloadInterface, WithVector, external::uuid::Uuid,
+    Condition, Filter, HasIdCondition, PointId as EngineId, PointStructPersisted, SparseVector as EngineVector,
+    VectorPersisted, VectorStructPersisted, external::uuid::Uuid,
 };
 
 use super::{fault::Fault, generation::Generation, operation};
-use crate::search::Channel;
+use crate::search::{Channel, SearchVector, SparseVector};
 
 /// The file that holds the number of writes.
 const WRITES: &str = "writes";
@@ -40,35 +40,31 @@ impl Generation {
             return Ok(false);
         }
         let writes = self.writes();
-        let term = || SparseVector { indices: vec![TERM], values: vec![1.0] };
-        let vector = HashMap::from([(Channel::Bm25.name().to_owned(), VectorPersisted::Sparse(term()))]);
-        let vector = VectorStructPersisted::Named(vector);
-        self.update(operation::upsert(vec![PointStructPersisted { id: PROBE, vector, payload: None }]))?;
-        let number = self.number_of(term())?;
+        let words = EngineVector { indices: vec![TERM], values: vec![1.0] };
+        let named = HashMap::from([(Channel::Bm25.name().to_owned(), VectorPersisted::Sparse(words))]);
+        self.update(operation::upsert(vec![probe(named)]))?;
+        let number = self.number_of_probe()?;
+        // Emptied first: the engine goes on counting a deleted point's words as words of the collection.
+        self.update(operation::upsert(vec![probe(HashMap::new())]))?;
         self.update(operation::delete(vec![PROBE]))?;
         match number {
             Some(number) if number >= writes => {
-                // The probe was write `number`, its removal the next.
-                self.count_from(number + 2);
+                // The probe was write `number`, its emptying and its removal the next.
+                self.count_from(number + 3);
                 Ok(true)
             }
             _ => Ok(false),
         }
     }
 
-    fn number_of(&self, term: SparseVector) -> Result<Option<u64>, Fault> {
-        let nearest = NamedQuery::new(VectorInternal::Sparse(term), Channel::Bm25.name());
-        let found = self.query(QueryRequest {
-            prefetches: vec![],
-            query: Some(ScoringQuery::Vector(QueryEnum::Nearest(nearest))),
-            filter: None,
-            score_threshold: None,
-            limit: 1,
-            offset: 0,
-            params: None,
-            with_vector: WithVector::Bool(false),
-            with_payload: WithPayloadInterface::Bool(false),
-        })?;
-        Ok(found.iter().find(|point| point.id == PROBE).map(|point| point.version))
+    fn number_of_probe(&self) -> Result<Option<u64>, Fault> {
+        let words = SparseVector { indices: vec![TERM], values: vec![1.0] };
+        let only = Filter::new_must(Condition::HasId(HasIdCondition::from_iter([PROBE])));
+        let found = self.nearest(SearchVector::Sparse(words), 1, Some(only))?;
+        Ok(found.first().map(|point| point.version))
     }
+}
+
+fn probe(vectors: HashMap<String, VectorPersisted>) -> PointStructPersisted {
+    PointStructPersisted { id: PROBE, vector: VectorStructPersisted::Named(vectors), payload: None }
 }

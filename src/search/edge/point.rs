@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use qdrant_edge::{
-    Payload, PointId as EngineId, PointStructPersisted, Record, ScoredPoint, VectorPersisted, VectorStructPersisted,
+    Payload, PointId as EngineId, PointStructPersisted, Record, ScoredPoint, VectorInternal, VectorPersisted,
+    VectorStructInternal, VectorStructPersisted,
 };
 
 use super::fault::Fault;
 use crate::{
     ranking::{Passage, PointId, Scored},
-    search::{Channel, StoreError, layout},
+    search::{Channel, SparseVector, StoreError, Vectors, layout},
 };
 
 pub(super) fn to_engine(id: PointId) -> EngineId {
@@ -30,20 +31,39 @@ pub(super) fn scored(point: &ScoredPoint) -> Scored {
     Scored { id: from_engine(point.id), score: point.score }
 }
 
-/// A passage and its vector as a point. A number that is not one would poison every search, so it is refused.
-pub(super) fn written(passage: &Passage, vector: Vec<f32>, place: &str) -> Result<PointStructPersisted, StoreError> {
-    if !vector.iter().all(|number| number.is_finite()) {
-        let problem = format!("the vector of passage {:?} holds a number that is not finite", passage.id);
-        return Err(StoreError::Request { place: place.to_owned(), problem });
+/// A passage and its vectors, which were checked, as a point. An empty sparse vector is left out: the engine's count of
+/// passages with any word goes wrong when it is replaced by another.
+pub(super) fn written(passage: &Passage, vectors: Vectors, place: &str) -> Result<PointStructPersisted, StoreError> {
+    let mut named = HashMap::from([(Channel::Dense.name().to_owned(), VectorPersisted::Dense(vectors.dense))]);
+    if let Some(SparseVector { indices, values }) = vectors.bm25.filter(|words| !words.is_empty()) {
+        let words = qdrant_edge::SparseVector { indices, values };
+        named.insert(Channel::Bm25.name().to_owned(), VectorPersisted::Sparse(words));
     }
     Ok(PointStructPersisted {
         id: to_engine(passage.point_id()),
-        vector: VectorStructPersisted::Named(HashMap::from([(
-            Channel::Dense.name().to_owned(),
-            VectorPersisted::Dense(vector),
-        )])),
+        vector: VectorStructPersisted::Named(named),
         payload: Some(Payload(layout::to_payload(passage, place)?)),
     })
+}
+
+/// The vectors of a stored point; `bm25` says whether its collection has that channel. What it does not have is empty.
+pub(super) fn vectors(stored: Option<VectorStructInternal>, bm25: bool) -> Vectors {
+    let mut vectors = Vectors { bm25: bm25.then(SparseVector::default), ..Vectors::default() };
+    let Some(VectorStructInternal::Named(named)) = stored else { return vectors };
+    for (name, vector) in named {
+        match vector {
+            VectorInternal::Dense(dense) if name == Channel::Dense.name() => vectors.dense = dense,
+            VectorInternal::Sparse(words) if bm25 && name == Channel::Bm25.name() => {
+                vectors.bm25 = Some(SparseVector { indices: words.indices, values: words.values });
+            }
+            _ => {}
+        }
+    }
+    vectors
+}
+
+pub(super) fn passage(payload: Option<Payload>) -> Passage {
+    layout::from_payload(payload.unwrap_or_default().0)
 }
 
 /// A stored point as one to be stored again.

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     embed::Identity,
     ranking::Passage,
-    search::{PayloadKind, StoreError},
+    search::{Channels, PayloadKind, StoreError, Vectors, check_writer},
 };
 
 /// How many passages the engine gets at a time.
@@ -130,10 +130,7 @@ impl Writer {
             self.attach()?;
         }
         let Some(live) = self.slot.live() else { return self.create(identity).map_err(|fault| fault.at(&self.place)) };
-        match live.identity.difference(identity) {
-            Some(difference) => Err(StoreError::Identity { place: self.place.clone(), difference }),
-            None => Ok(()),
-        }
+        check_writer(&live.identity, identity, &self.place)
     }
 
     fn create(&self, identity: &Identity) -> Result<(), Fault> {
@@ -153,15 +150,13 @@ impl Writer {
         Shape { dimension: identity.dimension, index_above_kib: self.options.index_above_kib }
     }
 
-    pub(super) fn upsert(&mut self, passages: Vec<(Passage, Vec<f32>)>) -> Result<(), StoreError> {
-        let stored = self.live()?.identity.dimension;
+    pub(super) fn upsert(&mut self, passages: Vec<(Passage, Vectors)>) -> Result<(), StoreError> {
+        let channels = Channels::from(&self.live()?.identity);
         let (mut bytes, mut points) = (0, Vec::with_capacity(passages.len()));
-        for (passage, vector) in passages {
-            if vector.len() != stored {
-                return Err(StoreError::Dimension { place: self.place.clone(), stored, given: vector.len() });
-            }
-            bytes += weight(&passage, &vector);
-            points.push(point::written(&passage, vector, &self.place)?);
+        for (passage, vectors) in passages {
+            channels.check_written(&passage, &vectors, &self.place)?;
+            bytes += weight(&passage, &vectors);
+            points.push(point::written(&passage, vectors, &self.place)?);
         }
         while !points.is_empty() {
             let rest = points.split_off(points.len().min(WRITTEN_AT_ONCE));
@@ -325,8 +320,9 @@ impl Writer {
 }
 
 /// An upper bound of the bytes that a passage takes up: in the segment, in the log, and as much again for indexes.
-fn weight(passage: &Passage, vector: &[f32]) -> u64 {
+fn weight(passage: &Passage, vectors: &Vectors) -> u64 {
     let payload: usize = passage.payload.values().map(|value| value.to_string().len() + 32).sum();
     let text = passage.id.len() + passage.title.len() + passage.text.len() + passage.document_id.len();
-    4 * (text + payload + vector.len() * 5 + 512) as u64
+    let words = vectors.bm25.as_ref().map_or(0, |words| words.indices.len());
+    4 * (text + payload + vectors.dense.len() * 5 + words * 12 + 512) as u64
 }

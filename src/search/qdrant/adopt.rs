@@ -19,6 +19,10 @@ pub struct Adopted {
     /// The payload field that holds the title, if one does.
     #[serde(default)]
     pub title: Option<String>,
+    /// The name of the sparse vector that holds Qdrant's BM25, made as asktwice makes it, if one does; its modifier must
+    /// be `idf`. Without it the collection is searched by dense legs alone.
+    #[serde(default)]
+    pub bm25: Option<String>,
 }
 
 impl Adopted {
@@ -61,7 +65,8 @@ mod tests {
 
     #[test]
     fn text_and_title_are_found_where_they_were_said_to_be() {
-        let adopted = Adopted { vector: String::new(), text: "page.content".into(), title: Some("name".into()) };
+        let adopted =
+            Adopted { vector: String::new(), text: "page.content".into(), title: Some("name".into()), bm25: None };
         let Value::Object(payload) = json!({"page": {"content": "Hello", "n": 1}, "name": "A page", "x": [1]}) else {
             unreachable!()
         };

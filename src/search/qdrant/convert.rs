@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use qdrant_client::qdrant::{
     Condition as SentCondition, FieldCondition, Filter as SentFilter, HasIdCondition, IsEmptyCondition,
     IsNullCondition, Match as SentMatch, PointId as SentId, Range as SentRange, RepeatedIntegers, RepeatedStrings,
-    ScoredPoint, Value as Sent, condition::ConditionOneOf, r#match::MatchValue, point_id::PointIdOptions,
+    ScoredPoint, Value as Sent, VectorsOutput, condition::ConditionOneOf, r#match::MatchValue,
+    point_id::PointIdOptions, vector_output::Vector,
 };
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -13,7 +14,7 @@ use uuid::Uuid;
 use crate::{
     ranking::{PointId, Scored},
     search::{
-        Condition, Filter, FilterError, Match, check_field,
+        Condition, Filter, FilterError, Match, SparseVector, check_field,
         filter::{FieldMatch, HasId},
     },
 };
@@ -71,6 +72,22 @@ pub(super) fn to_payload(payload: Map<String, Value>) -> Result<HashMap<String, 
 
 pub(super) fn from_payload(payload: HashMap<String, Sent>) -> Map<String, Value> {
     payload.into_iter().map(|(key, value)| (key, value.into())).collect()
+}
+
+/// A point's dense vector of that name; empty if it has none.
+pub(super) fn dense(vectors: Option<&VectorsOutput>, name: &str) -> Vec<f32> {
+    match vectors.and_then(|vectors| vectors.get_vector_by_name(name)) {
+        Some(Vector::Dense(dense)) => dense.data,
+        _ => vec![],
+    }
+}
+
+/// A point's sparse vector of that name; empty if it has none.
+pub(super) fn bm25(vectors: Option<&VectorsOutput>, name: &str) -> SparseVector {
+    match vectors.and_then(|vectors| vectors.get_vector_by_name(name)) {
+        Some(Vector::Sparse(words)) => SparseVector { indices: words.indices, values: words.values },
+        _ => SparseVector::default(),
+    }
 }
 
 /// A filter as it is sent.

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use qdrant_client::qdrant::{
-    CollectionConfig, CollectionInfo as Described, Distance, GetCollectionInfoRequest, QueryPoints, Value as Sent,
-    VectorParams, vectors_config::Config,
+    CollectionConfig, CollectionInfo as Described, Distance, GetCollectionInfoRequest, Modifier, QueryPoints,
+    SparseVectorConfig, SparseVectorParams, Value as Sent, VectorParams, VectorParamsMap, VectorsConfig,
+    vectors_config::Config,
 };
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +55,35 @@ impl QdrantStore {
             None => Some(self.identity(config)?),
         };
         let passages = described.points_count.unwrap_or_default();
-        Ok(Some(CollectionInfo::new(&self.connection.place, passages, dimension, identity)))
+        let mut info = CollectionInfo::new(&self.connection.place, passages, dimension, identity);
+        if let Some(name) = self.adopted.as_ref().and_then(|adopted| adopted.bm25.as_deref()) {
+            info.bm25 = Some(format!("an encoder that it does not name, in its sparse vector `{name}`"));
+        }
+        if info.bm25.is_some() {
+            self.check_bm25(config)?;
+        }
+        Ok(Some(info))
+    }
+
+    /// Without the modifier every word would count the same, and rankings would be of little use.
+    fn check_bm25(&self, config: &CollectionConfig) -> Result<(), StoreError> {
+        let declared = config.params.as_ref().and_then(|params| params.sparse_vectors_config.as_ref());
+        let declared = declared.map(|sparse| &sparse.map);
+        let name = self.bm25_vector();
+        let problem = match declared.and_then(|declared| declared.get(name)) {
+            Some(params) if params.modifier() == Modifier::Idf => return Ok(()),
+            Some(_) => {
+                format!("its sparse vector `{name}` lacks the modifier `idf`; set it, or search by dense legs alone")
+            }
+            None => {
+                let mut names: Vec<_> =
+                    declared.into_iter().flat_map(HashMap::keys).map(|name| format!("`{name}`")).collect();
+                names.sort_unstable();
+                let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+                format!("it has no sparse vector `{name}`; its sparse vectors: {names}")
+            }
+        };
+        Err(self.connection.unusable(problem))
     }
 
     /// The dimension of the dense vector.
@@ -151,10 +180,7 @@ fn declared(config: &CollectionConfig) -> Vec<(&str, &VectorParams)> {
 }
 
 /// The vectors that a collection of ours declares.
-pub(super) fn vectors(
-    dimension: usize,
-) -> (qdrant_client::qdrant::VectorsConfig, qdrant_client::qdrant::SparseVectorConfig) {
-    use qdrant_client::qdrant::{Modifier, SparseVectorConfig, SparseVectorParams, VectorParamsMap, VectorsConfig};
+pub(super) fn vectors(dimension: usize) -> (VectorsConfig, SparseVectorConfig) {
     let dense = VectorParams { size: dimension as u64, distance: Distance::Cosine.into(), ..VectorParams::default() };
     let named = VectorParamsMap { map: HashMap::from([(Channel::Dense.name().to_owned(), dense)]) };
     // The server weighs a word by its rarity only if it was told so from the first day.

@@ -12,10 +12,6 @@ impl Connection {
         StoreError::Missing { place: self.place.clone() }
     }
 
-    pub(super) fn dimension(&self, stored: usize, given: usize) -> StoreError {
-        StoreError::Dimension { place: self.place.clone(), stored, given }
-    }
-
     pub(super) fn request(&self, problem: impl Into<String>) -> StoreError {
         StoreError::Request { place: self.place.clone(), problem: problem.into() }
     }

@@ -12,26 +12,27 @@ mod convert;
 mod describe;
 mod failure;
 mod query;
+mod read;
 mod write;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
-use qdrant_client::qdrant::{GetPoints, RetrievedPoint};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::OnceCell;
 
 use self::{
     connection::{Budget, Connection},
     convert::Ids,
 };
-use super::{Channel, CollectionInfo, Filter, Search, StoreError, VectorStore, layout};
+use super::{Channel, Channels, CollectionInfo, Filter, ScrollPage, ScrollRequest, Search, StoreError, VectorStore};
 use crate::ranking::{Passage, PointId, Ranking};
 
 /// How long a call may take unless [`QdrantStore::with_timeout`] says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// How many passages one reply may hold: a question's hits are far fewer, and a reply's size stays bounded.
-const FETCHED_AT_ONCE: usize = 256;
 
 /// One collection of a Qdrant server. A clone shares the connections.
 ///
@@ -48,8 +49,8 @@ pub struct QdrantStore {
     collection: String,
     timeout: Duration,
     adopted: Option<Arc<Adopted>>,
-    /// The dimension of the dense vectors, once the collection was seen to be one that can be used.
-    dimension: Arc<OnceCell<usize>>,
+    /// Its channels, once it was seen to be one that can be used.
+    channels: Arc<RwLock<Option<Channels>>>,
 }
 
 impl QdrantStore {
@@ -71,7 +72,7 @@ impl QdrantStore {
             collection: collection.to_owned(),
             timeout: TIMEOUT,
             adopted: None,
-            dimension: Arc::default(),
+            channels: Arc::default(),
         })
     }
 
@@ -97,7 +98,7 @@ impl QdrantStore {
     pub fn adopting(mut self, adopted: Adopted) -> Self {
         self.adopted = Some(Arc::new(adopted));
         // What was learned of the collection was learned of another vector.
-        self.dimension = Arc::default();
+        self.channels = Arc::default();
         self
     }
 
@@ -118,41 +119,44 @@ impl QdrantStore {
         convert::filter(filter, self.ids()).map_err(|error| self.connection.request(error.to_string()))
     }
 
-    /// The dimension of the dense vectors. The first call sees to it that the collection is one that can be used.
-    async fn dimension(&self, budget: Budget) -> Result<usize, StoreError> {
-        let describe = || async {
-            let info = self.describe(budget).await?;
-            info.map(|info| info.dimension).ok_or_else(|| self.connection.missing())
-        };
-        self.dimension.get_or_try_init(describe).await.copied()
+    /// The name of the sparse vector.
+    fn bm25_vector(&self) -> &str {
+        self.adopted.as_ref().and_then(|adopted| adopted.bm25.as_deref()).unwrap_or(Channel::Bm25.name())
     }
 
-    async fn check_dimension(&self, given: usize, budget: Budget) -> Result<(), StoreError> {
-        let stored = self.dimension(budget).await?;
-        if stored == given { Ok(()) } else { Err(self.connection.dimension(stored, given)) }
+    /// The collection's channels. The first call sees to it that the collection is one that can be used.
+    async fn channels(&self, budget: Budget) -> Result<Channels, StoreError> {
+        let known = *self.channels.read().unwrap_or_else(PoisonError::into_inner);
+        match known {
+            Some(channels) => Ok(channels),
+            None => Ok(self.learn(&self.describe(budget).await?.ok_or_else(|| self.connection.missing())?)),
+        }
     }
 
-    /// The reason behind a refused request: the collection may have been made anew, otherwise, since it was looked at.
-    async fn explain(&self, error: StoreError, given: usize, budget: Budget) -> StoreError {
+    /// Remembers the channels of the collection as it was just described.
+    fn learn(&self, info: &CollectionInfo) -> Channels {
+        let channels = Channels::from(info);
+        *self.channels.write().unwrap_or_else(PoisonError::into_inner) = Some(channels);
+        channels
+    }
+
+    /// The reason behind a refused request: the collection may have been made anew, otherwise, since it was looked at,
+    /// so that what was asked has to be checked again.
+    async fn explain(
+        &self,
+        error: StoreError,
+        budget: Budget,
+        check: impl FnOnce(Channels) -> Result<(), StoreError>,
+    ) -> StoreError {
         if !matches!(error, StoreError::Request { .. }) {
             return error;
         }
         match self.describe(budget).await {
-            Ok(Some(info)) if info.dimension != given => self.connection.dimension(info.dimension, given),
+            Ok(Some(info)) => check(self.learn(&info)).err().unwrap_or(error),
             Ok(None) => self.connection.missing(),
             Err(reason @ (StoreError::Unusable { .. } | StoreError::Missing { .. })) => reason,
             _ => error,
         }
-    }
-
-    fn passage(&self, point: RetrievedPoint) -> Result<(PointId, Passage), StoreError> {
-        let id = convert::from_id(point.id).ok_or_else(|| self.connection.garbled("a point without a usable id"))?;
-        let payload = convert::from_payload(point.payload);
-        let passage = match &self.adopted {
-            Some(adopted) => adopted.passage(id, payload),
-            None => layout::from_payload(payload),
-        };
-        Ok((id, passage))
     }
 }
 
@@ -167,32 +171,21 @@ impl VectorStore for QdrantStore {
     }
 
     async fn fetch(&self, ids: &[PointId]) -> Result<Vec<(PointId, Passage)>, StoreError> {
-        let budget = self.budget(self.timeout);
-        let mut found = std::collections::HashMap::with_capacity(ids.len());
-        for ids in ids.chunks(FETCHED_AT_ONCE) {
-            let request = GetPoints {
-                collection_name: self.collection.clone(),
-                ids: ids.iter().map(|id| convert::to_id(*id)).collect(),
-                with_payload: Some(true.into()),
-                with_vectors: Some(false.into()),
-                timeout: Some(budget.seconds()),
-                ..GetPoints::default()
-            };
-            let answer = self.connection.call(budget, |client| async move { client.get_points(request).await }).await?;
-            for point in answer.result {
-                let (id, passage) = self.passage(point)?;
-                found.insert(id, passage);
-            }
-        }
-        // A server answers in an order of its own.
-        Ok(ids.iter().filter_map(|id| Some((*id, found.get(id)?.clone()))).collect())
+        self.passages(ids).await
+    }
+
+    async fn vectors(&self, ids: &[PointId]) -> Result<Vec<(PointId, Vec<f32>)>, StoreError> {
+        self.dense_vectors(ids).await
+    }
+
+    async fn scroll(&self, request: ScrollRequest) -> Result<ScrollPage, StoreError> {
+        self.page(&request).await
     }
 
     async fn info(&self) -> Result<Option<CollectionInfo>, StoreError> {
         let info = self.describe(self.budget(self.timeout)).await?;
         if let Some(info) = &info {
-            // Another task may have been first; what it stored is as good.
-            let _ = self.dimension.set(info.dimension);
+            self.learn(info);
         }
         Ok(info)
     }

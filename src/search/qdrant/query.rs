@@ -1,29 +1,26 @@
 //! Searching: one call for a search, and one for all of a question's.
 
 use futures::future::join_all;
-use qdrant_client::qdrant::{
-    Query, QueryBatchPoints, QueryPoints, ScoredPoint, VectorInput, query::Variant, vector_input,
-};
+use qdrant_client::qdrant::{Query, QueryBatchPoints, QueryPoints, ScoredPoint, VectorInput, query::Variant};
 
 use super::{QdrantStore, connection::Budget, convert, failure};
 use crate::{
     ranking::Ranking,
-    search::{Search, StoreError},
+    search::{Channels, Search, SearchVector, StoreError},
 };
 
 /// A search that has passed every check of ours.
 struct Ready {
     query: QueryPoints,
-    /// How long its vector is.
-    dimension: usize,
+    vector: SearchVector,
     depth: usize,
 }
 
 impl QdrantStore {
     pub(super) async fn search_one(&self, search: Search) -> Result<Ranking, StoreError> {
         let budget = self.budget(search.timeout);
-        let stored = self.dimension(budget).await?;
-        match self.ready(search, stored, budget)? {
+        let channels = self.channels(budget).await?;
+        match self.ready(search, channels, budget)? {
             Some(ready) => self.send(ready, budget).await,
             None => Ok(Ranking::default()),
         }
@@ -33,14 +30,14 @@ impl QdrantStore {
     pub(super) async fn search_together(&self, searches: Vec<Search>) -> Vec<Result<Ranking, StoreError>> {
         let Some(longest) = searches.iter().map(|search| search.timeout).max() else { return vec![] };
         let budget = self.budget(longest);
-        let stored = match self.dimension(budget).await {
-            Ok(stored) => stored,
+        let channels = match self.channels(budget).await {
+            Ok(channels) => channels,
             Err(error) => return searches.iter().map(|_| Err(failure::again(&error))).collect(),
         };
         // Each with its place in the list, since some are answered without the server.
         let (mut answered, mut places, mut ready) = (vec![], vec![], vec![]);
         for (place, search) in searches.into_iter().enumerate() {
-            match self.ready(search, stored, budget) {
+            match self.ready(search, channels, budget) {
                 Ok(Some(one)) => {
                     places.push(place);
                     ready.push(one);
@@ -55,35 +52,38 @@ impl QdrantStore {
     }
 
     /// Checks a search and puts it into Qdrant's words; `None` if nothing can be found.
-    fn ready(&self, search: Search, stored: usize, budget: Budget) -> Result<Option<Ready>, StoreError> {
-        let (filter, depth) = (search.filter.clone(), search.depth);
-        let vector = search.into_dense(&self.connection.place)?;
-        let dimension = vector.len();
-        if stored != dimension {
-            return Err(self.connection.dimension(stored, dimension));
-        }
-        let filter = filter.as_deref().map(|filter| self.convert(filter)).transpose()?;
-        if depth == 0 {
-            // Qdrant refuses a limit of 0.
+    fn ready(&self, search: Search, channels: Channels, budget: Budget) -> Result<Option<Ready>, StoreError> {
+        channels.check_search(&search.vector, &self.connection.place)?;
+        let filter = search.filter.as_deref().map(|filter| self.convert(filter)).transpose()?;
+        if search.is_vain() {
+            // Qdrant refuses a limit of 0 and an empty vector.
             return Ok(None);
         }
+        let Search { vector, depth, .. } = search;
+        let name = match &vector {
+            SearchVector::Dense(_) => self.vector(),
+            SearchVector::Sparse(_) => self.bm25_vector(),
+        };
         let query = QueryPoints {
             collection_name: self.collection.clone(),
-            query: Some(nearest(vector)),
-            using: Some(self.vector().to_owned()).filter(|name| !name.is_empty()),
+            query: Some(nearest(&vector)),
+            using: Some(name.to_owned()).filter(|name| !name.is_empty()),
             filter,
             limit: Some(depth as u64),
             with_payload: Some(false.into()),
             timeout: Some(budget.seconds()),
             ..QueryPoints::default()
         };
-        Ok(Some(Ready { query, dimension, depth }))
+        Ok(Some(Ready { query, vector, depth }))
     }
 
-    async fn send(&self, Ready { query, dimension, depth }: Ready, budget: Budget) -> Result<Ranking, StoreError> {
+    async fn send(&self, Ready { query, vector, depth }: Ready, budget: Budget) -> Result<Ranking, StoreError> {
         match self.connection.call(budget, |client| async move { client.query(query).await }).await {
             Ok(answer) => self.ranking(answer.result, depth),
-            Err(error) => Err(self.explain(error, dimension, budget).await),
+            Err(error) => {
+                let check = |channels: Channels| channels.check_search(&vector, &self.connection.place);
+                Err(self.explain(error, budget, check).await)
+            }
         }
     }
 
@@ -126,7 +126,10 @@ impl QdrantStore {
     }
 }
 
-fn nearest(vector: Vec<f32>) -> Query {
-    let input = VectorInput { variant: Some(vector_input::Variant::Dense(vector.into())) };
+fn nearest(vector: &SearchVector) -> Query {
+    let input = match vector {
+        SearchVector::Dense(dense) => VectorInput::new_dense(dense.clone()),
+        SearchVector::Sparse(words) => VectorInput::new_sparse(words.indices.clone(), words.values.clone()),
+    };
     Query { variant: Some(Variant::Nearest(input)) }
 }

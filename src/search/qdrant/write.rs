@@ -12,17 +12,17 @@ use super::{QdrantStore, batch, connection::Budget, convert, describe};
 use crate::{
     embed::Identity,
     ranking::{Passage, PointId},
-    search::{Filter, PayloadKind, StoreError, VectorStoreWriter, layout},
+    search::{Channels, Filter, PayloadKind, StoreError, VectorStoreWriter, Vectors, check_writer, layout},
 };
 
 /// How many ids one deletion names.
 const DELETED_AT_ONCE: usize = 10_000;
 
 impl QdrantStore {
-    /// Whether this collection may be written: it is there and of our own making.
-    async fn check_writable(&self) -> Result<(), StoreError> {
+    /// What this collection takes, if it may be written: it is there and of our own making.
+    async fn check_writable(&self) -> Result<Channels, StoreError> {
         self.refuse_adopted()?;
-        self.dimension(self.budget(Duration::MAX)).await.map(drop)
+        self.channels(self.budget(Duration::MAX)).await
     }
 
     fn refuse_adopted(&self) -> Result<(), StoreError> {
@@ -74,17 +74,16 @@ impl VectorStoreWriter for QdrantStore {
         let Some(info) = info else {
             return created.and_then(|()| Err(self.connection.garbled("no collection after creating it")));
         };
-        info.accepts(identity)?;
+        self.learn(&info);
+        info.identity.as_ref().map_or(Ok(()), |stored| check_writer(stored, identity, &self.connection.place))?;
         // A strict server, such as Qdrant Cloud's, filters on indexed fields only, and documents are deleted by theirs.
         self.index_payload(layout::DOCUMENT_ID, PayloadKind::Keyword).await
     }
 
-    async fn upsert(&self, passages: Vec<(Passage, Vec<f32>)>) -> Result<(), StoreError> {
-        self.check_writable().await?;
-        let mut dimension = 0;
-        for (_, vector) in &passages {
-            dimension = vector.len();
-            self.check_dimension(dimension, self.budget(Duration::MAX)).await?;
+    async fn upsert(&self, passages: Vec<(Passage, Vectors)>) -> Result<(), StoreError> {
+        let (channels, place) = (self.check_writable().await?, &self.connection.place);
+        for (passage, vectors) in &passages {
+            channels.check_written(passage, vectors, place)?;
         }
         for points in batch::of(passages, &self.connection)? {
             // Each message has a budget of its own: together they may take as long as there are passages.
@@ -98,7 +97,8 @@ impl VectorStoreWriter for QdrantStore {
             };
             let sent = self.connection.call(budget, |client| async move { client.upsert_points(request).await }).await;
             if let Err(error) = sent {
-                return Err(self.explain(error, dimension, budget).await);
+                let check = |now: Channels| now.check_dimension(channels.dimension, place);
+                return Err(self.explain(error, budget, check).await);
             }
         }
         Ok(())

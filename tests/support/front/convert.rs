@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use qdrant_client::qdrant::{
-    Condition, CreateCollection, Distance, FieldCondition, FieldType, Filter, PayloadSchemaInfo, PointId, PointStruct,
-    Vector, condition::ConditionOneOf, r#match::MatchValue, point_id::PointIdOptions, vector, vectors::VectorsOptions,
-    vectors_config::Config,
+    Condition, CreateCollection, DenseVector, Distance, FieldCondition, FieldType, Filter, Modifier,
+    NamedVectorsOutput, PayloadSchemaInfo, PointId, PointStruct, RetrievedPoint, SparseVector, Vector, VectorOutput,
+    VectorsOutput, WithVectorsSelector, condition::ConditionOneOf, r#match::MatchValue, point_id::PointIdOptions,
+    vector, vector_output, vectors::VectorsOptions, vectors_config::Config, vectors_output, with_vectors_selector,
 };
 use qdrant_edge as edge;
 use serde_json::{Value, json};
@@ -36,9 +37,12 @@ pub fn config(made: &CreateCollection) -> Result<edge::EdgeConfig, Status> {
         };
         builder = builder.vector(name, edge::EdgeVectorParams::builder(size as usize, distance).build());
     }
-    for name in made.sparse_vectors_config.iter().flat_map(|config| config.map.keys()) {
-        let params = edge::EdgeSparseVectorParamsBuilder::new().modifier(edge::Modifier::Idf).build();
-        builder = builder.sparse_vector(name, params);
+    for (name, params) in made.sparse_vectors_config.iter().flat_map(|config| &config.map) {
+        let modifier = match params.modifier() {
+            Modifier::Idf => edge::Modifier::Idf,
+            Modifier::None => edge::Modifier::None,
+        };
+        builder = builder.sparse_vector(name, edge::EdgeSparseVectorParamsBuilder::new().modifier(modifier).build());
     }
     Ok(builder.build())
 }
@@ -66,23 +70,82 @@ pub fn point(sent: PointStruct) -> Result<(edge::PointStructPersisted, Vec<(Stri
     let payload: serde_json::Map<String, Value> =
         sent.payload.into_iter().map(|(key, value)| (key, value.into())).collect();
     let named = match sent.vectors.and_then(|vectors| vectors.vectors_options) {
-        Some(VectorsOptions::Vector(unnamed)) => vec![(String::new(), dense(unnamed)?)],
-        Some(VectorsOptions::Vectors(named)) => {
-            named.vectors.into_iter().map(|(name, one)| Ok((name, dense(one)?))).collect::<Result<_, Status>>()?
-        }
+        Some(VectorsOptions::Vector(unnamed)) => vec![(String::new(), unnamed)],
+        Some(VectorsOptions::Vectors(named)) => named.vectors.into_iter().collect(),
         None => return Err(Status::invalid_argument("Expected some vectors")),
     };
-    let sizes = named.iter().map(|(name, vector)| (name.clone(), vector.len())).collect();
-    let point = edge::PointStruct::new(to_edge_id(sent.id)?, edge::Vectors::new_named(named), Value::Object(payload));
-    Ok((point.into(), sizes))
+    let (mut vectors, mut sizes) = (HashMap::new(), vec![]);
+    for (name, sent) in named {
+        let vector = vector(sent)?;
+        if let edge::VectorPersisted::Dense(dense) = &vector {
+            sizes.push((name.clone(), dense.len()));
+        }
+        vectors.insert(name, vector);
+    }
+    let vector = edge::VectorStructPersisted::Named(vectors);
+    let payload = Some(edge::Payload(payload));
+    Ok((edge::PointStructPersisted { id: to_edge_id(sent.id)?, vector, payload }, sizes))
 }
 
 #[allow(deprecated, reason = "clients older than 1.16 send the flat field")]
-fn dense(sent: Vector) -> Result<Vec<f32>, Status> {
+fn vector(sent: Vector) -> Result<edge::VectorPersisted, Status> {
     match sent.vector {
-        Some(vector::Vector::Dense(dense)) => Ok(dense.data),
-        None => Ok(sent.data),
-        Some(_) => Err(Status::unimplemented("only dense vectors")),
+        Some(vector::Vector::Dense(dense)) => Ok(edge::VectorPersisted::Dense(dense.data)),
+        Some(vector::Vector::Sparse(words)) => sparse(words).map(edge::VectorPersisted::Sparse),
+        None => Ok(edge::VectorPersisted::Dense(sent.data)),
+        Some(_) => Err(Status::unimplemented("only dense and sparse vectors")),
+    }
+}
+
+/// Checked as a real server does, which takes the words in any order.
+pub fn sparse(sent: SparseVector) -> Result<edge::SparseVector, Status> {
+    let words = edge::SparseVector::new(sent.indices, sent.values);
+    let mut words = words.map_err(|error| Status::invalid_argument(format!("Validation error: {error}")))?;
+    words.sort_by_indices();
+    Ok(words)
+}
+
+/// A point that is read, with the vectors that it comes with.
+pub fn retrieved(record: edge::Record) -> RetrievedPoint {
+    RetrievedPoint {
+        id: Some(from_edge_id(record.id)),
+        payload: payload(record.payload),
+        vectors: record.vector.map(vectors),
+        ..RetrievedPoint::default()
+    }
+}
+
+pub fn payload(payload: Option<edge::Payload>) -> HashMap<String, qdrant_client::qdrant::Value> {
+    payload.into_iter().flat_map(|payload| payload.0).map(|(key, value)| (key, value.into())).collect()
+}
+
+fn vectors(stored: edge::VectorStructInternal) -> VectorsOutput {
+    let output = |vector: vector_output::Vector| VectorOutput { vector: Some(vector), ..VectorOutput::default() };
+    let dense = |data| output(vector_output::Vector::Dense(DenseVector { data }));
+    let options = match stored {
+        edge::VectorStructInternal::Single(vector) => vectors_output::VectorsOptions::Vector(dense(vector)),
+        edge::VectorStructInternal::Named(named) => {
+            let named = named.into_iter().filter_map(|(name, vector)| match vector {
+                edge::VectorInternal::Dense(data) => Some((name, dense(data))),
+                edge::VectorInternal::Sparse(words) => {
+                    let words = SparseVector { values: words.values, indices: words.indices };
+                    Some((name, output(vector_output::Vector::Sparse(words))))
+                }
+                edge::VectorInternal::MultiDense(_) => None,
+            });
+            vectors_output::VectorsOptions::Vectors(NamedVectorsOutput { vectors: named.collect() })
+        }
+        edge::VectorStructInternal::MultiDense(_) => return VectorsOutput::default(),
+    };
+    VectorsOutput { vectors_options: Some(options) }
+}
+
+/// Which vectors to read.
+pub fn with_vectors(selector: Option<WithVectorsSelector>) -> edge::WithVector {
+    match selector.and_then(|selector| selector.selector_options) {
+        Some(with_vectors_selector::SelectorOptions::Enable(all)) => edge::WithVector::Bool(all),
+        Some(with_vectors_selector::SelectorOptions::Include(chosen)) => edge::WithVector::Selector(chosen.names),
+        None => edge::WithVector::Bool(false),
     }
 }
 

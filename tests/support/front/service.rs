@@ -90,10 +90,6 @@ fn done() -> Response<PointsOperationResponse> {
     Response::new(PointsOperationResponse { result: Some(result), time: 0.0, usage: None })
 }
 
-fn payload(payload: Option<edge::Payload>) -> std::collections::HashMap<String, Value> {
-    payload.into_iter().flat_map(|payload| payload.0).map(|(key, value)| (key, value.into())).collect()
-}
-
 service! {
     points_server::Points {
         async fn upsert(&self, request: Request<UpsertPoints>) -> Answer<PointsOperationResponse> {
@@ -137,15 +133,30 @@ service! {
             self.saw_timeout(request.timeout);
             let collection = self.collection(&request.collection_name)?;
             let ids = request.ids.into_iter().map(|id| convert::to_edge_id(Some(id))).collect::<Result<Vec<_>, _>>()?;
-            let mut found = collection.shard.retrieve(&ids, None, None).map_err(convert::failure)?;
+            let (payload, vectors) = (true.into(), convert::with_vectors(request.with_vectors));
+            let found = collection.shard.retrieve(&ids, Some(payload), Some(vectors)).map_err(convert::failure)?;
             // No order is promised, so the adapter had better not trust in one.
-            found.reverse();
-            let result = found.into_iter().map(|record| RetrievedPoint {
-                id: Some(convert::from_edge_id(record.id)),
-                payload: payload(record.payload),
-                ..RetrievedPoint::default()
-            });
-            Ok(Response::new(GetResponse { result: result.collect(), time: 0.0, usage: None }))
+            let result = found.into_iter().rev().map(convert::retrieved).collect();
+            Ok(Response::new(GetResponse { result, time: 0.0, usage: None }))
+        }
+
+        async fn scroll(&self, request: Request<ScrollPoints>) -> Answer<ScrollResponse> {
+            self.gate("scroll", &request).await?;
+            let request = request.into_inner();
+            self.saw_timeout(request.timeout);
+            let collection = self.collection(&request.collection_name)?;
+            let scroll = edge::ScrollRequest {
+                offset: request.offset.map(|id| convert::to_edge_id(Some(id))).transpose()?,
+                limit: request.limit.map(|limit| limit as usize),
+                filter: request.filter.as_ref().map(convert::filter).transpose()?,
+                with_payload: Some(true.into()),
+                with_vector: convert::with_vectors(request.with_vectors),
+                ..edge::ScrollRequest::default()
+            };
+            let (found, next) = collection.shard.scroll(scroll).map_err(convert::failure)?;
+            let result = found.into_iter().map(convert::retrieved).collect();
+            let next_page_offset = next.map(convert::from_edge_id);
+            Ok(Response::new(ScrollResponse { next_page_offset, result, time: 0.0, usage: None }))
         }
 
         async fn create_field_index(
@@ -192,7 +203,6 @@ service! {
     search(SearchPoints) -> SearchResponse,
     search_batch(SearchBatchPoints) -> SearchBatchResponse,
     search_groups(SearchPointGroups) -> SearchGroupsResponse,
-    scroll(ScrollPoints) -> ScrollResponse,
     recommend(RecommendPoints) -> RecommendResponse,
     recommend_batch(RecommendBatchPoints) -> RecommendBatchResponse,
     recommend_groups(RecommendPointGroups) -> RecommendGroupsResponse,
@@ -221,6 +231,14 @@ impl Collection {
                 let named = edge::NamedQuery::new(edge::VectorInternal::Dense(dense.data), vector);
                 Some(edge::ScoringQuery::Vector(edge::QueryEnum::Nearest(named)))
             }
+            Some(query::Variant::Nearest(VectorInput { variant: Some(vector_input::Variant::Sparse(words)) })) => {
+                if !self.shard.config().sparse_vectors.contains_key(&vector) {
+                    let problem = format!("Wrong input: Not existing vector name error: {vector}");
+                    return Err(Status::invalid_argument(problem));
+                }
+                let words = edge::VectorInternal::Sparse(convert::sparse(words)?);
+                Some(edge::ScoringQuery::Vector(edge::QueryEnum::Nearest(edge::NamedQuery::new(words, vector))))
+            }
             None => None,
             Some(_) => return Err(Status::unimplemented("this kind of query")),
         };
@@ -239,7 +257,7 @@ impl Collection {
         let result = found.map_err(convert::failure)?.into_iter().map(|point| ScoredPoint {
             id: Some(convert::from_edge_id(point.id)),
             score: point.score,
-            payload: payload(point.payload),
+            payload: convert::payload(point.payload),
             ..ScoredPoint::default()
         });
         Ok(result.collect())

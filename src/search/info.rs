@@ -1,0 +1,70 @@
+//! What is known about a collection, and who may use it.
+
+use super::StoreError;
+use crate::embed::Identity;
+
+/// What is known about a collection.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct CollectionInfo {
+    /// Where it is, for messages.
+    pub place: String,
+    /// How many passages it holds; a server may count roughly while it optimises.
+    pub passages: u64,
+    /// The dimension of the dense vectors.
+    pub dimension: usize,
+    /// The passage side that filled it; `None` for an adopted collection, which records none.
+    pub identity: Option<Identity>,
+    /// What made the vectors of the channel `bm25`, as [`SparseEncoder::identity`](crate::embed::SparseEncoder::identity)
+    /// names it, or, in an adopted collection, where they are; `None` if that channel cannot be searched. See
+    /// [`CollectionInfo::accepts_bm25`].
+    pub bm25: Option<String>,
+}
+
+impl CollectionInfo {
+    /// Describes a collection.
+    pub fn new(place: impl Into<String>, passages: u64, dimension: usize, identity: Option<Identity>) -> Self {
+        let bm25 = identity.as_ref().and_then(|identity| identity.bm25.clone());
+        Self { place: place.into(), passages, dimension, identity, bm25 }
+    }
+
+    /// Checks that an embedder's vectors may be searched with here.
+    ///
+    /// # Errors
+    /// [`StoreError::Identity`] or [`StoreError::Dimension`] if another passage side filled it.
+    pub fn accepts(&self, embedder: &Identity) -> Result<(), StoreError> {
+        let place = self.place.clone();
+        if let Some(difference) = self.identity.as_ref().and_then(|stored| stored.difference(embedder)) {
+            return Err(StoreError::Identity { place, difference });
+        }
+        if self.dimension != embedder.dimension {
+            return Err(StoreError::Dimension { place, stored: self.dimension, given: embedder.dimension });
+        }
+        Ok(())
+    }
+
+    /// Whether the channel `bm25` may be searched with the vectors of an encoder of this identity; `false` if there is
+    /// no such channel, so that only dense legs remain. An adopted collection does not record what filled it: there the
+    /// word of whoever named its sparse vector counts.
+    ///
+    /// # Errors
+    /// [`StoreError::Identity`] if another encoder filled it, one for another language for example.
+    pub fn accepts_bm25(&self, encoder: &str) -> Result<bool, StoreError> {
+        let reader = |stored: &Identity| stored.clone().with_bm25(encoder);
+        let difference = self.identity.as_ref().and_then(|stored| stored.bm25_difference(&reader(stored)));
+        match difference {
+            Some(difference) if self.bm25.is_some() => {
+                Err(StoreError::Identity { place: self.place.clone(), difference })
+            }
+            _ => Ok(self.bm25.is_some()),
+        }
+    }
+}
+
+/// Checks that who writes is who filled the collection, in every channel.
+pub(super) fn check_writer(stored: &Identity, writer: &Identity, place: &str) -> Result<(), StoreError> {
+    match stored.difference(writer).or_else(|| stored.bm25_difference(writer)) {
+        Some(difference) => Err(StoreError::Identity { place: place.to_owned(), difference }),
+        None => Ok(()),
+    }
+}
