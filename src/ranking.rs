@@ -189,8 +189,11 @@ pub struct Hit {
     pub passage: Passage,
     /// Which legs found it, in the order of [`Retrieval::legs`](crate::Retrieval::legs).
     pub found_by: Vec<FoundBy>,
-    /// Where it would stand without each variant that was searched with.
+    /// Where it would stand without each variant that was searched with; empty unless that was asked for.
     pub without: Vec<Without>,
+    /// The point in the store.
+    #[serde(skip)]
+    pub point: PointId,
 }
 
 /// One leg's part in a hit.

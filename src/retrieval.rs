@@ -258,6 +258,13 @@ pub enum Degradation {
         #[source]
         error: Box<crate::Error>,
     },
+    /// The passages of the fused hits could not be fetched, or not in time: these are the question's own hits.
+    #[error("the fused hits could not be fetched, so these are the question's own: {error}")]
+    Fetch {
+        /// Why.
+        #[source]
+        error: Box<crate::Error>,
+    },
     /// Passages were deleted between search and fetch, so that fewer hits came back than were fused.
     #[error("{missing} of the hits were deleted meanwhile")]
     Deleted {
@@ -268,7 +275,7 @@ pub enum Degradation {
 
 impl Degradation {
     /// The kind of loss, a word for programs: `rewrite_deadline`, `rewrite_rejected`, `rewrite_failed`,
-    /// `rewrite_strayed`, `leg_lost` or `passages_deleted`.
+    /// `rewrite_strayed`, `leg_lost`, `fetch_lost` or `passages_deleted`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -277,6 +284,7 @@ impl Degradation {
             Self::Rewrite(_) => "rewrite_failed",
             Self::Strayed { .. } => "rewrite_strayed",
             Self::Leg { .. } => "leg_lost",
+            Self::Fetch { .. } => "fetch_lost",
             Self::Deleted { .. } => "passages_deleted",
         }
     }
@@ -287,7 +295,7 @@ impl Degradation {
         match self {
             Self::Rewrite(_) | Self::Strayed { .. } => Some(Origin::Rewrite),
             Self::Leg { origin, .. } => Some(*origin),
-            Self::Deleted { .. } => None,
+            Self::Fetch { .. } | Self::Deleted { .. } => None,
         }
     }
 }

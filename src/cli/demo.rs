@@ -166,7 +166,7 @@ fn table(retrieval: &Retrieval, judged: Option<&JudgedQuestion>, fusion: &Fusion
 
 fn cell(hit: Option<&Hit>, place: usize, judged: Option<&JudgedQuestion>) -> String {
     let Some(hit) = hit else { return " ".repeat(COLUMN + 5) };
-    let right = judged.is_some_and(|judged| judged.grades.contains_key(&hit.passage.point_id()));
+    let right = judged.is_some_and(|judged| judged.grades.contains_key(&hit.point));
     let mark = if right { '✓' } else { ' ' };
     let title: String = match hit.passage.title.char_indices().nth(COLUMN - 2) {
         None => hit.passage.title.clone(),
@@ -182,7 +182,7 @@ fn alone<'a>(retrieval: &'a Retrieval, origin: Origin, fusion: &Fusion) -> Vec<&
         if retrieval.variants[leg.variant].origin == origin {
             let found = retrieval.hits.iter().filter_map(|hit| {
                 let by = hit.found_by.iter().find(|by| by.leg == at)?;
-                Some(Scored { id: hit.passage.point_id(), score: by.score })
+                Some(Scored { id: hit.point, score: by.score })
             });
             rankings.push((at, Ranking::new(found.collect())));
         }
@@ -192,6 +192,6 @@ fn alone<'a>(retrieval: &'a Retrieval, origin: Origin, fusion: &Fusion) -> Vec<&
         let leg = &retrieval.legs[*at];
         weighted.push(Weighted::new(ranking, leg.variant).with_channel(leg.channel));
     }
-    let hit = |id| retrieval.hits.iter().find(|hit| hit.passage.point_id() == id);
+    let hit = |id| retrieval.hits.iter().find(|hit| hit.point == id);
     fusion.fuse(&weighted, retrieval.hits.len()).into_iter().filter_map(|fused| hit(fused.id)).collect()
 }

@@ -28,6 +28,7 @@ use crate::{
     fuse,
     options::{Legs, RetrieveOptions, RewriteChoice},
     question::Question,
+    ranking::Hit,
     retrieval::{AskedOnly, Degradation, Origin, Retrieval, Step, Timing, Variant},
     rewrite::{Rewrite, RewriteError, RewriteRequest, Rewriter},
     search::{Channel, Filter},
@@ -85,7 +86,7 @@ impl<'a> Call<'a> {
     pub(super) async fn run(self) -> Result<Retrieval, Error> {
         let matched = until(self.budget.legs_end(), self.parts.check_match()).await;
         let channels = self.channels(matched.ok_or_else(|| self.late())??)?;
-        let ((asked, told), rewritten) = tokio::join!(
+        let ((asked, own_hits), rewritten) = tokio::join!(
             // Polled in this order: the question's own embedding is queued before the rewriter is even asked.
             self.asked(&channels),
             self.rewritten(&channels),
@@ -96,7 +97,7 @@ impl<'a> Call<'a> {
         found.add_rewritten(rewritten);
         feedback.into_iter().for_each(|searched| found.add(searched));
         let outcome = found.outcome()?;
-        self.finish(found, outcome, told).await
+        self.finish(found, outcome, own_hits).await
     }
 
     /// Which channels this call searches.
@@ -114,13 +115,15 @@ impl<'a> Call<'a> {
             .collect())
     }
 
-    /// Searches with the question as it was asked, and tells who listens what it found: the ids of those hits.
-    async fn asked(&self, channels: &[Channel]) -> (Searched, Option<Vec<String>>) {
+    /// Searches with the question as it was asked. Where somebody listens, or a rewrite is waited for, its own hits are
+    /// made complete meanwhile: whatever happens later, they are there.
+    async fn asked(&self, channels: &[Channel]) -> (Searched, Vec<Hit>) {
         let searched = self.search_with(Variant::asked(self.question.text()), channels).await;
         let agreement = fuse::agreement(&searched.weighted(self.parts.channel_weights));
         self.asked_ended.send_replace(Some(AskedEnded { agreement }));
-        let told = if self.news.is_some() { self.tell_asked(&searched).await } else { None };
-        (searched, told)
+        let is_waiting = self.parts.rewriter.is_some() && self.options.rewrite != RewriteChoice::None;
+        let hits = if is_waiting || self.news.is_some() { self.own_hits(&searched).await } else { vec![] };
+        (searched, hits)
     }
 
     /// Asks for rewrites and searches with each of them.

@@ -11,7 +11,7 @@ use crate::{
     event::{self, Event},
     fuse::{self, Explanation, Fuse as _, Fused, Weighted},
     ranking::{Hit, Passage, PointId},
-    retrieval::{Degradation, Outcome, Retrieval, Step},
+    retrieval::{AskedOnly, Degradation, Outcome, Retrieval, Step},
 };
 
 impl Call<'_> {
@@ -19,23 +19,32 @@ impl Call<'_> {
     pub(super) async fn finish(
         &self,
         mut found: Found,
-        outcome: Outcome,
-        told: Option<Vec<String>>,
+        mut outcome: Outcome,
+        own_hits: Vec<Hit>,
     ) -> Result<Retrieval, Error> {
         found.weigh(self);
         let weighted = found.weighted(self.parts.channel_weights);
         let agreement = fuse::agreement(&weighted);
         let fused = self.fuse(&weighted, self.options.explain).await;
-        let wanted = fused.len();
-        let hits = self.fetch(fused).await?;
         let mut degradations = std::mem::take(&mut found.degradations);
-        if hits.len() < wanted {
-            degradations.push(Degradation::Deleted { missing: wanted - hits.len() });
-        }
-        self.tell(|| {
-            let changes = event::changes(told.as_deref().unwrap_or_default(), &hits);
-            Event::Fused { hits: hits.clone(), changes }
-        });
+        let own_ids: Vec<String> = own_hits.iter().map(|hit| hit.passage.id.clone()).collect();
+        let wanted = fused.len();
+        let hits = match self.fetch(fused, &own_hits).await {
+            Ok(hits) => {
+                if hits.len() < wanted {
+                    degradations.push(Degradation::Deleted { missing: wanted - hits.len() });
+                }
+                hits
+            }
+            Err(error) if own_hits.is_empty() => return Err(error),
+            // The question's own hits were complete before: better than none.
+            Err(error) => {
+                degradations.push(Degradation::Fetch { error: Box::new(error) });
+                outcome = Outcome::AskedOnly { reason: AskedOnly::Late };
+                own_hits
+            }
+        };
+        self.tell(|| Event::Fused { hits: hits.clone(), changes: event::changes(&own_ids, &hits) });
         note(&outcome, &degradations);
         let mut timings = std::mem::take(&mut *self.timings.lock().unwrap_or_else(PoisonError::into_inner));
         timings.sort_by_key(|timing| timing.start);
@@ -44,17 +53,15 @@ impl Call<'_> {
         Ok(Retrieval { hits, variants, legs, agreement, outcome, degradations, timings, took })
     }
 
-    /// Tells who listens what the question alone found; returns the ids of those hits, or `None` if it found nothing to
-    /// tell, or not in time.
-    pub(super) async fn tell_asked(&self, asked: &Searched) -> Option<Vec<String>> {
+    /// What the question alone found, told to who listens; empty if it found nothing, or not in time.
+    pub(super) async fn own_hits(&self, asked: &Searched) -> Vec<Hit> {
         let weighted = asked.weighted(self.parts.channel_weights);
         if weighted.is_empty() {
-            return None;
+            return vec![];
         }
-        let hits = self.fetch(self.fuse(&weighted, false).await).await.ok()?;
-        let ids = hits.iter().map(|hit| hit.passage.id.clone()).collect();
-        self.tell(|| Event::Asked { hits });
-        Some(ids)
+        let hits = self.fetch(self.fuse(&weighted, false).await, &[]).await.unwrap_or_default();
+        self.tell(|| Event::Asked { hits: hits.clone() });
+        hits
     }
 
     /// Fuses, and says of each fused point which legs found it; with `explain` also where it would stand without each
@@ -75,18 +82,19 @@ impl Call<'_> {
         self.timed(Step::Fuse, None, fuse).await.unwrap_or_default()
     }
 
-    /// Fetches the passages of the fused points, once. A point that is gone is left out.
-    async fn fetch(&self, fused: Vec<(Fused, Explanation)>) -> Result<Vec<Hit>, Error> {
-        if fused.is_empty() {
-            return Ok(vec![]);
+    /// Fetches the passages of the fused points, but for those that are at hand. A point that is gone is left out.
+    async fn fetch(&self, fused: Vec<(Fused, Explanation)>, at_hand: &[Hit]) -> Result<Vec<Hit>, Error> {
+        let mut passages: HashMap<PointId, Passage> =
+            at_hand.iter().map(|hit| (hit.point, hit.passage.clone())).collect();
+        let missing = fused.iter().map(|(fused, _)| fused.id).filter(|id| !passages.contains_key(id));
+        let missing: Vec<PointId> = missing.collect();
+        if !missing.is_empty() {
+            let end = self.budget.end().or_else(|| tokio::time::Instant::now().checked_add(super::LEG_TIMEOUT));
+            let fetch = self.timed(Step::Fetch, None, self.parts.store.fetch(&missing));
+            passages.extend(until(end, fetch).await.ok_or_else(|| self.late())??);
         }
-        let ids: Vec<_> = fused.iter().map(|(fused, _)| fused.id).collect();
-        let end = self.budget.end().or_else(|| tokio::time::Instant::now().checked_add(super::LEG_TIMEOUT));
-        let fetch = self.timed(Step::Fetch, None, self.parts.store.fetch(&ids));
-        let fetched = until(end, fetch).await.ok_or_else(|| self.late())??;
-        let mut passages: HashMap<PointId, Passage> = fetched.into_iter().collect();
         let hit = |(Fused { id, score, normalised }, Explanation { found_by, without })| {
-            Some(Hit { score, normalised, passage: passages.remove(&id)?, found_by, without })
+            Some(Hit { score, normalised, passage: passages.remove(&id)?, found_by, without, point: id })
         };
         Ok(fused.into_iter().filter_map(hit).collect())
     }
