@@ -222,7 +222,6 @@ pub enum AskedOnly {
 
 /// A leg that did not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[non_exhaustive]
 pub struct Lost {
     /// Whose leg.
     pub origin: Origin,

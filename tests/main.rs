@@ -30,6 +30,7 @@ mod embed;
 mod evaluate;
 mod examples;
 mod fuse;
+mod hybrid;
 mod index;
 mod outcomes;
 mod qdrant_batch;

@@ -1,0 +1,169 @@
+//! Four legs: the rows of the outcome table that only more than one channel has, and the weights of channels.
+
+use std::sync::Arc;
+
+use asktwice::{
+    Degradation, EmbedError, Embedder, Legs, Outcome, Passage, Retrieval, RetrieveOptions, Retriever, Scope,
+    VectorStoreWriter as _,
+    embed::{Bm25, Embedding, Identity, Role, SparseEncoder as _},
+    retrieval::{AskedOnly, Lost, Origin},
+    rewrite::RecordedRewriter,
+    search::{Channel, Filter, MemoryStore, Vectors},
+};
+use async_trait::async_trait;
+use serde_json::json;
+
+use crate::support::embedder::{HashEmbedder, vector};
+
+const ASKED: &str = "late food";
+const REWRITE: &str = "order delayed";
+
+/// Fails on texts that hold a word.
+#[derive(Debug)]
+struct FailsOn(&'static str, HashEmbedder);
+
+#[async_trait]
+impl Embedder for FailsOn {
+    async fn embed(&self, role: Role, texts: Vec<String>) -> Result<Vec<Embedding>, EmbedError> {
+        if !self.0.is_empty() && texts.iter().any(|text| text.contains(self.0)) {
+            return Err(EmbedError::Overloaded { waiting: 7 });
+        }
+        self.1.embed(role, texts).await
+    }
+
+    fn identity(&self) -> &Identity {
+        self.1.identity()
+    }
+}
+
+/// A collection with both channels, and a retriever whose embedder fails on texts that hold a word.
+async fn retriever(fails_on: &'static str) -> Retriever {
+    let (embedder, bm25) = (HashEmbedder::new(), Arc::new(Bm25::new("english").unwrap()));
+    let store = MemoryStore::new();
+    store.prepare(&embedder.identity().clone().with_bm25(bm25.identity())).await.unwrap();
+    let passages = [("late", "late food"), ("order", "an order that is delayed"), ("other", "something else")];
+    let passages = passages.map(|(id, text)| {
+        let payload = json!({"tenant": if id == "order" { "b" } else { "a" }}).as_object().unwrap().clone();
+        let vectors = Vectors::from(vector(text)).with_bm25(bm25.encode(Role::Passage, text));
+        (Passage::new(id, text).with_payload(payload), vectors)
+    });
+    store.upsert(passages.into()).await.unwrap();
+    Retriever::new(FailsOn(fails_on, embedder), store).with_sparse_encoder(bm25)
+}
+
+fn rewriter() -> RecordedRewriter {
+    RecordedRewriter::from_pairs([(ASKED, [REWRITE])])
+}
+
+fn legs(retrieval: &Retrieval) -> Vec<(usize, Channel)> {
+    retrieval.legs.iter().map(|leg| (leg.variant, leg.channel)).collect()
+}
+
+#[tokio::test]
+async fn two_variants_through_two_channels_are_four_legs() {
+    let retrieval = retriever("").await.with_rewriter(rewriter()).retrieve(ASKED).await.unwrap();
+    assert_eq!((&retrieval.outcome, retrieval.degradations.len()), (&Outcome::Full, 0));
+    let (dense, bm25) = (Channel::Dense, Channel::Bm25);
+    assert_eq!(legs(&retrieval), [(0, dense), (0, bm25), (1, dense), (1, bm25)]);
+    assert!(retrieval.agreement.is_some_and(|agreement| (0.0..=1.0).contains(&agreement)));
+}
+
+#[tokio::test]
+async fn the_questions_embedding_is_lost_and_its_words_are_not() {
+    let lost = vec![Lost { origin: Origin::Asked, channel: Channel::Dense }];
+    for (rewriter, found) in [(None, 1), (Some(rewriter()), 3)] {
+        let retriever = retriever("food").await;
+        let retriever = match rewriter {
+            Some(rewriter) => retriever.with_rewriter(rewriter),
+            None => retriever,
+        };
+        let retrieval = retriever.retrieve(ASKED).await.unwrap();
+        assert!(matches!(&retrieval.outcome, Outcome::Partial { lost: told } if *told == lost), "{retrieval:?}");
+        let told = &retrieval.degradations[..];
+        assert!(matches!(told, [Degradation::Leg { origin: Origin::Asked, channel: Channel::Dense, .. }]), "{told:?}");
+        assert_eq!((retrieval.legs.len(), retrieval.hits[0].passage.id.as_str()), (found, "late"));
+    }
+}
+
+#[tokio::test]
+async fn one_leg_of_the_rewrite_is_lost() {
+    let retrieval = retriever("delayed").await.with_rewriter(rewriter()).retrieve(ASKED).await.unwrap();
+    let lost = Lost { origin: Origin::Rewrite, channel: Channel::Dense };
+    assert!(matches!(&retrieval.outcome, Outcome::Partial { lost: told } if told[..] == [lost]), "{retrieval:?}");
+}
+
+#[tokio::test]
+async fn a_call_chooses_its_legs() {
+    let retriever = retriever("").await;
+    for (wanted, channels) in [
+        (Legs::Dense, vec![Channel::Dense]),
+        (Legs::Bm25, vec![Channel::Bm25]),
+        (Legs::Hybrid, vec![Channel::Dense, Channel::Bm25]),
+    ] {
+        let options = RetrieveOptions::default().with_legs(wanted);
+        let retrieval = retriever.retrieve_with(ASKED, &options).await.unwrap();
+        assert_eq!(retrieval.legs.iter().map(|leg| leg.channel).collect::<Vec<_>>(), channels);
+    }
+}
+
+#[tokio::test]
+async fn a_collection_without_words_is_searched_by_its_embeddings() {
+    let embedder = HashEmbedder::new();
+    let store = MemoryStore::new();
+    store.prepare(embedder.identity()).await.unwrap();
+    store.upsert(vec![(Passage::new("a", ASKED), vector(ASKED).into())]).await.unwrap();
+    let retriever = Retriever::new(embedder, store).with_sparse_encoder(Bm25::new("english").unwrap());
+    assert_eq!(legs(&retriever.retrieve(ASKED).await.unwrap()), [(0, Channel::Dense)]);
+    // Who asks for words on purpose is told.
+    let options = RetrieveOptions::default().with_legs(Legs::Bm25);
+    let error = retriever.retrieve_with(ASKED, &options).await.unwrap_err().to_string();
+    assert!(error.contains("legs: ") && error.contains("no lexical vectors"), "{error}");
+}
+
+#[tokio::test]
+async fn another_language_is_refused() {
+    let retriever = retriever("").await.with_sparse_encoder(Bm25::new("german").unwrap());
+    let error = retriever.retrieve(ASKED).await.unwrap_err();
+    let error = asktwice::retrieval::Report(&error).to_string();
+    assert!(error.contains("german"), "{error}");
+}
+
+#[tokio::test]
+async fn a_gate_spares_the_model_where_the_legs_agree() {
+    // One that is never reached: the model is asked.
+    let open = retriever("").await.with_rewriter(rewriter()).with_gate(1.1);
+    assert_eq!(open.retrieve(ASKED).await.unwrap().outcome, Outcome::Full);
+    let shut = retriever("").await.with_rewriter(rewriter()).with_gate(0.01);
+    let retrieval = shut.retrieve(ASKED).await.unwrap();
+    assert_eq!(retrieval.outcome, Outcome::AskedOnly { reason: AskedOnly::Agreed });
+    assert!(retrieval.degradations.is_empty());
+}
+
+#[tokio::test]
+async fn a_scope_cannot_be_widened() {
+    let retriever = retriever("").await.with_rewriter(rewriter());
+    let scoped = retriever.clone().with_scope(Scope::new("a").with_filter(Filter::equals("tenant", "a")));
+    let wide: Filter =
+        r#"{"should": [{"key": "tenant", "match": {"value": "b"}}, {"is_empty": {"key": "x"}}]}"#.parse().unwrap();
+    for options in [RetrieveOptions::default(), RetrieveOptions::default().with_filter(wide)] {
+        let retrieval = scoped.retrieve_with(ASKED, &options).await.unwrap();
+        assert!(!retrieval.hits.is_empty());
+        assert!(retrieval.hits.iter().all(|hit| hit.passage.payload["tenant"] == "a"), "{retrieval:?}");
+    }
+    // A recorded rewriter asks nobody elsewhere.
+    let local = retriever.with_scope(Scope::new("a").local_only());
+    assert_eq!(local.retrieve(ASKED).await.unwrap().outcome, Outcome::Full);
+}
+
+#[tokio::test]
+async fn an_explanation_says_what_each_variant_is_worth() {
+    let retriever = retriever("").await.with_rewriter(rewriter());
+    let plain = retriever.retrieve(ASKED).await.unwrap();
+    assert!(plain.hits.iter().all(|hit| hit.without.is_empty() && !hit.found_by.is_empty()));
+    let options = RetrieveOptions::default().with_explanation();
+    let explained = retriever.retrieve_with(ASKED, &options).await.unwrap();
+    for hit in &explained.hits {
+        assert_eq!(hit.without.iter().map(|without| without.variant).collect::<Vec<_>>(), [0, 1]);
+        assert!((0.0..=1.0).contains(&hit.normalised), "{hit:?}");
+    }
+}
