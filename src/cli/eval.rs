@@ -1,33 +1,21 @@
 //! `asktwice eval`: the question alone, its rewrite alone and both fused, measured on judged questions.
 
-use std::{
-    fs::File,
-    io,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    sync::Arc,
-};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
-use sha2::{Digest as _, Sha256};
 
 use super::{
-    index,
-    parts::{self, Workers},
+    corpus::{self, Corpus},
     say,
 };
 use crate::{
     config::Settings,
-    embed::{Embedder as _, SparseEncoder as _},
     evaluate::{Configuration, Dataset, DatasetError, Evaluation, Evaluator, Rewrites},
     fuse::{Fusion, Weighting},
     rewrite::Limits,
 };
-
-/// Where the indexes of evaluated collections are kept.
-const KEPT: &str = ".asktwice/eval";
 
 #[derive(Debug, Args)]
 pub(super) struct Eval {
@@ -82,37 +70,24 @@ impl Eval {
         dataset: &Dataset,
         rewrites: &Rewrites,
     ) -> anyhow::Result<(Evaluation, bool)> {
-        let embedder = parts::embedder(settings, Workers::PerCore)?;
-        let encoder = settings.bm25.encoder()?;
-        let corpus = self.data.join("corpus.jsonl");
-        let makers = format!("{} {}", embedder.identity().weights, encoder.identity());
-        let kept = kept(&corpus, &makers, settings)?;
-        let store = Arc::new(parts::edge(Path::new(KEPT), &kept)?);
-        let evaluator = Evaluator::new(Arc::new(embedder.clone()), Arc::clone(&store) as _)
+        let Corpus { embedder, store, complete } = corpus::indexed(settings, &self.data).await?;
+        let evaluator = Evaluator::new(Arc::new(embedder), store)
             .with_depth(settings.search.depth.try_into().context("search.depth")?)
             .with_cleaner(Arc::new(|rewrites, question| {
                 // What the recording rewriter does: expansions of many words are rewrites, too.
                 Limits::expansion().clean_all(rewrites, question).rewrites
             }));
-        // Indexing may take long; a file of other questions' rewrites shows before.
         if let Some(file) = self.rewrites.clone()
             && !evaluator.has_rewrites(dataset, rewrites)
         {
             return Err(DatasetError::NoRewrite { file }.into());
-        }
-        let report = index::index(&embedder, encoder, store, &[corpus], 0).await?;
-        if report.interrupted {
-            anyhow::bail!("interrupted while indexing; the same command goes on from here");
-        }
-        for problem in &report.problems.first {
-            eprintln!("asktwice: not indexed: {problem}");
         }
         let bar = ProgressBar::new(dataset.questions.len() as u64);
         let configurations = self.configurations(settings)?;
         let evaluation =
             evaluator.run(dataset, rewrites, &configurations, |done, _| bar.set_position(done as u64)).await;
         bar.finish_and_clear();
-        Ok((evaluation?, report.problems.count == 0))
+        Ok((evaluation?, complete))
     }
 
     /// The settings' own fusion under the name `default`, or those named, under their own.
@@ -126,16 +101,4 @@ impl Eval {
         let Weighting::Fixed(weight) = settings.rewrite.weight else { return Ok(configurations) };
         Ok(configurations.into_iter().map(|configuration| configuration.with_rewrite_weight(weight)).collect())
     }
-}
-
-/// The name of the index of a corpus: what is in the corpus and what makes its vectors decide, not where it lies.
-fn kept(corpus: &Path, makers: &str, settings: &Settings) -> anyhow::Result<String> {
-    let mut hash = Sha256::new();
-    let read = File::open(corpus).and_then(|mut file| io::copy(&mut file, &mut hash));
-    read.with_context(|| format!("{} cannot be read", corpus.display()))?;
-    hash.update(makers);
-    let hash = format!("{:x}", hash.finalize());
-    let name = corpus.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
-    let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    Ok(format!("{name}-{}-{}", &hash[..12], settings.embed.precision))
 }

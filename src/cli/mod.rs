@@ -3,7 +3,9 @@
 
 #![allow(clippy::print_stderr, reason = "the command line is what prints")]
 
+mod adapt;
 mod ask;
+mod corpus;
 mod demo;
 mod doctor;
 mod eval;
@@ -19,7 +21,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     config::{Settings, SettingsError},
-    embed::EmbedError,
+    embed::{EmbedError, HeadError},
     error::{Error, ErrorKind},
     evaluate::{DatasetError, EvaluateError},
     index::IndexError,
@@ -71,6 +73,8 @@ enum Command {
     Index(index::Index),
     /// Measure the question alone, its rewrite alone and both fused, on judged questions.
     Eval(eval::Eval),
+    /// Learn a small correction of the model's question embeddings from judged questions.
+    Adapt(adapt::Adapt),
     /// Check the library, the model, the store and the language model, one by one.
     Doctor(doctor::Doctor),
     /// Show the main job on the help-centre corpus that comes with the program.
@@ -114,6 +118,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Ask(command) => command.run(&settings).await,
             Command::Index(command) => command.run(&settings).await,
             Command::Eval(command) => command.run(&settings).await,
+            Command::Adapt(command) => command.run(&settings).await,
             Command::Doctor(command) => command.run(&settings).await,
             Command::Demo(command) => command.run(&settings).await,
             Command::ImportModel(command) => command.run(&settings),
@@ -169,6 +174,7 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
         let of_evaluation = cause.downcast_ref::<EvaluateError>().map(EvaluateError::kind);
         let invalid = cause.is::<SettingsError>()
             || cause.is::<DatasetError>()
+            || cause.is::<HeadError>()
             || cause.is::<LlmError>()
             || cause.is::<PromptError>()
             || cause.is::<RecordedError>();

@@ -10,6 +10,12 @@ use crate::error::ErrorKind;
 mod pooling;
 pub use pooling::Pooling;
 
+mod head;
+pub use head::{Head, HeadError};
+
+mod adapted;
+pub use adapted::AdaptedEmbedder;
+
 mod sparse;
 pub use sparse::SparseEncoder;
 #[cfg(feature = "edge")]

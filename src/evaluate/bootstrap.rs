@@ -3,6 +3,8 @@
 
 use serde::Serialize;
 
+use super::random::SplitMix64;
+
 /// How many times the questions are drawn anew.
 const RESAMPLES: usize = 10_000;
 /// The share of the resampled means beyond each end of a 95 % interval.
@@ -29,7 +31,7 @@ impl Delta {
         if differences.iter().all(|difference| *difference == 0.0) {
             return Self::default();
         }
-        let mut random = SplitMix64(SEED);
+        let mut random = SplitMix64::new(SEED);
         let mut means: Vec<f64> = (0..RESAMPLES).map(|_| resampled_mean(&differences, &mut random)).collect();
         means.sort_unstable_by(f64::total_cmp);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "250")]
@@ -56,34 +58,9 @@ fn resampled_mean(differences: &[f64], random: &mut SplitMix64) -> f64 {
     mean((0..differences.len()).map(|_| differences[random.below(differences.len())]))
 }
 
-/// The generator of Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
-struct SplitMix64(u64);
-
-impl SplitMix64 {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below a bound. Multiplying and shifting favours some by less than bound / 2^64: nothing here.
-    #[expect(clippy::cast_possible_truncation, reason = "below the bound, which is a usize")]
-    fn below(&mut self, bound: usize) -> usize {
-        ((u128::from(self.next()) * bound as u128) >> 64) as usize
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_generator_gives_its_published_sequence() {
-        let mut random = SplitMix64(1_234_567);
-        let first: Vec<u64> = (0..3).map(|_| random.next()).collect();
-        assert_eq!(first, [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]);
-    }
 
     #[test]
     fn equal_runs_do_not_differ() {

@@ -4,16 +4,21 @@
 //! Every search runs once, however many fusions are compared. A question without a usable rewrite counts with what
 //! the question as asked finds, in every run: that is what a caller would get.
 
+mod adapt;
+mod adaptation;
 mod bootstrap;
 mod dataset;
 mod legs;
 mod measures;
+mod random;
 mod result;
 
 use std::{num::NonZeroUsize, sync::Arc};
 
 use futures::{StreamExt, TryStreamExt, stream};
 
+pub use adapt::{Example, Training, train};
+pub use adaptation::{Adaptation, Adapter, FEWEST_QUESTIONS, Gain};
 pub use bootstrap::Delta;
 pub use dataset::{Dataset, DatasetError, JudgedQuestion, Rewrites};
 pub use result::{Evaluation, RunMeasures};
