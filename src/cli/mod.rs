@@ -9,6 +9,7 @@ mod doctor;
 mod eval;
 mod import_model;
 mod index;
+mod models;
 mod parts;
 mod timeline;
 
@@ -19,7 +20,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     config::{Settings, SettingsError},
-    embed::EmbedError,
+    embed::{EmbedError, HubError},
     error::{Error, ErrorKind},
     evaluate::{DatasetError, EvaluateError},
     index::IndexError,
@@ -52,7 +53,7 @@ struct Global {
     /// The collection's name [store.collection].
     #[arg(long, global = true, value_name = "NAME")]
     collection: Option<String>,
-    /// What the embedder calculates with: int8 or fp32 [embed.precision].
+    /// What the embedder calculates with: auto, int8 or fp32 [embed.precision].
     #[arg(long, global = true, value_name = "PRECISION")]
     precision: Option<String>,
     /// The base URL of an OpenAI-compatible endpoint that rewrites questions [rewrite.url].
@@ -77,6 +78,8 @@ enum Command {
     Demo(demo::Demo),
     /// Turn a published BERT checkpoint (safetensors) into a model folder.
     ImportModel(import_model::ImportModel),
+    /// List, download, verify models and make them fast.
+    Models(models::Models),
 }
 
 /// Runs the program on the arguments of the process.
@@ -117,6 +120,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Doctor(command) => command.run(&settings).await,
             Command::Demo(command) => command.run(&settings).await,
             Command::ImportModel(command) => command.run(&settings),
+            Command::Models(command) => command.run(&settings).await,
         }
     });
     // A search or a rewrite that nobody waits for any more must not hold up the end.
@@ -164,6 +168,7 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
     let kind = error.chain().find_map(|cause| {
         let of_crate = cause.downcast_ref::<Error>().map(Error::kind);
         let of_embedder = cause.downcast_ref::<EmbedError>().map(EmbedError::kind);
+        let of_hub = cause.downcast_ref::<HubError>().map(HubError::kind);
         let of_store = cause.downcast_ref::<StoreError>().map(StoreError::kind);
         let of_index = cause.downcast_ref::<IndexError>().map(IndexError::kind);
         let of_evaluation = cause.downcast_ref::<EvaluateError>().map(EvaluateError::kind);
@@ -173,7 +178,7 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
             || cause.is::<PromptError>()
             || cause.is::<RecordedError>();
         let of_settings = invalid.then_some(ErrorKind::Invalid);
-        of_crate.or(of_embedder).or(of_store).or(of_index).or(of_evaluation).or(of_settings)
+        of_crate.or(of_embedder).or(of_hub).or(of_store).or(of_index).or(of_evaluation).or(of_settings)
     });
     ExitCode::from(match kind {
         Some(ErrorKind::Invalid) => 2,

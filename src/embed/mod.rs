@@ -16,15 +16,37 @@ pub use sparse::SparseEncoder;
 pub use sparse::{Bm25, UnknownLanguage};
 
 #[cfg(feature = "onnx")]
+mod agreement;
+#[cfg(feature = "onnx")]
+mod catalogue;
+#[cfg(feature = "onnx")]
+pub use catalogue::{CatalogueEntry, Int8Files, catalogue, catalogue_table, catalogued};
+#[cfg(feature = "hub")]
+mod download;
+#[cfg(feature = "hub")]
+pub use download::{DEFAULT_HUB, Download, Hub, HubError, Pulled, Wanted, Watch};
+#[cfg(feature = "onnx")]
 mod import;
 #[cfg(feature = "onnx")]
 pub use import::import_bert;
 #[cfg(feature = "onnx")]
 pub mod library;
 #[cfg(feature = "onnx")]
+mod manifest;
+#[cfg(feature = "onnx")]
+pub use manifest::{FileState, Source, Traits, Verification, verify};
+#[cfg(feature = "onnx")]
 mod model;
 #[cfg(feature = "onnx")]
-pub use model::{ModelFolder, Precision};
+pub use model::ModelFolder;
+#[cfg(feature = "onnx")]
+mod optimize;
+#[cfg(feature = "onnx")]
+pub use optimize::{OptimizeOptions, Optimized, optimize};
+#[cfg(feature = "onnx")]
+mod precision;
+#[cfg(feature = "onnx")]
+pub use precision::{Int8Kernel, Precision};
 #[cfg(feature = "onnx")]
 mod onnx;
 #[cfg(feature = "onnx")]

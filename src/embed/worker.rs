@@ -9,7 +9,8 @@ use tokio::sync::oneshot;
 
 use super::{
     EmbedError, Embedder, Embedding, Identity, Role, library,
-    model::{ModelFolder, Precision},
+    model::ModelFolder,
+    precision::Precision,
     onnx::{Encoder, Model},
 };
 
