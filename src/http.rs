@@ -75,6 +75,27 @@ pub(crate) fn client(
     Ok(client.build()?)
 }
 
+/// Why an answer could not be read.
+#[derive(Debug)]
+#[cfg_attr(not(any(feature = "remote", feature = "hub")), expect(dead_code, reason = "the rewriter reads by itself"))]
+pub(crate) enum ReadError {
+    Transport(reqwest::Error),
+    TooLong,
+}
+
+/// Reads a whole answer of at most so many bytes.
+#[cfg_attr(not(any(feature = "remote", feature = "hub")), expect(dead_code, reason = "the rewriter reads by itself"))]
+pub(crate) async fn read(response: &mut reqwest::Response, most: usize) -> Result<Vec<u8>, ReadError> {
+    let mut read = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(ReadError::Transport)? {
+        if read.len() + chunk.len() > most {
+            return Err(ReadError::TooLong);
+        }
+        read.extend_from_slice(&chunk);
+    }
+    Ok(read)
+}
+
 /// The header that carries a key.
 ///
 /// # Errors

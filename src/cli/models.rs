@@ -15,8 +15,8 @@ use super::{parts, say};
 use crate::{
     config::Settings,
     embed::{
-        DEFAULT_HUB, FileState, Hub, HubError, Int8Kernel, OptimizeOptions, Precision, Pulled, Source, Wanted, catalogue,
-        catalogue_table, optimize, verify,
+        DEFAULT_HUB, FileState, Hub, HubError, Int8Kernel, OptimizeOptions, Precision, Pulled, Source, Wanted,
+        catalogue, catalogue_table, optimize, verify,
     },
 };
 
@@ -114,7 +114,9 @@ impl List {
                 entry.name, entry.dimension, entry.languages
             ))?;
         }
-        say("\nint8 of this CPU's kind; where there is none, `asktwice models optimize` makes it. docs/models.md says more.")?;
+        say(
+            "\nint8 of this CPU's kind; where there is none, `asktwice models optimize` makes it. docs/models.md says more.",
+        )?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -155,7 +157,9 @@ fn tell(pulled: &Pulled, wanted: Precision) -> anyhow::Result<ExitCode> {
     let what = if pulled.is_new { "downloaded" } else { "here already, and intact" };
     say(format!("{repository} at {commit}, {}: {what}, in {folder}", pulled.precision))?;
     if wanted == Precision::Int8 && pulled.precision == Precision::Fp32 {
-        say(format!("It has no int8 file for this CPU; `asktwice models optimize {folder}` makes one, --precision fp32 does without."))?;
+        say(format!(
+            "It has no int8 file for this CPU; `asktwice models optimize {folder}` makes one, --precision fp32 does without."
+        ))?;
     }
     say(format!("Use it with --set embed.model={folder}"))?;
     Ok(ExitCode::SUCCESS)
@@ -179,7 +183,8 @@ fn token() -> Option<SecretString> {
         return Some(token.into());
     }
     let home = || variable("HF_HOME").map(PathBuf::from);
-    let cache = || variable("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(Path::new(&variable("HOME")?).join(".cache")));
+    let cache =
+        || variable("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(Path::new(&variable("HOME")?).join(".cache")));
     let home = home().or_else(|| Some(cache()?.join("huggingface")));
     let file = variable("HF_TOKEN_PATH").map(PathBuf::from).or_else(|| Some(home?.join("token")))?;
     let token = std::fs::read_to_string(file).ok()?;
@@ -228,7 +233,12 @@ impl Optimize {
         let megabytes = |bytes: usize| bytes as f64 / 1e6;
         let [products, attentions, tables] = made.quantised;
         let [least, mean] = made.cosines;
-        say(format!("{}: {:.1} MB, fp32 has {:.1} MB", made.file, megabytes(made.bytes), megabytes(made.bytes_before)))?;
+        say(format!(
+            "{}: {:.1} MB, fp32 has {:.1} MB",
+            made.file,
+            megabytes(made.bytes),
+            megabytes(made.bytes_before)
+        ))?;
         say(format!("{products} products, {attentions} attentions and {tables} tables in int8"))?;
         say(format!("cosine to fp32 over the sample texts: {mean:.4} in the mean, {least:.4} at the least"))?;
         Ok(ExitCode::SUCCESS)

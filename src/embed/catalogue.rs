@@ -170,9 +170,8 @@ pub fn catalogue_table() -> String {
 /// Names that are like the one that is not known, for the error message.
 #[cfg(feature = "hub")]
 pub(super) fn names_like(name: &str) -> Vec<&'static str> {
-    let parts = |name: &str| -> Vec<String> {
-        name.to_lowercase().split(['-', '_', '/', '.']).map(str::to_owned).collect()
-    };
+    let parts =
+        |name: &str| -> Vec<String> { name.to_lowercase().split(['-', '_', '/', '.']).map(str::to_owned).collect() };
     let wanted = parts(name);
     let shared = |entry: &CatalogueEntry| parts(&entry.name).iter().filter(|part| wanted.contains(part)).count();
     let mut like: Vec<_> = catalogue().iter().filter(|entry| shared(entry) > 0).collect();
@@ -222,9 +221,12 @@ mod tests {
     #[test]
     fn a_file_is_chosen_for_the_cpu() {
         let entry = catalogued("all-minilm-l6-v2").unwrap();
-        for (kernel, part) in
-            [(Int8Kernel::None, "avx2"), (Int8Kernel::Avx2, "avx2"), (Int8Kernel::Vnni, "vnni"), (Int8Kernel::DotProduct, "arm64")]
-        {
+        for (kernel, part) in [
+            (Int8Kernel::None, "avx2"),
+            (Int8Kernel::Avx2, "avx2"),
+            (Int8Kernel::Vnni, "vnni"),
+            (Int8Kernel::DotProduct, "arm64"),
+        ] {
             assert!(entry.file_for(Precision::Int8, kernel).unwrap().contains(part), "{kernel}");
         }
         let e5 = catalogued("intfloat/multilingual-e5-large").unwrap();

@@ -5,11 +5,7 @@
 mod graph;
 mod weights;
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::Path,
-};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use ort::{
     environment::Environment,
@@ -73,7 +69,8 @@ pub fn import_bert(source: &Path, target: &Path, library: &Path) -> Result<(), E
 /// mean what fp32 means.
 fn try_out(folder: &Path, environment: &Environment) -> Result<(), EmbedError> {
     let folder = ModelFolder::open(folder)?;
-    let least = agreement(&folder, environment, [&folder.onnx(Precision::Fp32)?, &folder.onnx(Precision::Int8)?])?.least;
+    let least =
+        agreement(&folder, environment, [&folder.onnx(Precision::Fp32)?, &folder.onnx(Precision::Int8)?])?.least;
     if least >= LEAST_COSINE {
         return Ok(());
     }

@@ -1,4 +1,4 @@
-//! Step 2, embed: text becomes vectors, on this machine's CPU, with a local ONNX model.
+//! Step 2, embed: text becomes vectors, on this machine's CPU with a local ONNX model, or at an endpoint.
 
 use std::{fmt::Debug, sync::Arc};
 
@@ -17,6 +17,10 @@ pub use sparse::{Bm25, UnknownLanguage};
 
 #[cfg(feature = "onnx")]
 mod agreement;
+#[cfg(feature = "cache")]
+mod cached;
+#[cfg(feature = "cache")]
+pub use cached::CachedEmbedder;
 #[cfg(feature = "onnx")]
 mod catalogue;
 #[cfg(feature = "onnx")]
@@ -49,6 +53,10 @@ mod precision;
 pub use precision::{Int8Kernel, Precision};
 #[cfg(feature = "onnx")]
 mod onnx;
+#[cfg(feature = "remote")]
+mod remote;
+#[cfg(feature = "remote")]
+pub use remote::RemoteEmbedder;
 #[cfg(feature = "onnx")]
 mod worker;
 #[cfg(feature = "onnx")]
@@ -204,7 +212,7 @@ fn short(hash: &str) -> &str {
 }
 
 /// Why a text could not be embedded, or an embedder not be opened.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum EmbedError {
     /// ONNX Runtime's library is missing, too old, or not ONNX Runtime.
@@ -227,6 +235,24 @@ pub enum EmbedError {
         /// What ONNX Runtime or the tokenizer said.
         problem: String,
     },
+    /// A remote embedder cannot be used as it is set up.
+    #[error("{setting}: {problem}")]
+    Setup {
+        /// Which setting.
+        setting: &'static str,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// A remote embedder did not answer, or not with vectors that can be used.
+    #[error("the embedder at {place} {problem}")]
+    Remote {
+        /// Host and port.
+        place: String,
+        /// What happened, and what to do.
+        problem: String,
+        /// Whether the same call may work later.
+        is_passing: bool,
+    },
     /// More texts are waiting than the queue holds.
     #[error("the embedder is overloaded: {waiting} texts are waiting; try again later")]
     Overloaded {
@@ -240,8 +266,10 @@ impl EmbedError {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Library { .. } | Self::Model { .. } => ErrorKind::Setup,
-            Self::Inference { .. } | Self::Overloaded { .. } => ErrorKind::Unavailable,
+            Self::Library { .. } | Self::Model { .. } | Self::Setup { .. } | Self::Remote { is_passing: false, .. } => {
+                ErrorKind::Setup
+            }
+            Self::Inference { .. } | Self::Remote { .. } | Self::Overloaded { .. } => ErrorKind::Unavailable,
         }
     }
 }

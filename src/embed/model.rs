@@ -208,7 +208,8 @@ impl ModelFolder {
             Some(hash) if *hash == sha256(&bytes) => Ok(bytes),
             Some(_) => Err(unusable(&self.path, &format!("{file} was changed since it was imported; {AGAIN}"))),
             None => {
-                let problem = format!("{file} is not one of the files in {MANIFEST}, so nothing vouches for it; take it away");
+                let problem =
+                    format!("{file} is not one of the files in {MANIFEST}, so nothing vouches for it; take it away");
                 Err(unusable(&self.path, &problem))
             }
         }

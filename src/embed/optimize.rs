@@ -18,12 +18,8 @@ use prost::Message as _;
 
 use self::{fuse::Fused, quantise::Quantised};
 use super::{
-    EmbedError, Int8Kernel, ModelFolder, Precision,
-    agreement::agreement,
-    import::LARGEST_WEIGHT,
-    manifest::sha256,
-    model::unusable,
-    precision::FULL_RANGE_FILE,
+    EmbedError, Int8Kernel, ModelFolder, Precision, agreement::agreement, import::LARGEST_WEIGHT, manifest::sha256,
+    model::unusable, precision::FULL_RANGE_FILE,
 };
 
 /// How a model is made fast.

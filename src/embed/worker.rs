@@ -10,8 +10,8 @@ use tokio::sync::oneshot;
 use super::{
     EmbedError, Embedder, Embedding, Identity, Role, library,
     model::ModelFolder,
-    precision::Precision,
     onnx::{Encoder, Model},
+    precision::Precision,
 };
 
 /// How many texts may wait; each waits for its turn at one of the workers.

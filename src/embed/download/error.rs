@@ -36,7 +36,9 @@ pub enum HubError {
         source: Box<dyn StdError + Send + Sync>,
     },
     /// It is not here, and the network is not to be used.
-    #[error("{repository} cannot be downloaded offline, and {problem}; go online once, or copy the folder from elsewhere")]
+    #[error(
+        "{repository} cannot be downloaded offline, and {problem}; go online once, or copy the folder from elsewhere"
+    )]
     Offline {
         /// The repository.
         repository: String,
@@ -111,7 +113,9 @@ impl HubError {
 
     pub(super) fn write(folder: &Path, error: &std::io::Error) -> Self {
         let problem = match error.kind() {
-            std::io::ErrorKind::StorageFull => "the disk is full; make room, then run the same command again".to_owned(),
+            std::io::ErrorKind::StorageFull => {
+                "the disk is full; make room, then run the same command again".to_owned()
+            }
             _ => format!("it cannot be written: {error}"),
         };
         Self::Folder { folder: folder.display().to_string(), problem }
@@ -130,7 +134,9 @@ impl HubError {
                 "has no {what}, or only for those with a token ({status}); check the name, or set HF_TOKEN to a token \
                  that may read it"
             ),
-            (401 | 403, _) => format!("refuses {what} ({status}); is the token in HF_TOKEN valid, and may it read this?"),
+            (401 | 403, _) => {
+                format!("refuses {what} ({status}); is the token in HF_TOKEN valid, and may it read this?")
+            }
             (429, _) => "is asked too often (429); try again later, or set HF_TOKEN".to_owned(),
             (500..=599, _) => format!("failed inside or is overloaded ({status}); try again later"),
             _ => format!("answered with status {status} for {what}"),

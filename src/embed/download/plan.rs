@@ -127,7 +127,11 @@ impl Wanted {
             let problem = if onnx.is_empty() {
                 "it has no ONNX file; `asktwice import-model` takes a BERT's safetensors".to_owned()
             } else {
-                format!("it has no {} file with a usual name; name one with --file: {}", self.precision, onnx.join(", "))
+                format!(
+                    "it has no {} file with a usual name; name one with --file: {}",
+                    self.precision,
+                    onnx.join(", ")
+                )
             };
             HubError::Wanted { what: self.repository.clone(), problem }
         })
@@ -166,7 +170,9 @@ impl Plan {
         let mut onnx = BTreeMap::from([(precision, file.clone())]);
         let mut kept = BTreeMap::new();
         if let Some(same) = present.as_ref().filter(|present| present.is_of(&listing.commit)) {
-            onnx.extend(same.manifest.onnx.iter().filter(|(other, _)| **other != precision).map(|(p, f)| (*p, f.clone())));
+            onnx.extend(
+                same.manifest.onnx.iter().filter(|(other, _)| **other != precision).map(|(p, f)| (*p, f.clone())),
+            );
             let made = same.manifest.files.iter().filter(|(file, _)| !listing.files.contains_key(*file));
             kept.extend(made.map(|(file, hash)| (file.clone(), hash.clone())));
         }
@@ -263,7 +269,9 @@ mod tests {
         for name in ["BAAI/bge-small-en-v1.5", "a/b", "bge-small-en-v1.5", "ALL-minilm-l6-v2"] {
             assert!(Wanted::new(name).is_ok(), "{name}");
         }
-        for name in ["a/../b", "../etc", "/a/b", "a/b/c", "https://host/a", "a/.b", "-a/b", "a/b?x", "a/b c", "a\\b/c", ""] {
+        for name in
+            ["a/../b", "../etc", "/a/b", "a/b/c", "https://host/a", "a/.b", "-a/b", "a/b?x", "a/b c", "a\\b/c", ""]
+        {
             assert!(matches!(Wanted::new(name), Err(HubError::Wanted { .. })), "{name}");
         }
         let unknown = Wanted::new("bge-small").unwrap_err().to_string();

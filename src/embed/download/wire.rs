@@ -9,7 +9,7 @@ use reqwest::{
 use tokio::time::timeout;
 
 use super::{Hub, HubError};
-use crate::http;
+use crate::http::{self, ReadError};
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -38,8 +38,8 @@ impl Clients {
         if let Some(client) = made.get() {
             return Ok(client.clone());
         }
-        let client = http::client(url, CONNECT_TIMEOUT, self.system_proxy)
-            .map_err(|source| HubError::Client { source })?;
+        let client =
+            http::client(url, CONNECT_TIMEOUT, self.system_proxy).map_err(|source| HubError::Client { source })?;
         Ok(made.get_or_init(|| client).clone())
     }
 }
@@ -64,7 +64,8 @@ impl Hub {
     /// The URL of a path on the hub. The parts are put in as they are, whatever is in them.
     pub(super) fn url(&self, parts: &[&str]) -> Result<Url, HubError> {
         let mut url = self.endpoint.clone();
-        let mut path = url.path_segments_mut().map_err(|()| HubError::Address { problem: "it has no path".to_owned() })?;
+        let mut path =
+            url.path_segments_mut().map_err(|()| HubError::Address { problem: "it has no path".to_owned() })?;
         path.pop_if_empty().extend(parts);
         drop(path);
         Ok(url)
@@ -90,7 +91,8 @@ impl Hub {
                 if status.is_success() || unsatisfiable {
                     return Ok(Answer { response, hub });
                 }
-                let code = response.headers().get("x-error-code").and_then(|code| code.to_str().ok()).unwrap_or_default();
+                let code =
+                    response.headers().get("x-error-code").and_then(|code| code.to_str().ok()).unwrap_or_default();
                 return Err(HubError::status(http::place(&url), status.as_u16(), code, what));
             }
             url = self.next(&url, &response, from)?;
@@ -103,7 +105,8 @@ impl Hub {
         let place = || http::place(url);
         let mut request = self.clients.client(url)?.get(url.clone()).header(ACCEPT_ENCODING, "identity");
         if let Some(token) = self.token.as_ref().filter(|_| self.is_hub(url)) {
-            request = request.header(AUTHORIZATION, http::bearer(token).map_err(|problem| HubError::Token { problem })?);
+            request =
+                request.header(AUTHORIZATION, http::bearer(token).map_err(|problem| HubError::Token { problem })?);
         }
         if let Some(start) = range {
             request = request.header(RANGE, format!("bytes={start}-"));
@@ -132,15 +135,14 @@ impl Hub {
     /// Reads a whole answer of the hub, of bounded size.
     pub(super) async fn get_text(&self, url: Url, what: &str) -> Result<(String, HeaderMap), HubError> {
         let Answer { mut response, hub } = self.get(url.clone(), From::Hub, None, what).await?;
-        let mut read = Vec::new();
-        while let Some(chunk) = chunk(&mut response, &url).await? {
-            let chunk = chunk.as_ref();
-            if read.len() + chunk.len() > MAX_LISTING {
-                let problem = format!("sent more than {} MiB to list {what}", MAX_LISTING >> 20);
-                return Err(HubError::Reply { place: http::place(&url), problem });
+        let place = http::place(&url);
+        let read = timeout(SILENCE, http::read(&mut response, MAX_LISTING)).await.map_err(|_| silent(place.clone()))?;
+        let read = read.map_err(|error| match error {
+            ReadError::Transport(error) => unreachable(place, error),
+            ReadError::TooLong => {
+                HubError::Reply { place, problem: format!("sent more than {} MiB to list {what}", MAX_LISTING >> 20) }
             }
-            read.extend_from_slice(chunk);
-        }
+        })?;
         Ok((String::from_utf8_lossy(&read).into_owned(), hub))
     }
 }

@@ -54,7 +54,9 @@ struct Projection<'a> {
 impl<'a> Index<'a> {
     fn attention(&self) -> Option<Attention> {
         let softmaxes = self.graph.node.iter().filter(|node| node.is("Softmax"));
-        softmaxes.filter(|node| matches!(node.whole("axis"), None | Some(-1 | 3))).find_map(|node| self.attention_at(node))
+        softmaxes
+            .filter(|node| matches!(node.whole("axis"), None | Some(-1 | 3)))
+            .find_map(|node| self.attention_at(node))
     }
 
     /// `softmax(query × keyᵀ × scale + mask) × value`, heads put side by side again.
@@ -64,9 +66,11 @@ impl<'a> Index<'a> {
         let query = self.projection(query, &[0, 2, 1, 3])?;
         let key = self.key(scores)?;
         let (_, product) = self.consumer_of_one(softmax.output(), "MatMul")?;
-        let value = self.projection(product.input(1).filter(|_| product.input(0) == Some(softmax.output()))?, &[0, 2, 1, 3])?;
+        let value =
+            self.projection(product.input(1).filter(|_| product.input(0) == Some(softmax.output()))?, &[0, 2, 1, 3])?;
         let (_, merged) = self.consumer_of_one(product.output(), "Transpose")?;
-        let (place, reshaped) = self.consumer_of_one(merged.output(), "Reshape").filter(|_| has_order(merged, &[0, 2, 1, 3]))?;
+        let (place, reshaped) =
+            self.consumer_of_one(merged.output(), "Reshape").filter(|_| has_order(merged, &[0, 2, 1, 3]))?;
 
         let parts = [&query, &key, &value];
         let alike = parts.iter().all(|part| part.input == query.input && part.heads == query.heads);
@@ -105,7 +109,9 @@ impl<'a> Index<'a> {
     /// A value without the constant that it is multiplied with or divided by, and that constant.
     fn scaled(&self, value: &'a str) -> (&'a str, f32) {
         let node = self.producer(value);
-        let divided = node.filter(|node| node.is("Div")).and_then(|node| Some((node.input(0)?, self.number(node.input(1)?)?.recip())));
+        let divided = node
+            .filter(|node| node.is("Div"))
+            .and_then(|node| Some((node.input(0)?, self.number(node.input(1)?)?.recip())));
         let multiplied = node.filter(|node| node.is("Mul")).and_then(|node| Self::pair(node, |side| self.number(side)));
         divided.or(multiplied).unwrap_or((value, 1.0))
     }

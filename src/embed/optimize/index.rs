@@ -22,7 +22,9 @@ impl<'a> Index<'a> {
             for input in node.input.iter().filter(|input| !input.is_empty()) {
                 index.consumers.entry(input).or_default().push(place);
             }
-            if let Some(tensor) = node.attribute("value").and_then(|value| value.t.as_ref()).filter(|_| node.is("Constant")) {
+            if let Some(tensor) =
+                node.attribute("value").and_then(|value| value.t.as_ref()).filter(|_| node.is("Constant"))
+            {
                 index.constants.insert(node.output(), tensor);
             }
         }
