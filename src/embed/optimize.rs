@@ -7,6 +7,8 @@ mod fuse;
 mod index;
 mod onnx;
 mod quantise;
+#[cfg(test)]
+mod tests;
 
 use std::{fs, path::Path};
 

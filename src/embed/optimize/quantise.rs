@@ -24,7 +24,7 @@ pub(super) fn quantise(graph: &mut Graph, largest: f32) -> Quantised {
     quantise_from(graph, largest, SMALLEST_TABLE)
 }
 
-fn quantise_from(graph: &mut Graph, largest: f32, smallest_table: usize) -> Quantised {
+pub(super) fn quantise_from(graph: &mut Graph, largest: f32, smallest_table: usize) -> Quantised {
     let mut quantised = Quantised::default();
     let mut constants = vec![];
     let index = Index::of(graph);
