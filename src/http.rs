@@ -1,8 +1,12 @@
 //! What every caller of a server over HTTP shares: a client that goes where it is told and nowhere else, URLs and keys
 //! that are checked before they are used and never shown, and what a server says with an error, kept short.
 
+#[cfg(any(feature = "llm", feature = "remote"))]
 mod said;
-pub(crate) use said::{Said, excerpt};
+#[cfg(any(feature = "llm", feature = "remote"))]
+pub(crate) use said::Said;
+#[cfg(feature = "llm")]
+pub(crate) use said::excerpt;
 
 use std::{error::Error as StdError, net::IpAddr, sync::Arc, time::Duration};
 
@@ -77,14 +81,14 @@ pub(crate) fn client(
 
 /// Why an answer could not be read.
 #[derive(Debug)]
-#[cfg_attr(not(any(feature = "remote", feature = "hub")), expect(dead_code, reason = "the rewriter reads by itself"))]
+#[cfg(any(feature = "remote", feature = "hub"))]
 pub(crate) enum ReadError {
     Transport(reqwest::Error),
     TooLong,
 }
 
 /// Reads a whole answer of at most so many bytes.
-#[cfg_attr(not(any(feature = "remote", feature = "hub")), expect(dead_code, reason = "the rewriter reads by itself"))]
+#[cfg(any(feature = "remote", feature = "hub"))]
 pub(crate) async fn read(response: &mut reqwest::Response, most: usize) -> Result<Vec<u8>, ReadError> {
     let mut read = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(ReadError::Transport)? {

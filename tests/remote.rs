@@ -208,10 +208,10 @@ async fn the_program_indexes_and_asks_through_an_endpoint() {
         .collect();
     fs::write(home.path().join("articles.jsonl"), lines).unwrap();
     fs::write(home.path().join("key"), "sk-hunter2\n").unwrap();
-    let run = |arguments: &[&str]| {
+    let run_as = |model: &str, arguments: &[&str]| {
         let mut command = support::asktwice();
         command.current_dir(home.path()).args(arguments);
-        let settings = [format!("url={}", server.url()), "model=words".to_owned(), format!("dimension={DIMENSION}")];
+        let settings = [format!("url={}", server.url()), format!("model={model}"), format!("dimension={DIMENSION}")];
         for setting in settings.into_iter().chain(["api_key_file=key".to_owned()]) {
             command.arg("--set").arg(format!("embed.{setting}"));
         }
@@ -219,6 +219,7 @@ async fn the_program_indexes_and_asks_through_an_endpoint() {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (output.status.code(), text(&output.stdout), text(&output.stderr))
     };
+    let run = |arguments: &[&str]| run_as("words", arguments);
     let (code, _, error) = run(&["index", "articles.jsonl"]);
     assert_eq!(code, Some(0), "{error}");
     let (code, out, error) = run(&["ask", "my items are missing", "--json"]);
@@ -229,6 +230,6 @@ async fn the_program_indexes_and_asks_through_an_endpoint() {
     assert!(out.contains("behind embed.url") && out.contains("not needed"), "{out}{error}");
     assert!(server.requests().iter().all(|request| request.header("authorization") == Some("Bearer sk-hunter2")));
     // Vectors of another model are not searched.
-    let (code, _, error) = run(&["ask", "x", "--set", "embed.model=other"]);
+    let (code, _, error) = run_as("other", &["ask", "x"]);
     assert!(code == Some(3) && error.contains("model weights"), "{code:?} {error}");
 }

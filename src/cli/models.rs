@@ -51,7 +51,8 @@ struct List {
 #[derive(Debug, Args)]
 struct Pull {
     /// A name of `asktwice models list`, or a repository: OWNER/NAME.
-    model: String,
+    #[arg(value_name = "NAME")]
+    wanted: String,
     /// A branch, a tag or a commit of the repository.
     #[arg(long, default_value = "main")]
     revision: String,
@@ -123,7 +124,7 @@ impl List {
 
 impl Pull {
     async fn run(self, settings: &Settings) -> anyhow::Result<ExitCode> {
-        let mut wanted = Wanted::new(&self.model)?;
+        let mut wanted = Wanted::new(&self.wanted)?;
         wanted = wanted.with_revision(&self.revision).with_precision(settings.embed.precision);
         if let Some(file) = &self.file {
             wanted = wanted.with_file(file)?;

@@ -129,12 +129,33 @@ pub(super) fn put_in_place(finished: &Path, target: &Path) -> io::Result<()> {
         fs::rename(target, &old)?;
     }
     fs::rename(finished, target)?;
-    if old.exists() { fs::remove_dir_all(old) } else { Ok(()) }
+    clear_away(target)
+}
+
+/// Takes away what earlier attempts at the target left beside it: the old folder, other revisions in part.
+fn clear_away(target: &Path) -> io::Result<()> {
+    let Some(folder) = target.parent().filter(|parent| parent.is_dir()) else { return Ok(()) };
+    let mut start = target.file_name().unwrap_or_default().to_os_string();
+    start.push(".unfinished");
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().as_encoded_bytes().starts_with(start.as_encoded_bytes()) && entry.path().is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// SHA-256 in hexadecimal.
 pub(super) fn sha256(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
+}
+
+/// SHA-256 of a file, which may be larger than the memory.
+pub(super) fn sha256_of(path: &Path) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    io::copy(&mut fs::File::open(path)?, &mut hash)?;
+    Ok(format!("{:x}", hash.finalize()))
 }
 
 /// What became of a file since the manifest was written.
@@ -178,8 +199,8 @@ pub fn verify(folder: &Path) -> Result<Verification, EmbedError> {
     let manifest = manifest.ok_or_else(|| {
         unusable(folder, &format!("it has no {MANIFEST}, so there is nothing to compare its files with"))
     })?;
-    let state = |file: &str, hash: &str| match fs::read(folder.join(file)) {
-        Ok(bytes) if sha256(&bytes) == hash => FileState::Intact,
+    let state = |file: &str, hash: &str| match sha256_of(&folder.join(file)) {
+        Ok(found) if found == hash => FileState::Intact,
         Ok(_) => FileState::Changed,
         Err(_) => FileState::Missing,
     };

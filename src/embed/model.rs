@@ -129,7 +129,7 @@ impl ModelFolder {
         if let Some(manifest) = &self.manifest {
             return Ok(manifest.weights.clone());
         }
-        let bytes = self.onnx(Precision::Fp32).or_else(|_| self.onnx(Precision::Int8))?;
+        let bytes = self.onnx(Precision::Fp32).or_else(|_| self.onnx(Precision::Auto))?;
         Ok(sha256(&bytes))
     }
 

@@ -1,6 +1,11 @@
 //! What a repository holds at one commit, with the hashes that the hub states.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read as _},
+    path::Path,
+};
 
 use reqwest::{
     Url,
@@ -40,25 +45,41 @@ pub(super) enum Hash {
     GitBlob(String),
 }
 
-/// What a file's content turned out to be.
+/// A file on disk, compared with what the hub states of it.
 #[derive(Debug)]
-pub(super) struct Digest {
+pub(super) struct Compared {
+    /// The SHA-256 of what is on disk.
     pub sha256: String,
-    pub git_blob: String,
+    /// Its hash of the kind that the hub states.
+    pub found: String,
+    /// Whether it is what the hub states.
+    pub is_right: bool,
 }
 
-impl Digest {
-    pub(super) fn of(content: &[u8]) -> Self {
-        let mut git = sha1_smol::Sha1::from(format!("blob {}\0", content.len()));
-        git.update(content);
-        Self { sha256: format!("{:x}", Sha256::digest(content)), git_blob: git.digest().to_string() }
-    }
-
-    pub(super) fn is(&self, stated: &Hash) -> bool {
-        match stated {
-            Hash::Sha256(hash) => self.sha256.eq_ignore_ascii_case(hash),
-            Hash::GitBlob(hash) => self.git_blob.eq_ignore_ascii_case(hash),
+impl Stated {
+    /// Reads a file and compares it. Takes about a second per gigabyte.
+    pub(super) fn compare(&self, path: &Path) -> io::Result<Compared> {
+        let mut file = File::open(path)?;
+        let mut sha256 = Sha256::new();
+        // Git's hash of a file begins with its length.
+        let mut git = sha1_smol::Sha1::from(format!("blob {}\0", file.metadata()?.len()));
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            let count = file.read(&mut buffer)?;
+            if count == 0 {
+                break;
+            }
+            sha256.update(&buffer[..count]);
+            if matches!(self.hash, Hash::GitBlob(_)) {
+                git.update(&buffer[..count]);
+            }
         }
+        let sha256 = format!("{:x}", sha256.finalize());
+        let (stated, found) = match &self.hash {
+            Hash::Sha256(stated) => (stated, sha256.clone()),
+            Hash::GitBlob(stated) => (stated, git.digest().to_string()),
+        };
+        Ok(Compared { is_right: found.eq_ignore_ascii_case(stated), sha256, found })
     }
 }
 
@@ -151,11 +172,14 @@ mod tests {
 
     #[test]
     fn content_is_told_by_both_of_its_hashes() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "hello\n").unwrap();
+        let is = |hash: Hash| Stated { size: 6, hash }.compare(file.path()).unwrap().is_right;
         // `git hash-object` and `sha256sum` of a file with this content.
-        let digest = Digest::of(b"hello\n");
-        assert!(digest.is(&Hash::GitBlob("ce013625030ba8dba906f756967f9e9ca394464a".to_owned())));
+        let git = "ce013625030ba8dba906f756967f9e9ca394464a".to_owned();
+        assert!(is(Hash::GitBlob(git.clone())));
         let sha256 = "5891B5B522D5DF086D0FF0B110FBD9D21BB4FC7163AF34D08286A2E846F6BE03";
-        assert!(digest.is(&Hash::Sha256(sha256.to_owned())));
-        assert!(!digest.is(&Hash::Sha256("ce013625030ba8dba906f756967f9e9ca394464a".to_owned())));
+        assert!(is(Hash::Sha256(sha256.to_owned())));
+        assert!(!is(Hash::Sha256(git)));
     }
 }

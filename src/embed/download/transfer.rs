@@ -12,15 +12,15 @@ use reqwest::{
     StatusCode, Url,
     header::{CONTENT_RANGE, HeaderMap},
 };
-use tokio::{fs::OpenOptions, io::AsyncWriteExt as _, time::sleep};
+use tokio::{fs::OpenOptions, io::AsyncWriteExt as _, task::spawn_blocking, time::sleep};
 
 use super::{
     Download, Hub, HubError, Watch,
-    listing::{Digest, Hash, Listing, Stated},
+    listing::{Hash, Listing, Stated},
     plan::Plan,
     wire::{Answer, From, chunk},
 };
-use crate::{embed::manifest::sha256, http};
+use crate::{embed::manifest::sha256_of, http};
 
 /// How often a connection may break without a single new byte before the download stops.
 const MOST_ATTEMPTS: u32 = 5;
@@ -45,40 +45,33 @@ pub(super) async fn fetch_all(
         path.parent().map_or(Ok(()), fs::create_dir_all).map_err(|error| HubError::write(work, &error))?;
         let before = done;
         let heard = |here: u64| watch(&Download { file: file.clone(), done: before + here, total });
-        let digest = match take_over(&old.join(file), &path, stated).or_else(|| finished(&path, stated)) {
-            Some(digest) => digest,
-            None => {
-                let transfer = Transfer { hub, listing, plan, file, stated, path, watch: &heard };
-                transfer.run().await?
-            }
+        let hash = match take_over(old.join(file), path.clone(), stated.clone()).await {
+            Some(hash) => hash,
+            None => Transfer { hub, listing, plan, file, stated, path, watch: &heard }.run().await?,
         };
         done += stated.size;
         heard(stated.size);
-        hashes.insert(file.clone(), digest.sha256);
+        hashes.insert(file.clone(), hash);
     }
     for (file, hash) in &plan.kept {
         // Made here, of what is the same again; a damaged one is not worth keeping.
-        if let Ok(content) = fs::read(old.join(file))
-            && sha256(&content) == *hash
-        {
-            fs::write(work.join(file), content).map_err(|error| HubError::write(work, &error))?;
+        if sha256_of(&old.join(file)).is_ok_and(|found| found == *hash) {
+            fs::copy(old.join(file), work.join(file)).map_err(|error| HubError::write(work, &error))?;
             hashes.insert(file.clone(), hash.clone());
         }
     }
     Ok(hashes)
 }
 
-/// The old folder's file, copied, if it is what the hub states.
-fn take_over(old: &Path, new: &Path, stated: &Stated) -> Option<Digest> {
-    let content = fs::read(old).ok()?;
-    let digest = Digest::of(&content);
-    (digest.is(&stated.hash) && fs::write(new, content).is_ok()).then_some(digest)
-}
-
-/// A file that an earlier, interrupted download had finished.
-fn finished(path: &Path, stated: &Stated) -> Option<Digest> {
-    let digest = Digest::of(&fs::read(path).ok()?);
-    digest.is(&stated.hash).then_some(digest)
+/// The SHA-256 of a file that is here already: finished by an earlier, interrupted download, or in the old folder, from
+/// which it is copied.
+async fn take_over(old: PathBuf, new: PathBuf, stated: Stated) -> Option<String> {
+    let right = move |path: &Path| stated.compare(path).ok().filter(|compared| compared.is_right);
+    let here = move || {
+        let found = right(&new).or_else(|| right(&old).filter(|_| fs::copy(&old, &new).is_ok()));
+        found.map(|compared| compared.sha256)
+    };
+    spawn_blocking(here).await.ok().flatten()
 }
 
 /// One file on its way.
@@ -93,7 +86,8 @@ struct Transfer<'a> {
 }
 
 impl Transfer<'_> {
-    async fn run(self) -> Result<Digest, HubError> {
+    /// Fetches until all is here, then checks it; returns its SHA-256.
+    async fn run(self) -> Result<String, HubError> {
         let part = self.part();
         let mut attempts = 0;
         loop {
@@ -115,7 +109,7 @@ impl Transfer<'_> {
                 Err(error) => return Err(error),
             }
         }
-        self.check(&part)
+        self.check(part).await
     }
 
     /// Where the file grows.
@@ -184,19 +178,21 @@ impl Transfer<'_> {
     }
 
     /// Checks the whole file, and gives it its name.
-    fn check(&self, part: &Path) -> Result<Digest, HubError> {
-        let failed = |error: std::io::Error| HubError::write(part, &error);
-        let digest = Digest::of(&fs::read(part).map_err(failed)?);
-        if digest.is(&self.stated.hash) {
-            fs::rename(part, &self.path).map_err(failed)?;
-            return Ok(digest);
+    async fn check(&self, part: PathBuf) -> Result<String, HubError> {
+        let failed = |error: std::io::Error| HubError::write(&self.path, &error);
+        let (stated, read) = (self.stated.clone(), part.clone());
+        let compared = spawn_blocking(move || stated.compare(&read)).await;
+        let compared = compared.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(failed)?;
+        if compared.is_right {
+            fs::rename(&part, &self.path).map_err(failed)?;
+            return Ok(compared.sha256);
         }
-        fs::remove_file(part).map_err(failed)?;
-        let (kind, stated, found) = match &self.stated.hash {
-            Hash::Sha256(hash) => ("SHA-256", hash, &digest.sha256),
-            Hash::GitBlob(hash) => ("Git object id", hash, &digest.git_blob),
+        fs::remove_file(&part).map_err(failed)?;
+        let (kind, stated) = match &self.stated.hash {
+            Hash::Sha256(hash) => ("SHA-256", hash),
+            Hash::GitBlob(hash) => ("Git object id", hash),
         };
-        Err(self.refuse(format!("the hub states {kind} {stated}, what came has {found}")))
+        Err(self.refuse(format!("the hub states {kind} {stated}, what came has {}", compared.found)))
     }
 
     fn refuse(&self, problem: String) -> HubError {
