@@ -83,6 +83,7 @@ async fn texts_go_in_batches_and_come_back_in_order() {
     let elsewhere = remote("https://elsewhere.example/v1").with_prefixes("q: ", "p: ");
     assert_eq!(identity.difference(elsewhere.identity()), None);
     assert!(identity.difference(remote(&url).identity()).is_some());
+    assert!(elsewhere.leaves_host() && !embedder.leaves_host());
     assert!(!format!("{embedder:?} {identity:?}").contains("hunter2"));
 }
 

@@ -33,7 +33,7 @@ pub(super) struct Models {
 enum Command {
     /// List the models that are known by name.
     List(List),
-    /// Download a model from a hub. HF_ENDPOINT, HF_TOKEN, HF_HOME, HF_HUB_OFFLINE and the proxy variables are honoured.
+    /// Download a model from a hub, as the variables of Hugging Face's own tools say (see docs/models.md).
     Pull(Pull),
     /// Compare a model's folder with its manifest.
     Verify(Verify),
@@ -224,11 +224,8 @@ impl Verify {
 impl Optimize {
     fn run(&self, settings: &Settings) -> anyhow::Result<ExitCode> {
         let folder = self.folder.as_ref().unwrap_or(&settings.embed.model);
-        let mut options = OptimizeOptions::default();
-        options.least_cosine = self.least_cosine;
-        if self.portable {
-            options.kernel = Int8Kernel::Avx2;
-        }
+        let kernel = if self.portable { Int8Kernel::Avx2 } else { Int8Kernel::detect() };
+        let options = OptimizeOptions { least_cosine: self.least_cosine, kernel };
         let made = optimize(folder, &parts::library(settings), &options)?;
         #[expect(clippy::cast_precision_loss, reason = "megabytes for people")]
         let megabytes = |bytes: usize| bytes as f64 / 1e6;

@@ -94,6 +94,10 @@ impl Embedder for AnyEmbedder {
     fn identity(&self) -> &Identity {
         self.embedder.identity()
     }
+
+    fn leaves_host(&self) -> bool {
+        self.embedder.leaves_host()
+    }
 }
 
 /// How many texts a command embeds at the same time, unless the settings say otherwise.

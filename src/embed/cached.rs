@@ -64,15 +64,13 @@ impl<E: Embedder> CachedEmbedder<E> {
         let mut asked = asked.into_iter();
         let mut embeddings = Vec::with_capacity(texts.len());
         for (text, found) in texts.into_iter().zip(found) {
-            let embedding = match found {
-                Some(embedding) => embedding,
-                None => {
-                    let embedding = Arc::new(asked.next().ok_or_else(nothing)?);
-                    self.cache.insert(text.into(), Arc::clone(&embedding)).await;
-                    embedding
-                }
-            };
-            embeddings.push((*embedding).clone());
+            if let Some(found) = found {
+                embeddings.push((*found).clone());
+                continue;
+            }
+            let embedding = asked.next().ok_or_else(nothing)?;
+            self.cache.insert(text.into(), Arc::new(embedding.clone())).await;
+            embeddings.push(embedding);
         }
         Ok(embeddings)
     }
@@ -94,5 +92,9 @@ impl<E: Embedder> Embedder for CachedEmbedder<E> {
 
     fn identity(&self) -> &Identity {
         self.inner.identity()
+    }
+
+    fn leaves_host(&self) -> bool {
+        self.inner.leaves_host()
     }
 }

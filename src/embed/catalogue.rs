@@ -194,7 +194,8 @@ mod tests {
             assert!(entry.fp32.is_some() || entry.int8.has_any(), "{name} has no file");
             let int8 = [&entry.int8.any, &entry.int8.avx2, &entry.int8.vnni, &entry.int8.dot_product];
             for file in int8.into_iter().chain([&entry.fp32]).flatten() {
-                assert!(is_inside(file) && file.ends_with(".onnx"), "{name}: {file}");
+                let is_onnx = std::path::Path::new(file).extension().is_some_and(|extension| extension == "onnx");
+                assert!(is_inside(file) && is_onnx, "{name}: {file}");
             }
             assert_eq!(entry.repository.split('/').filter(|part| !part.is_empty()).count(), 2, "{name}");
             assert!(!entry.sources.is_empty(), "{name} says not where its facts are from");

@@ -105,6 +105,11 @@ pub trait Embedder: Debug + Send + Sync {
 
     /// What made the vectors, as a collection remembers it.
     fn identity(&self) -> &Identity;
+
+    /// Whether texts leave this machine to be embedded.
+    fn leaves_host(&self) -> bool {
+        false
+    }
 }
 
 #[async_trait]
@@ -115,6 +120,10 @@ impl<E: Embedder + ?Sized> Embedder for Arc<E> {
 
     fn identity(&self) -> &Identity {
         (**self).identity()
+    }
+
+    fn leaves_host(&self) -> bool {
+        (**self).leaves_host()
     }
 }
 

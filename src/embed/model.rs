@@ -164,15 +164,14 @@ impl ModelFolder {
 
     /// The ONNX file of a precision, verified.
     pub(super) fn onnx(&self, precision: Precision) -> Result<Vec<u8>, EmbedError> {
-        match precision.choices().iter().find_map(|choice| self.onnx_file(*choice)) {
-            Some(file) => self.read(&file),
-            None => {
-                let looked_for = precision.choices().iter().flat_map(|choice| choice.files()).collect::<Vec<_>>();
-                let remedy = "`asktwice models optimize` makes an int8 model of an fp32 one";
-                let problem = format!("it has no {precision} model ({} is missing; {remedy})", looked_for.join(", "));
-                Err(unusable(&self.path, &problem))
-            }
+        let choices = precision.choices();
+        if let Some(file) = choices.iter().find_map(|choice| self.onnx_file(*choice)) {
+            return self.read(&file);
         }
+        let looked_for = choices.iter().flat_map(|choice| choice.files()).collect::<Vec<_>>().join(", ");
+        let remedy = "`asktwice models optimize` makes an int8 model of an fp32 one";
+        let problem = format!("it has no {precision} model ({looked_for} is missing; {remedy})");
+        Err(unusable(&self.path, &problem))
     }
 
     /// Which file holds a precision: the manifest's word, or else the name. With a manifest, only files that it lists.

@@ -183,7 +183,7 @@ impl RemoteEmbedder {
         body.insert("input".into(), json!(texts));
         let mut request = self.client.post(self.url.clone()).header(ACCEPT_ENCODING, "identity").json(&body);
         if let Some(key) = &self.key {
-            request = request.header(AUTHORIZATION, http::bearer(key).map_err(|problem| Fault::lasting(problem))?);
+            request = request.header(AUTHORIZATION, http::bearer(key).map_err(Fault::lasting)?);
         }
         let mut response = request.send().await.map_err(|error| Fault::transport(&error))?;
         let status = response.status().as_u16();
@@ -224,6 +224,10 @@ impl Embedder for RemoteEmbedder {
 
     fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    fn leaves_host(&self) -> bool {
+        !http::is_loopback(&self.url)
     }
 }
 

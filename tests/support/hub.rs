@@ -44,7 +44,7 @@ impl Repository {
 
     /// Whether a file is one that the hub keeps in Git LFS.
     fn is_large(file: &str) -> bool {
-        file.ends_with(".onnx")
+        file.starts_with("onnx/")
     }
 
     fn listing(&self) -> Vec<u8> {

@@ -103,10 +103,12 @@ impl HubError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Address { .. } | Self::Token { .. } | Self::Wanted { .. } => ErrorKind::Invalid,
-            Self::Client { .. } | Self::Offline { .. } | Self::File { .. } | Self::Folder { .. } => ErrorKind::Setup,
-            Self::Unreachable { .. } | Self::Reply { .. } => ErrorKind::Unavailable,
-            Self::Status { status: 400..=428, .. } => ErrorKind::Setup,
-            Self::Status { .. } => ErrorKind::Unavailable,
+            Self::Client { .. }
+            | Self::Offline { .. }
+            | Self::File { .. }
+            | Self::Folder { .. }
+            | Self::Status { status: 400..=428, .. } => ErrorKind::Setup,
+            Self::Unreachable { .. } | Self::Reply { .. } | Self::Status { .. } => ErrorKind::Unavailable,
             Self::Model(error) => error.kind(),
         }
     }

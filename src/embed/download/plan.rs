@@ -116,14 +116,15 @@ impl Wanted {
             return Ok((choices[0], file.clone()));
         }
         // Where int8 is wanted and there is none, fp32 is what an int8 file can be made of.
-        let choices = choices.iter().copied().chain((self.precision == Precision::Int8).then_some(Precision::Fp32));
+        let mut choices = choices.iter().copied().chain((self.precision == Precision::Int8).then_some(Precision::Fp32));
         let of_choice = |choice: Precision| match self.entry {
             Some(entry) => entry.file(choice).map(str::to_owned),
             None => choice.files().into_iter().find(|file| listing.files.contains_key(*file)).map(str::to_owned),
         };
-        let found = choices.filter_map(|choice| Some((choice, of_choice(choice)?))).next();
+        let found = choices.find_map(|choice| Some((choice, of_choice(choice)?)));
         found.ok_or_else(|| {
-            let onnx: Vec<_> = listing.files.keys().filter(|file| file.ends_with(".onnx")).take(8).cloned().collect();
+            let is_onnx = |file: &&String| Path::new(file).extension().is_some_and(|extension| extension == "onnx");
+            let onnx: Vec<_> = listing.files.keys().filter(is_onnx).take(8).cloned().collect();
             let problem = if onnx.is_empty() {
                 "it has no ONNX file; `asktwice import-model` takes a BERT's safetensors".to_owned()
             } else {

@@ -117,7 +117,7 @@ impl<'a> Index<'a> {
     }
 
     /// Whether a value is nothing but the attention mask, put into another form. A bias that depends on where a token
-    /// stands (as in ALiBi) is not.
+    /// stands (as `ALiBi` has one) is not.
     fn is_mask(&self, value: &'a str) -> bool {
         let (mut open, mut seen, mut from_mask) = (vec![value], HashSet::new(), false);
         while let Some(value) = open.pop().filter(|_| seen.len() < 64) {

@@ -13,6 +13,7 @@ const ATTRIBUTE_FLOAT: i32 = 1;
 const ATTRIBUTE_INT: i32 = 2;
 
 #[derive(Clone, PartialEq, Message)]
+#[expect(clippy::struct_field_names, reason = "the fields are called as in onnx.proto")]
 pub(super) struct Model {
     #[prost(int64, optional, tag = "1")]
     pub ir_version: Option<i64>,

@@ -124,7 +124,7 @@ impl Index<'_> {
 /// Whether a `Gemm` is a product plus a bias and nothing else.
 fn is_plain(node: &Node) -> bool {
     let is_one = |name: &&str| (node.float(name).unwrap_or(1.0) - 1.0).abs() < f32::EPSILON;
-    node.whole("transA").unwrap_or(0) == 0 && ["alpha", "beta"].iter().all(|name| is_one(&name))
+    node.whole("transA").unwrap_or(0) == 0 && ["alpha", "beta"].iter().all(is_one)
 }
 
 /// Names for what a node is replaced by.
