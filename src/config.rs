@@ -41,13 +41,33 @@ pub struct Settings {
     pub index: IndexSettings,
 }
 
-/// The local embedder.
+/// The embedder, local or behind an endpoint.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct EmbedSettings {
-    /// The model's folder.
+    /// The model's folder; behind an endpoint, its name there.
     pub model: PathBuf,
+    /// A linear head on the embeddings of questions, as `asktwice adapt` writes it; empty: none.
+    pub head: PathBuf,
+    /// The endpoint's base URL; empty: the model runs here.
+    pub url: String,
+    /// The endpoint's API key, from the environment.
+    #[serde(default)]
+    pub api_key: Option<SecretString>,
+    /// A file that holds the endpoint's API key.
+    pub api_key_file: PathBuf,
+    /// The dimension of the vectors of the endpoint's model.
+    pub dimension: usize,
+    /// What is put before a question, behind an endpoint.
+    pub query_prefix: String,
+    /// What is put before a passage, behind an endpoint.
+    pub passage_prefix: String,
+    /// How many texts go into one request.
+    pub batch: usize,
+    timeout_ms: u64,
+    parameters: Map<String, Value>,
+    cache_mb: u64,
     /// ONNX Runtime's shared library; empty: search for it.
     pub library: PathBuf,
     /// What the model calculates with.
@@ -257,10 +277,70 @@ impl Settings {
         if rewrite.deadline_ms == 0 {
             return Err(SettingsError::value("rewrite.deadline_ms", "no rewriter answers in 0 ms"));
         }
-        if self.embed.threads == 0 {
+        self.embed.check()?;
+        self.fuse.fusion().map(drop)
+    }
+}
+
+impl EmbedSettings {
+    fn check(&self) -> Result<(), SettingsError> {
+        if self.threads == 0 {
             return Err(SettingsError::value("embed.threads", "at least one thread has to work"));
         }
-        self.fuse.fusion().map(drop)
+        if self.url.is_empty() {
+            return Ok(());
+        }
+        if self.dimension == 0 {
+            let problem = "embed.url is set, so the dimension of that model's vectors has to be said";
+            return Err(SettingsError::value("embed.dimension", problem));
+        }
+        if self.batch == 0 {
+            return Err(SettingsError::value("embed.batch", "at least one text has to go into a request"));
+        }
+        if self.timeout_ms == 0 {
+            return Err(SettingsError::value("embed.timeout_ms", "no embedder answers in 0 ms"));
+        }
+        self.remote_model().map(drop)
+    }
+
+    /// The model's name at the endpoint.
+    ///
+    /// # Errors
+    /// [`SettingsError`] if it was not set, so that it is still a folder.
+    pub fn remote_model(&self) -> Result<String, SettingsError> {
+        match self.model.to_str() {
+            Some(name) if !name.starts_with('.') => Ok(name.to_owned()),
+            _ => {
+                let problem = "embed.url is set, so the model's name there has to be given, not a folder";
+                Err(SettingsError::value("embed.model", problem))
+            }
+        }
+    }
+
+    /// How long one request to the endpoint may take.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout_ms)
+    }
+
+    /// Further fields of the request to the endpoint; null leaves one out.
+    #[must_use]
+    pub fn parameters(&self) -> Map<String, Value> {
+        request_fields(&self.parameters)
+    }
+
+    /// How much memory the vectors of questions may take, in bytes; 0: none is kept.
+    #[must_use]
+    pub fn cache_bytes(&self) -> u64 {
+        self.cache_mb.saturating_mul(1 << 20)
+    }
+
+    /// The endpoint's API key, if there is one.
+    ///
+    /// # Errors
+    /// [`SettingsError`] if the key's file cannot be read.
+    pub fn key(&self) -> Result<Option<SecretString>, SettingsError> {
+        key("embed.api_key_file", self.api_key.as_ref(), &self.api_key_file)
     }
 }
 
@@ -325,14 +405,7 @@ impl RewriteSettings {
     /// Further fields of the request to the endpoint; null leaves one out.
     #[must_use]
     pub fn parameters(&self) -> Map<String, Value> {
-        // TOML knows no null, so an empty text stands for it; flags and the environment know only texts, so a text that
-        // reads as JSON is taken as such.
-        let value = |value: &Value| match value {
-            Value::String(text) if text.is_empty() => Value::Null,
-            Value::String(text) => serde_json::from_str(text).unwrap_or_else(|_| value.clone()),
-            other => other.clone(),
-        };
-        self.parameters.iter().map(|(name, given)| (name.clone(), value(given))).collect()
+        request_fields(&self.parameters)
     }
 
     /// How long a replayed rewrite takes.
@@ -360,6 +433,17 @@ impl FuseSettings {
             .parse()
             .map_err(|error: crate::fuse::UnknownFusion| SettingsError::value("fuse.method", error.to_string()))
     }
+}
+
+/// Fields of a request. TOML knows no null, so an empty text stands for it; flags and the environment know only texts,
+/// so a text that reads as JSON is taken as such.
+fn request_fields(given: &Map<String, Value>) -> Map<String, Value> {
+    let value = |value: &Value| match value {
+        Value::String(text) if text.is_empty() => Value::Null,
+        Value::String(text) => serde_json::from_str(text).unwrap_or_else(|_| value.clone()),
+        other => other.clone(),
+    };
+    given.iter().map(|(name, given)| (name.clone(), value(given))).collect()
 }
 
 /// A key from the environment or, failing that, from a file; an empty one is none.
@@ -401,7 +485,7 @@ mod tests {
 
     #[test]
     fn errors_name_the_key() {
-        let cases: [(&[&str], &str); 12] = [
+        let cases: [(&[&str], &str); 14] = [
             (&["rewrite.model=small"], "rewrite.url"),
             (&["rewrite.weight=-1"], "rewrite.weight"),
             (&["store.timeout_ms=0"], "store.timeout_ms"),
@@ -413,6 +497,8 @@ mod tests {
             (&["embed.precision=int4"], "int4"),
             (&["bm25.language=klingon"], "bm25.language: \"klingon\""),
             (&["store.adopt_bm25=words"], "store.adopt_text"),
+            (&["embed.url=http://localhost"], "embed.dimension"),
+            (&["embed.url=http://localhost", "embed.dimension=3"], "embed.model"),
             (&["search"], "section.key=value"),
         ];
         for (flags, named) in cases {

@@ -95,6 +95,9 @@ pub mod index;
 
 pub mod evaluate;
 
+#[cfg(feature = "http")]
+mod http;
+
 pub mod error;
 pub use error::{Error, ErrorKind};
 

@@ -22,6 +22,7 @@
 mod support;
 
 mod budget;
+mod cached;
 mod cli;
 mod concurrency;
 mod contract;
@@ -32,9 +33,12 @@ mod examples;
 mod fuse;
 mod hybrid;
 mod index;
+mod models;
+mod optimize;
 mod outcomes;
 mod qdrant_batch;
 mod qdrant_bm25;
 mod qdrant_faults;
+mod remote;
 mod rewrite;
 mod stream;

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{corpus, say};
 use crate::{
-    config::Settings,
+    config::{Settings, SettingsError},
     evaluate::{Adapter, Dataset, FEWEST_QUESTIONS, Gain},
 };
 
@@ -28,6 +28,10 @@ pub(super) struct Adapt {
 
 impl Adapt {
     pub(super) async fn run(self, settings: &Settings) -> anyhow::Result<ExitCode> {
+        if !settings.embed.head.as_os_str().is_empty() {
+            let problem = "unset it while a new head is learned: one is learned for the bare model".to_owned();
+            return Err(SettingsError::Value { setting: "embed.head", problem }.into());
+        }
         let dataset = Dataset::open(&self.data, &self.split)?;
         let test = self.test_split.as_ref().map(|split| Dataset::open(&self.data, split)).transpose()?;
         let corpus = corpus::indexed(settings, &self.data).await?;

@@ -7,11 +7,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     index,
-    parts::{self, Workers},
+    parts::{self, AnyEmbedder, Workers},
 };
 use crate::{
     config::Settings,
-    embed::{Embedder as _, OnnxEmbedder, SparseEncoder as _},
+    embed::{Embedder as _, SparseEncoder as _},
     search::EdgeStore,
 };
 
@@ -20,7 +20,7 @@ const KEPT: &str = ".asktwice/eval";
 
 /// A corpus that can be searched.
 pub(super) struct Corpus {
-    pub(super) embedder: OnnxEmbedder,
+    pub(super) embedder: AnyEmbedder,
     pub(super) store: Arc<EdgeStore>,
     /// Whether every document could be indexed.
     pub(super) complete: bool,

@@ -49,6 +49,9 @@ impl Doctor {
 }
 
 fn library(settings: &Settings) -> anyhow::Result<String> {
+    if !settings.embed.url.is_empty() {
+        return Ok("not needed: the model runs behind embed.url".to_owned());
+    }
     let path = parts::library(settings);
     library::load(&path)?;
     Ok(format!("{}, {}", path.display(), library::version()))
@@ -62,8 +65,10 @@ async fn model(settings: &Settings) -> anyhow::Result<String> {
     let dimension = embedded.first().map_or(0, |embedding| embedding.vector.len());
     let milliseconds = start.elapsed().as_secs_f64() * 1e3;
     let identity = embedder.identity();
-    let precision = settings.embed.precision;
-    Ok(format!("{}, {precision}, dimension {dimension}, a first text in {milliseconds:.1} ms", identity.model))
+    // The URL itself may hold a secret.
+    let remote = !settings.embed.url.is_empty();
+    let how = if remote { "behind embed.url".to_owned() } else { settings.embed.precision.to_string() };
+    Ok(format!("{}, {how}, dimension {dimension}, a first text in {milliseconds:.1} ms", identity.model))
 }
 
 /// Asks the store what it holds, and whether this model may search it.
@@ -74,7 +79,9 @@ async fn store(settings: &Settings) -> anyhow::Result<String> {
         return Ok(format!("{url}, no collection {collection:?} yet; `asktwice index` makes it"));
     };
     // Whether the model itself is sound is another check's business.
-    if let Ok(model) = ModelFolder::open(&settings.embed.model) {
+    if !settings.embed.url.is_empty() {
+        info.accepts(parts::remote(&settings.embed)?.identity())?;
+    } else if let Ok(model) = ModelFolder::open(&settings.embed.model) {
         info.accepts(model.identity())?;
     }
     Ok(format!("{url}, {} passages in {collection:?}", info.passages))

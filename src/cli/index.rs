@@ -7,12 +7,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::watch;
 
 use super::{
-    parts::{self, Workers},
+    parts::{self, AnyEmbedder, Workers},
     say,
 };
 use crate::{
     config::Settings,
-    embed::{Bm25, OnnxEmbedder},
+    embed::Bm25,
     index::{IndexError, Indexer, Progress, Report},
     search::VectorStoreWriter,
 };
@@ -45,17 +45,17 @@ impl Index {
 
 /// Indexes with a progress bar; Ctrl-C finishes the batches under way and ends the run.
 pub(super) async fn index(
-    embedder: &OnnxEmbedder,
+    embedder: &AnyEmbedder,
     encoder: Bm25,
     store: Arc<dyn VectorStoreWriter>,
     sources: &[PathBuf],
     passage_tokens: usize,
 ) -> Result<Report, IndexError> {
-    let counter = embedder.clone();
-    let mut indexer = Indexer::new(Arc::new(embedder.clone()), store)
-        .with_sparse_encoder(encoder)
-        .with_token_counter(Arc::new(move |text: &str| counter.count_tokens(text)))
-        .with_stop(stop_on_ctrl_c());
+    let mut indexer =
+        Indexer::new(Arc::new(embedder.clone()), store).with_sparse_encoder(encoder).with_stop(stop_on_ctrl_c());
+    if let Some(counter) = &embedder.token_counter {
+        indexer = indexer.with_token_counter(Arc::clone(counter));
+    }
     if passage_tokens > 0 {
         indexer = indexer.with_passage_tokens(passage_tokens);
     }

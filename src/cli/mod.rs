@@ -11,6 +11,7 @@ mod doctor;
 mod eval;
 mod import_model;
 mod index;
+mod models;
 mod parts;
 mod timeline;
 
@@ -21,7 +22,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     config::{Settings, SettingsError},
-    embed::{EmbedError, HeadError},
+    embed::{EmbedError, HeadError, HubError},
     error::{Error, ErrorKind},
     evaluate::{DatasetError, EvaluateError},
     index::IndexError,
@@ -54,7 +55,7 @@ struct Global {
     /// The collection's name [store.collection].
     #[arg(long, global = true, value_name = "NAME")]
     collection: Option<String>,
-    /// What the embedder calculates with: int8 or fp32 [embed.precision].
+    /// What the embedder calculates with: auto, int8 or fp32 [embed.precision].
     #[arg(long, global = true, value_name = "PRECISION")]
     precision: Option<String>,
     /// The base URL of an OpenAI-compatible endpoint that rewrites questions [rewrite.url].
@@ -81,6 +82,8 @@ enum Command {
     Demo(demo::Demo),
     /// Turn a published BERT checkpoint (safetensors) into a model folder.
     ImportModel(import_model::ImportModel),
+    /// List, download, verify models and make them fast.
+    Models(models::Models),
 }
 
 /// Runs the program on the arguments of the process.
@@ -122,6 +125,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Doctor(command) => command.run(&settings).await,
             Command::Demo(command) => command.run(&settings).await,
             Command::ImportModel(command) => command.run(&settings),
+            Command::Models(command) => command.run(&settings).await,
         }
     });
     // A search or a rewrite that nobody waits for any more must not hold up the end.
@@ -169,6 +173,7 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
     let kind = error.chain().find_map(|cause| {
         let of_crate = cause.downcast_ref::<Error>().map(Error::kind);
         let of_embedder = cause.downcast_ref::<EmbedError>().map(EmbedError::kind);
+        let of_hub = cause.downcast_ref::<HubError>().map(HubError::kind);
         let of_store = cause.downcast_ref::<StoreError>().map(StoreError::kind);
         let of_index = cause.downcast_ref::<IndexError>().map(IndexError::kind);
         let of_evaluation = cause.downcast_ref::<EvaluateError>().map(EvaluateError::kind);
@@ -179,7 +184,7 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
             || cause.is::<PromptError>()
             || cause.is::<RecordedError>();
         let of_settings = invalid.then_some(ErrorKind::Invalid);
-        of_crate.or(of_embedder).or(of_store).or(of_index).or(of_evaluation).or(of_settings)
+        of_crate.or(of_embedder).or(of_hub).or(of_store).or(of_index).or(of_evaluation).or(of_settings)
     });
     ExitCode::from(match kind {
         Some(ErrorKind::Invalid) => 2,

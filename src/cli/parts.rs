@@ -6,10 +6,15 @@ use std::{
 };
 
 use anyhow::Context as _;
+use async_trait::async_trait;
 
 use crate::{
-    config::{RewriteSettings, Settings, SettingsError, StoreSettings},
-    embed::{OnnxEmbedder, OnnxOptions, library},
+    config::{EmbedSettings, RewriteSettings, Settings, SettingsError, StoreSettings},
+    embed::{
+        AdaptedEmbedder, CachedEmbedder, EmbedError, Embedder, Embedding, Head, Identity, OnnxEmbedder, OnnxOptions,
+        RemoteEmbedder, Role, library,
+    },
+    index::TokenCounter,
     retriever::Retriever,
     rewrite::{LlmRewriter, Prompt, RecordedRewriter, Rewriter},
     search::{Adopted, EdgeStore, QdrantStore, StoreError, VectorStoreWriter},
@@ -22,18 +27,86 @@ pub(super) fn library(settings: &Settings) -> PathBuf {
     setting.or_else(variable).unwrap_or_else(library::find)
 }
 
-/// The embedder, with as many workers as the settings say, or else as this command needs.
-pub(super) fn embedder(settings: &Settings, workers: Workers) -> anyhow::Result<OnnxEmbedder> {
+/// The embedder that the settings name, with as many workers as they say, or else as this command needs, and with a
+/// memory for questions.
+pub(super) fn embedder(settings: &Settings, workers: Workers) -> anyhow::Result<AnyEmbedder> {
+    let embed = &settings.embed;
+    if !embed.url.is_empty() {
+        return AnyEmbedder::new(remote(embed)?, None, embed);
+    }
     let mut options = OnnxOptions::default();
     options.library = library(settings);
-    options.precision = settings.embed.precision;
-    options.threads = settings.embed.threads;
-    options.workers = match (settings.embed.workers, workers) {
+    options.precision = embed.precision;
+    options.threads = embed.threads;
+    options.workers = match (embed.workers, workers) {
         (0, Workers::PerCore) => options.workers,
         (0, Workers::One) => 1,
         (set, _) => set,
     };
-    Ok(OnnxEmbedder::open_with(&settings.embed.model, &options)?)
+    let local = OnnxEmbedder::open_with(&embed.model, &options)?;
+    let counter = local.clone();
+    let counter: TokenCounter = Arc::new(move |text: &str| counter.count_tokens(text));
+    AnyEmbedder::new(local, Some(counter), embed)
+}
+
+/// The embedder behind an endpoint.
+pub(super) fn remote(settings: &EmbedSettings) -> anyhow::Result<RemoteEmbedder> {
+    let mut remote = RemoteEmbedder::new(&settings.url, &settings.remote_model()?, settings.dimension)?
+        .with_prefixes(&settings.query_prefix, &settings.passage_prefix)
+        .with_parameters(settings.parameters())
+        .with_batch(settings.batch)
+        .with_timeout(settings.timeout());
+    if let Some(key) = settings.key()? {
+        remote = remote.with_api_key(key)?;
+    }
+    Ok(remote)
+}
+
+/// Any embedder, and how it counts tokens if it can.
+#[derive(Clone)]
+pub(super) struct AnyEmbedder {
+    embedder: Arc<dyn Embedder>,
+    pub token_counter: Option<TokenCounter>,
+}
+
+impl AnyEmbedder {
+    /// Puts on an embedder what the settings want: a head, and a memory for questions.
+    fn new(
+        embedder: impl Embedder + 'static,
+        token_counter: Option<TokenCounter>,
+        settings: &EmbedSettings,
+    ) -> anyhow::Result<Self> {
+        let mut embedder: Arc<dyn Embedder> = Arc::new(embedder);
+        if !settings.head.as_os_str().is_empty() {
+            let head = Head::read(&settings.head, embedder.identity())?;
+            embedder = Arc::new(AdaptedEmbedder::new(embedder, head));
+        }
+        if settings.cache_bytes() > 0 {
+            embedder = Arc::new(CachedEmbedder::new(embedder, settings.cache_bytes()));
+        }
+        Ok(Self { embedder, token_counter })
+    }
+}
+
+impl std::fmt::Debug for AnyEmbedder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.embedder.fmt(f)
+    }
+}
+
+#[async_trait]
+impl Embedder for AnyEmbedder {
+    async fn embed(&self, role: Role, texts: Vec<String>) -> Result<Vec<Embedding>, EmbedError> {
+        self.embedder.embed(role, texts).await
+    }
+
+    fn identity(&self) -> &Identity {
+        self.embedder.identity()
+    }
+
+    fn leaves_host(&self) -> bool {
+        self.embedder.leaves_host()
+    }
 }
 
 /// How many texts a command embeds at the same time, unless the settings say otherwise.

@@ -34,4 +34,8 @@ impl<E: Embedder> Embedder for AdaptedEmbedder<E> {
     fn identity(&self) -> &Identity {
         self.inner.identity()
     }
+
+    fn leaves_host(&self) -> bool {
+        self.inner.leaves_host()
+    }
 }

@@ -5,12 +5,7 @@
 mod graph;
 mod weights;
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use ort::{
     environment::Environment,
@@ -18,15 +13,22 @@ use ort::{
 };
 
 use super::{
-    EmbedError, Role,
-    model::{MANIFEST, Manifest, ModelFolder, Precision, SETTINGS, TOKENIZER, parse, sha256, unusable},
-    onnx::{self, Encoder},
+    EmbedError,
+    agreement::agreement,
+    manifest::{Manifest, Traits, put_in_place, sha256, unfinished},
+    model::{ModelFolder, SETTINGS, TOKENIZER, parse, unusable},
+    precision::Precision,
 };
 use graph::BertGraph;
+pub(super) use weights::Matrix;
 use weights::{Architecture, Weights};
 
 /// How near an int8 vector has to be to its fp32 one.
 const LEAST_COSINE: f32 = 0.9;
+/// Without VNNI, the CPU adds pairs of products in 16 bits: weights of 7 bits cannot overflow them.
+pub(super) const LARGEST_WEIGHT: f32 = 64.0;
+/// Embeddings are only looked up, never multiplied in 8 bits.
+pub(super) const LARGEST_EMBEDDING: f32 = 127.0;
 
 /// Imports the checkpoint in `source` (`model.safetensors`, `config.json`, `tokenizer.json`, the settings files of
 /// sentence-transformers) into a new folder `target`, which appears only when it is complete. Takes seconds, and about
@@ -41,7 +43,7 @@ pub fn import_bert(source: &Path, target: &Path, library: &Path) -> Result<(), E
     architecture.check().map_err(|problem| unusable(source, &problem))?;
     let weights = Weights::parse(&bytes).map_err(|problem| unusable(source, &problem))?;
 
-    let unfinished = unfinished(target);
+    let unfinished = unfinished(target, "");
     let failed = |error: std::io::Error| unusable(target, &format!("it cannot be written: {error}"));
     if unfinished.exists() {
         fs::remove_dir_all(&unfinished).map_err(failed)?;
@@ -60,37 +62,20 @@ pub fn import_bert(source: &Path, target: &Path, library: &Path) -> Result<(), E
     }
     write_manifest(&unfinished, target, &bytes).map_err(failed)?;
     try_out(&unfinished, &environment)?;
-    // The old folder goes first: a rename cannot replace a folder that is not empty.
-    if target.exists() {
-        fs::remove_dir_all(target).map_err(failed)?;
-    }
-    fs::rename(&unfinished, target).map_err(failed)
+    put_in_place(&unfinished, target).map_err(failed)
 }
 
-/// Opens the new folder and embeds a text with both models: what cannot be used must not look finished, and int8 must
+/// Opens the new folder and embeds texts with both models: what cannot be used must not look finished, and int8 must
 /// mean what fp32 means.
 fn try_out(folder: &Path, environment: &Environment) -> Result<(), EmbedError> {
     let folder = ModelFolder::open(folder)?;
-    let encoder = Arc::new(Encoder::open(folder.clone())?);
-    let embed = |precision| {
-        let mut model = onnx::Model::open(environment, &folder.onnx(precision)?, Arc::clone(&encoder), 1)?;
-        model.embed(Role::Query, "The courier left my order at the wrong door.")
-    };
-    let (fp32, int8) = (embed(Precision::Fp32)?.vector, embed(Precision::Int8)?.vector);
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
-    let cosine = dot(&fp32, &int8) / (dot(&fp32, &fp32) * dot(&int8, &int8)).sqrt();
-    if cosine >= LEAST_COSINE {
+    let least =
+        agreement(&folder, environment, [&folder.onnx(Precision::Fp32)?, &folder.onnx(Precision::Int8)?])?.least;
+    if least >= LEAST_COSINE {
         return Ok(());
     }
-    let problem = format!("its int8 model strays from fp32 (cosine {cosine:.3}, at least {LEAST_COSINE} is wanted)");
+    let problem = format!("its int8 model strays from fp32 (cosine {least:.3}, at least {LEAST_COSINE} is wanted)");
     Err(unusable(folder.path(), &problem))
-}
-
-/// The folder that is filled before it takes the target's name.
-fn unfinished(target: &Path) -> PathBuf {
-    let mut name = target.file_name().unwrap_or_default().to_os_string();
-    name.push(".unfinished");
-    target.with_file_name(name)
 }
 
 fn read(folder: &Path, file: &str) -> Result<Vec<u8>, EmbedError> {
@@ -112,6 +97,13 @@ fn write_manifest(folder: &Path, target: &Path, weights: &[u8]) -> std::io::Resu
         files.insert((*file).to_owned(), sha256(&fs::read(folder.join(file))?));
     }
     let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let manifest = Manifest { name, weights: sha256(weights), files };
-    fs::write(folder.join(MANIFEST), serde_json::to_vec_pretty(&manifest)?)
+    let manifest = Manifest {
+        name,
+        weights: sha256(weights),
+        source: None,
+        onnx: BTreeMap::new(),
+        model: Traits::default(),
+        files,
+    };
+    manifest.write(folder)
 }

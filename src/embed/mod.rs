@@ -1,4 +1,4 @@
-//! Step 2, embed: text becomes vectors, on this machine's CPU, with a local ONNX model.
+//! Step 2, embed: text becomes vectors, on this machine's CPU with a local ONNX model, or at an endpoint.
 
 use std::{fmt::Debug, sync::Arc};
 
@@ -22,17 +22,47 @@ pub use sparse::SparseEncoder;
 pub use sparse::{Bm25, UnknownLanguage};
 
 #[cfg(feature = "onnx")]
+mod agreement;
+#[cfg(feature = "cache")]
+mod cached;
+#[cfg(feature = "cache")]
+pub use cached::CachedEmbedder;
+#[cfg(feature = "onnx")]
+mod catalogue;
+#[cfg(feature = "onnx")]
+pub use catalogue::{CatalogueEntry, Int8Files, catalogue, catalogue_table, catalogued};
+#[cfg(feature = "hub")]
+mod download;
+#[cfg(feature = "hub")]
+pub use download::{DEFAULT_HUB, Download, Hub, HubError, Pulled, Wanted, Watch};
+#[cfg(feature = "onnx")]
 mod import;
 #[cfg(feature = "onnx")]
 pub use import::import_bert;
 #[cfg(feature = "onnx")]
 pub mod library;
 #[cfg(feature = "onnx")]
+mod manifest;
+#[cfg(feature = "onnx")]
+pub use manifest::{FileState, Source, Traits, Verification, verify};
+#[cfg(feature = "onnx")]
 mod model;
 #[cfg(feature = "onnx")]
-pub use model::{ModelFolder, Precision};
+pub use model::ModelFolder;
+#[cfg(feature = "onnx")]
+mod optimize;
+#[cfg(feature = "onnx")]
+pub use optimize::{OptimizeOptions, Optimized, optimize};
+#[cfg(feature = "onnx")]
+mod precision;
+#[cfg(feature = "onnx")]
+pub use precision::{Int8Kernel, Precision};
 #[cfg(feature = "onnx")]
 mod onnx;
+#[cfg(feature = "remote")]
+mod remote;
+#[cfg(feature = "remote")]
+pub use remote::RemoteEmbedder;
 #[cfg(feature = "onnx")]
 mod worker;
 #[cfg(feature = "onnx")]
@@ -81,6 +111,11 @@ pub trait Embedder: Debug + Send + Sync {
 
     /// What made the vectors, as a collection remembers it.
     fn identity(&self) -> &Identity;
+
+    /// Whether texts leave this machine to be embedded.
+    fn leaves_host(&self) -> bool {
+        false
+    }
 }
 
 #[async_trait]
@@ -91,6 +126,10 @@ impl<E: Embedder + ?Sized> Embedder for Arc<E> {
 
     fn identity(&self) -> &Identity {
         (**self).identity()
+    }
+
+    fn leaves_host(&self) -> bool {
+        (**self).leaves_host()
     }
 }
 
@@ -188,7 +227,7 @@ fn short(hash: &str) -> &str {
 }
 
 /// Why a text could not be embedded, or an embedder not be opened.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum EmbedError {
     /// ONNX Runtime's library is missing, too old, or not ONNX Runtime.
@@ -211,6 +250,24 @@ pub enum EmbedError {
         /// What ONNX Runtime or the tokenizer said.
         problem: String,
     },
+    /// A remote embedder cannot be used as it is set up.
+    #[error("{setting}: {problem}")]
+    Setup {
+        /// Which setting.
+        setting: &'static str,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// A remote embedder did not answer, or not with vectors that can be used.
+    #[error("the embedder at {place} {problem}")]
+    Remote {
+        /// Host and port.
+        place: String,
+        /// What happened, and what to do.
+        problem: String,
+        /// Whether the same call may work later.
+        is_passing: bool,
+    },
     /// More texts are waiting than the queue holds.
     #[error("the embedder is overloaded: {waiting} texts are waiting; try again later")]
     Overloaded {
@@ -224,8 +281,10 @@ impl EmbedError {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Library { .. } | Self::Model { .. } => ErrorKind::Setup,
-            Self::Inference { .. } | Self::Overloaded { .. } => ErrorKind::Unavailable,
+            Self::Library { .. } | Self::Model { .. } | Self::Setup { .. } | Self::Remote { is_passing: false, .. } => {
+                ErrorKind::Setup
+            }
+            Self::Inference { .. } | Self::Remote { .. } | Self::Overloaded { .. } => ErrorKind::Unavailable,
         }
     }
 }

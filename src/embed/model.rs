@@ -1,6 +1,6 @@
 //! A model's folder: everything that is particular to a model is read from it, never from code. The layout is that of
-//! sentence-transformers, beside it the ONNX files and, where `asktwice import-model` made the folder, a manifest of
-//! hashes that every file is checked against before it is parsed.
+//! sentence-transformers, beside it the ONNX files and, where this program made the folder, a manifest of hashes that
+//! every file is checked against before it is parsed.
 
 use std::{
     collections::BTreeMap,
@@ -8,13 +8,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use sha2::{Digest, Sha256};
+use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{EmbedError, Identity, Pooling, Role};
+use super::{
+    EmbedError, Identity, Pooling, Precision, Role,
+    manifest::{MANIFEST, Manifest, Traits, sha256},
+};
 
-/// The manifest's file name.
-pub(super) const MANIFEST: &str = "asktwice.json";
 /// The tokenizer's file name.
 pub(super) const TOKENIZER: &str = "tokenizer.json";
 /// The settings files that an import carries over, where they exist.
@@ -27,67 +27,8 @@ const SENTENCE_BERT: &str = "sentence_bert_config.json";
 const PROMPTS: &str = "config_sentence_transformers.json";
 
 /// What helps against a damaged folder.
-const AGAIN: &str = "get the model again: delete the folder and run `make setup` for the default model, \
-                     `asktwice import-model` for any other";
-
-/// The numbers that a model calculates with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Precision {
-    /// 8-bit weights: a quarter of the size, about twice as fast.
-    #[default]
-    Int8,
-    /// 32-bit floating point, as published.
-    Fp32,
-}
-
-impl Precision {
-    /// Where a folder may keep this precision's ONNX file, in order of preference.
-    fn files(self) -> &'static [&'static str] {
-        match self {
-            Self::Int8 => &["model_int8.onnx", "onnx/model_int8.onnx", "onnx/model_quantized.onnx"],
-            Self::Fp32 => &["model.onnx", "onnx/model.onnx"],
-        }
-    }
-
-    /// The name that an import gives this precision's ONNX file.
-    pub(super) fn file(self) -> &'static str {
-        self.files()[0]
-    }
-}
-
-impl std::str::FromStr for Precision {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        match name {
-            "int8" => Ok(Self::Int8),
-            "fp32" => Ok(Self::Fp32),
-            _ => Err(format!("{name:?} is not a precision; use int8 or fp32")),
-        }
-    }
-}
-
-impl std::fmt::Display for Precision {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Int8 => "int8",
-            Self::Fp32 => "fp32",
-        })
-    }
-}
-
-/// What an import writes down about the files that it made.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Manifest {
-    /// The model's name.
-    pub name: String,
-    /// SHA-256 of the published weights.
-    pub weights: String,
-    /// SHA-256 of each file, by its path within the folder.
-    pub files: BTreeMap<String, String>,
-}
+const AGAIN: &str = "get the model again: delete the folder and run `make setup` for the default model, `asktwice models \
+                     pull` or `asktwice import-model` for any other";
 
 /// A model's folder, its settings read and checked.
 #[derive(Debug, Clone)]
@@ -108,14 +49,11 @@ impl ModelFolder {
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, EmbedError> {
         let path = path.into();
         if !path.is_dir() {
-            let problem = "there is no such folder; `make setup` makes the default model, `asktwice import-model` any \
-                           other BERT";
+            let problem = "there is no such folder; `make setup` makes the default model, `asktwice models pull` or \
+                           `asktwice import-model` any other";
             return Err(unusable(&path, problem));
         }
-        let manifest: Option<Manifest> = match fs::read(path.join(MANIFEST)) {
-            Ok(bytes) => Some(parse(&path, MANIFEST, &bytes)?),
-            Err(_) => None,
-        };
+        let manifest = Manifest::read(&path)?;
         let identity = Identity::new("", "", 0);
         let mut folder =
             Self { path, manifest, identity, pooling: Pooling::Mean, normalised: true, query_prefix: String::new() };
@@ -123,38 +61,61 @@ impl ModelFolder {
         Ok(folder)
     }
 
+    /// Gathers what is known of the model; what the manifest says goes before what the other files say.
     fn read_settings(&mut self) -> Result<(), EmbedError> {
-        let config: BertConfig = self.settings(CONFIG)?.ok_or_else(|| self.missing(CONFIG))?;
-        let pooling: PoolingConfig = self.settings(POOLING)?.ok_or_else(|| self.missing(POOLING))?;
+        let traits = self.manifest.as_ref().map(|manifest| manifest.model.clone()).unwrap_or_default();
+        let config: Option<BertConfig> = self.settings(CONFIG)?;
+        let max_positions = config.as_ref().map_or(DEFAULT_MAX_TOKENS, |config| config.max_position_embeddings);
+        let dimension = traits.dimension.or_else(|| config.and_then(|config| config.hidden_size));
+        self.pooling = traits.pooling.map_or_else(|| self.read_pooling(), Ok)?;
+        self.normalised = traits.normalise.map_or_else(|| self.read_normalised(), Ok)?;
+        let max_tokens = traits.max_tokens.map_or_else(|| self.read_max_tokens(max_positions), Ok)?;
+        let [query_prefix, passage_prefix] = self.read_prefixes(&traits)?;
+        self.query_prefix = query_prefix;
+        self.identity = Identity {
+            model: self.name(),
+            weights: self.weights()?,
+            dimension: dimension.ok_or_else(|| self.missing(CONFIG))?,
+            pooling: format!("{:?}{}", self.pooling, if self.normalised { ", normalised" } else { "" }).to_lowercase(),
+            passage_prefix,
+            max_tokens,
+            bm25: None,
+        };
+        Ok(())
+    }
+
+    fn read_pooling(&self) -> Result<Pooling, EmbedError> {
+        let config: PoolingConfig = self.settings(POOLING)?.ok_or_else(|| self.missing(POOLING))?;
+        config.pooling().ok_or_else(|| {
+            unusable(&self.path, &format!("{POOLING} names no pooling that is known: CLS, mean or last token"))
+        })
+    }
+
+    /// Whether the model's own list of modules ends with scaling; a module that is not known is refused.
+    fn read_normalised(&self) -> Result<bool, EmbedError> {
         let modules: Option<Vec<Module>> = self.settings(MODULES)?;
         let unknown = modules.iter().flatten().find(|module| !module.is_known());
         if let Some(Module { kind }) = unknown {
             let problem = format!("{MODULES} wants a module that is not supported: {kind}");
             return Err(unusable(&self.path, &problem));
         }
-        let sentence: Option<SentenceBertConfig> = self.settings(SENTENCE_BERT)?;
-        let prompts: Option<Prompts> = self.settings(PROMPTS)?;
+        Ok(modules.is_none_or(|modules| modules.iter().any(|module| module.kind.ends_with("Normalize"))))
+    }
 
-        self.pooling = pooling.pooling().ok_or_else(|| {
-            unusable(&self.path, &format!("{POOLING} names no pooling that is known: CLS, mean or last token"))
-        })?;
-        self.normalised = modules.is_none_or(|modules| modules.iter().any(|m| m.kind.ends_with("Normalize")));
-        let max_tokens = sentence.and_then(|s| s.max_seq_length).unwrap_or(config.max_position_embeddings);
-        let prefix = |names: &[&str]| -> String {
-            let given = prompts.as_ref().map(|prompts| &prompts.prompts);
-            given.and_then(|given| names.iter().find_map(|name| given.get(*name))).cloned().unwrap_or_default()
+    fn read_max_tokens(&self, max_positions: usize) -> Result<usize, EmbedError> {
+        let sentence: Option<SentenceBertConfig> = self.settings(SENTENCE_BERT)?;
+        Ok(sentence.and_then(|s| s.max_seq_length).map_or(max_positions, |tokens| tokens.min(max_positions)))
+    }
+
+    /// What is put before a question and before a passage.
+    fn read_prefixes(&self, traits: &Traits) -> Result<[String; 2], EmbedError> {
+        let prompts: Option<Prompts> = self.settings(PROMPTS)?;
+        let prompts = prompts.map(|prompts| prompts.prompts).unwrap_or_default();
+        let prefix = |known: &Option<String>, names: &[&str]| -> String {
+            let published = || names.iter().find_map(|name| prompts.get(*name)).cloned();
+            known.clone().or_else(published).unwrap_or_default()
         };
-        self.query_prefix = prefix(&["query"]);
-        self.identity = Identity {
-            model: self.name(),
-            weights: self.weights()?,
-            dimension: config.hidden_size,
-            pooling: format!("{:?}{}", self.pooling, if self.normalised { ", normalised" } else { "" }).to_lowercase(),
-            passage_prefix: prefix(&["passage", "document"]),
-            max_tokens: max_tokens.min(config.max_position_embeddings),
-            bm25: None,
-        };
-        Ok(())
+        Ok([prefix(&traits.query_prefix, &["query"]), prefix(&traits.passage_prefix, &["passage", "document"])])
     }
 
     /// The model's name: the manifest's, or the folder's.
@@ -168,7 +129,7 @@ impl ModelFolder {
         if let Some(manifest) = &self.manifest {
             return Ok(manifest.weights.clone());
         }
-        let bytes = self.onnx(Precision::Fp32).or_else(|_| self.onnx(Precision::Int8))?;
+        let bytes = self.onnx(Precision::Fp32).or_else(|_| self.onnx(Precision::Auto))?;
         Ok(sha256(&bytes))
     }
 
@@ -203,14 +164,30 @@ impl ModelFolder {
 
     /// The ONNX file of a precision, verified.
     pub(super) fn onnx(&self, precision: Precision) -> Result<Vec<u8>, EmbedError> {
-        let files = precision.files();
-        let file = files.iter().find(|file| self.path.join(file).exists());
-        match file {
-            Some(file) => self.read(file),
-            None => {
-                Err(unusable(&self.path, &format!("it has no {precision} model ({} is missing)", files.join(", "))))
-            }
+        let choices = precision.choices();
+        if let Some(file) = choices.iter().find_map(|choice| self.onnx_file(*choice)) {
+            return self.read(&file);
         }
+        let looked_for = choices.iter().flat_map(|choice| choice.files()).collect::<Vec<_>>().join(", ");
+        let remedy = "`asktwice models optimize` makes an int8 model of an fp32 one";
+        let problem = format!("it has no {precision} model ({looked_for} is missing; {remedy})");
+        Err(unusable(&self.path, &problem))
+    }
+
+    /// Which file holds a precision: the manifest's word, or else the name. With a manifest, only files that it lists.
+    fn onnx_file(&self, precision: Precision) -> Option<String> {
+        let Some(manifest) = &self.manifest else {
+            let mut files = precision.files().into_iter();
+            return files.find(|file| self.path.join(file).exists()).map(str::to_owned);
+        };
+        let made = precision.files().into_iter().filter(|file| manifest.files.contains_key(*file));
+        // What was made of a downloaded file goes before it.
+        let made = made.map(str::to_owned).next();
+        made.or_else(|| manifest.onnx.get(&precision).cloned())
+    }
+
+    pub(super) fn manifest(&self) -> Option<&Manifest> {
+        self.manifest.as_ref()
     }
 
     /// The tokenizer's file, verified.
@@ -225,12 +202,15 @@ impl ModelFolder {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(self.missing(file)),
             Err(error) => return Err(unusable(&self.path, &format!("{file} cannot be read: {error}"))),
         };
-        let expected = self.manifest.as_ref().map(|manifest| manifest.files.get(file));
-        match expected {
-            Some(Some(hash)) if *hash != sha256(&bytes) => {
-                Err(unusable(&self.path, &format!("{file} was changed since it was imported; {AGAIN}")))
+        let Some(manifest) = &self.manifest else { return Ok(bytes) };
+        match manifest.files.get(file) {
+            Some(hash) if *hash == sha256(&bytes) => Ok(bytes),
+            Some(_) => Err(unusable(&self.path, &format!("{file} was changed since it was imported; {AGAIN}"))),
+            None => {
+                let problem =
+                    format!("{file} is not one of the files in {MANIFEST}, so nothing vouches for it; take it away");
+                Err(unusable(&self.path, &problem))
             }
-            _ => Ok(bytes),
         }
     }
 
@@ -250,13 +230,16 @@ impl ModelFolder {
 
 #[derive(Deserialize)]
 struct BertConfig {
-    hidden_size: usize,
+    hidden_size: Option<usize>,
     #[serde(default = "default_max_tokens")]
     max_position_embeddings: usize,
 }
 
+/// What a BERT reads, where nothing else is said.
+const DEFAULT_MAX_TOKENS: usize = 512;
+
 fn default_max_tokens() -> usize {
-    512
+    DEFAULT_MAX_TOKENS
 }
 
 #[derive(Deserialize)]
@@ -302,11 +285,6 @@ struct SentenceBertConfig {
 struct Prompts {
     #[serde(default)]
     prompts: BTreeMap<String, String>,
-}
-
-/// SHA-256 in hexadecimal.
-pub(super) fn sha256(bytes: &[u8]) -> String {
-    format!("{:x}", Sha256::digest(bytes))
 }
 
 pub(super) fn unusable(folder: &Path, problem: &str) -> EmbedError {

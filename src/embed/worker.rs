@@ -9,8 +9,9 @@ use tokio::sync::oneshot;
 
 use super::{
     EmbedError, Embedder, Embedding, Identity, Role, library,
-    model::{ModelFolder, Precision},
+    model::ModelFolder,
     onnx::{Encoder, Model},
+    precision::Precision,
 };
 
 /// How many texts may wait; each waits for its turn at one of the workers.

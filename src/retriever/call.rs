@@ -108,11 +108,17 @@ impl<'a> Call<'a> {
                            search its embeddings (dense)";
             return Err(Error::Settings { setting: "legs".to_owned(), problem: problem.to_owned() });
         }
-        let can = |channel| channel != Channel::Bm25 || matched.bm25;
-        Ok([Channel::Dense, Channel::Bm25]
-            .into_iter()
-            .filter(|channel| legs.include(*channel) && can(*channel))
-            .collect())
+        // A remote embedder would see the question.
+        let stays = !(self.parts.scope.local_only && self.parts.embedder.leaves_host());
+        let can = |channel| if channel == Channel::Bm25 { matched.bm25 } else { stays };
+        let channels = [Channel::Dense, Channel::Bm25].into_iter();
+        let channels: Vec<Channel> = channels.filter(|channel| legs.include(*channel) && can(*channel)).collect();
+        if channels.is_empty() {
+            let problem = "this caller's questions must not leave this host, and the embedder is elsewhere; search words \
+                           (bm25), or embed with a local model";
+            return Err(Error::Settings { setting: "legs".to_owned(), problem: problem.to_owned() });
+        }
+        Ok(channels)
     }
 
     /// Searches with the question as it was asked. Where somebody listens, or a rewrite is waited for, its own hits are

@@ -7,7 +7,6 @@
 mod error;
 mod reply;
 pub use error::LlmError;
-use error::Said;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -17,22 +16,22 @@ use std::{
 use async_trait::async_trait;
 use reqwest::{
     Client, Url,
-    header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, HeaderValue, RETRY_AFTER},
+    header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, RETRY_AFTER},
 };
-use rustls_platform_verifier::BuilderVerifierExt;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{Limits, Prompt, Rewrite, RewriteError, RewriteKind, RewriteRequest, Rewriter, Rewrites};
-use crate::question::Question;
+use crate::{
+    http::{self, Said, is_loopback},
+    question::Question,
+};
 
 /// How long a call may take when nothing else is said. A retrieval's own rewrite deadline is shorter.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long connecting may take. A server that is up accepts within milliseconds.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long an idle connection is kept. Node servers close theirs after 5 s, and the one who closes second loses.
-const POOL_IDLE: Duration = Duration::from_secs(4);
 /// The largest reply that is read, in bytes.
 const MAX_BODY: usize = 1 << 20;
 /// How long a model may write, in tokens: more than twice what the longest rewrite has.
@@ -70,7 +69,7 @@ impl LlmRewriter {
     /// # Errors
     /// [`LlmError`] if the URL cannot be used, or this machine has no certificates for `https`.
     pub fn new(base_url: &str, model: &str) -> Result<Self, LlmError> {
-        let url = endpoint(base_url)?;
+        let url = http::endpoint(base_url, "/chat/completions").map_err(|problem| LlmError::Url { problem })?;
         let model = model.trim().to_owned();
         if model.is_empty() {
             return Err(LlmError::Model);
@@ -100,7 +99,7 @@ impl LlmRewriter {
         if trimmed.expose_secret().is_empty() {
             return Err(LlmError::Key { problem: "it is empty" });
         }
-        bearer(&trimmed)?;
+        http::bearer(&trimmed).map_err(|problem| LlmError::Key { problem })?;
         if self.url.scheme() == "http" && !is_loopback(&self.url) {
             tracing::warn!(place = self.place(), "the language model's API key goes over plain http; use https");
         }
@@ -191,7 +190,7 @@ impl LlmRewriter {
         body.insert("stream".into(), json!(false));
         let mut request = self.client.post(self.url.clone()).header(ACCEPT_ENCODING, "identity").json(&body);
         if let Some(key) = &self.key {
-            request = request.header(AUTHORIZATION, bearer(key)?);
+            request = request.header(AUTHORIZATION, http::bearer(key).map_err(|problem| LlmError::Key { problem })?);
         }
         let mut response = request.send().await.map_err(|source| LlmError::transport(self.place(), source))?;
         let status = response.status();
@@ -228,8 +227,7 @@ impl LlmRewriter {
 
     /// Host and port, for messages: never the path or the query, which may hold a secret.
     fn place(&self) -> String {
-        let host = self.url.host_str().unwrap_or("?");
-        self.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+        http::place(&self.url)
     }
 
     fn pause_after(&self, error: &LlmError) {
@@ -262,85 +260,13 @@ impl Rewriter for LlmRewriter {
     }
 }
 
-/// Where to ask, from the base URL.
-fn endpoint(base_url: &str) -> Result<Url, LlmError> {
-    // The URL itself is not repeated: what is wrong with it may be a key in the wrong place.
-    let refuse = |problem: &str| Err(LlmError::Url { problem: problem.to_owned() });
-    let mut url = match Url::parse(base_url.trim()) {
-        Ok(url) => url,
-        Err(error) => return refuse(&format!("it is not a URL ({error}); write http://host:port/v1")),
-    };
-    if !matches!(url.scheme(), "http" | "https") {
-        return refuse("it must begin with http:// or https://");
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return refuse("it holds a user name or password; set the API key instead");
-    }
-    if url.fragment().is_some() {
-        return refuse("it holds a fragment (#…); leave that out");
-    }
-    let base = url.path().trim_end_matches('/');
-    let path = if base.ends_with("/chat/completions") { base.to_owned() } else { format!("{base}/chat/completions") };
-    url.set_path(&path);
-    Ok(url)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
-    host == "localhost" || host.ends_with(".localhost") || address.is_ok_and(|address| address.is_loopback())
-}
-
-/// An HTTP client that goes where it is told, and nowhere else.
 fn client(url: &Url, system_proxy: bool) -> Result<Client, LlmError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let tls = match tls {
-        // A machine without certificates can still ask a model over plain http.
-        Ok(tls) if url.scheme() == "http" => Ok(tls.with_root_certificates(rustls::RootCertStore::empty())),
-        Ok(tls) => tls.with_platform_verifier(),
-        Err(error) => Err(error),
-    };
-    let tls = tls.map_err(|source| LlmError::Client { source: source.into() })?.with_no_client_auth();
-    let client = Client::builder()
-        .tls_backend_preconfigured(tls)
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT)
-        .pool_idle_timeout(POOL_IDLE)
-        .user_agent(concat!("asktwice/", env!("CARGO_PKG_VERSION")));
-    let client = if system_proxy { client } else { client.no_proxy() };
-    client.build().map_err(|source| LlmError::Client { source: source.into() })
-}
-
-/// The header that carries the key.
-fn bearer(key: &SecretString) -> Result<HeaderValue, LlmError> {
-    let problem = "it holds characters that cannot stand in an HTTP header; was the right file read?";
-    // Stricter than HTTP: no key has a space or a letter beyond ASCII in it, a file that is no key has.
-    if !key.expose_secret().chars().all(|c| c.is_ascii_graphic()) {
-        return Err(LlmError::Key { problem });
-    }
-    let mut value =
-        HeaderValue::from_str(&format!("Bearer {}", key.expose_secret())).map_err(|_| LlmError::Key { problem })?;
-    value.set_sensitive(true);
-    Ok(value)
+    http::client(url, CONNECT_TIMEOUT, system_proxy).map_err(|source| LlmError::Client { source })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_base_url_is_taken_as_it_is() {
-        for (base, asked) in [
-            ("http://localhost:11434/v1", "http://localhost:11434/v1/chat/completions"),
-            ("http://localhost:11434/v1/", "http://localhost:11434/v1/chat/completions"),
-            ("http://localhost:8080", "http://localhost:8080/chat/completions"),
-            ("https://host/a/b?api-version=1", "https://host/a/b/chat/completions?api-version=1"),
-            ("https://host/v1/chat/completions", "https://host/v1/chat/completions"),
-        ] {
-            assert_eq!(endpoint(base).unwrap().as_str(), asked);
-        }
-    }
 
     #[test]
     fn urls_that_leak_or_lead_astray_are_refused_without_being_repeated() {
@@ -358,24 +284,11 @@ mod tests {
         let rewriter = || LlmRewriter::new("http://localhost/v1", "m").unwrap();
         let kept = rewriter().with_api_key("  sk-hunter2\r\n".into()).unwrap();
         assert_eq!(kept.key.as_ref().unwrap().expose_secret(), "sk-hunter2");
-        assert!(!format!("{kept:?} {:?}", bearer(kept.key.as_ref().unwrap())).contains("hunter2"));
+        assert!(!format!("{kept:?} {:?}", http::bearer(kept.key.as_ref().unwrap())).contains("hunter2"));
         for key in ["", " \n", "hunter2 two", "hunter2\nX-Evil: 1", "hunter2é", "hunter2\0"] {
             let error = rewriter().with_api_key(key.into()).unwrap_err();
             assert!(matches!(error, LlmError::Key { .. }));
             assert!(!format!("{error} {error:?}").contains("hunter2"));
-        }
-    }
-
-    #[test]
-    fn loopback_is_known() {
-        for (url, loopback) in [
-            ("http://localhost", true),
-            ("http://127.0.0.9:1", true),
-            ("http://[::1]:1", true),
-            ("http://localhost.evil.example", false),
-            ("http://10.0.0.1", false),
-        ] {
-            assert_eq!(is_loopback(&Url::parse(url).unwrap()), loopback, "{url}");
         }
     }
 }

@@ -126,7 +126,8 @@ async fn serve(mut stream: TcpStream, script: Script, requests: Arc<Mutex<Vec<St
     }
 }
 
-async fn read_request(stream: &mut TcpStream) -> Option<String> {
+/// Reads one request, head and body.
+pub async fn read_request(stream: &mut TcpStream) -> Option<String> {
     let mut read = vec![];
     loop {
         let text = String::from_utf8_lossy(&read);

@@ -3,6 +3,8 @@
 pub mod embedder;
 pub mod failing;
 pub mod front;
+pub mod http_server;
+pub mod hub;
 pub mod llm_server;
 
 use std::{

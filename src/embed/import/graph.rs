@@ -9,18 +9,17 @@ use ort::{
     value::{Outlet, PrimitiveTensorElementType, Shape, SymbolicDimensions, Tensor, TensorElementType, ValueType},
 };
 
-use super::weights::{Architecture, Matrix, Weights};
-use crate::embed::model::Precision;
+use super::{
+    LARGEST_EMBEDDING, LARGEST_WEIGHT,
+    weights::{Architecture, Matrix, Weights},
+};
+use crate::embed::Precision;
 
 const MICROSOFT: &str = "com.microsoft";
 /// The ONNX opset that brought `LayerNormalization`.
 const OPSET: u32 = 17;
 /// ONNX's number for a 32-bit floating point tensor.
 const FLOAT: i64 = 1;
-/// Without VNNI, the CPU adds pairs of products in 16 bits: weights of 7 bits cannot overflow them.
-const LARGEST_WEIGHT: f32 = 64.0;
-/// Embeddings are only looked up, never multiplied in 8 bits.
-const LARGEST_EMBEDDING: f32 = 127.0;
 
 type Result<T> = std::result::Result<T, String>;
 

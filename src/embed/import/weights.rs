@@ -38,7 +38,7 @@ impl Architecture {
 
 /// A matrix or vector, row-major.
 #[derive(Debug, Clone)]
-pub(super) struct Matrix {
+pub(in crate::embed) struct Matrix {
     pub rows: usize,
     pub columns: usize,
     pub values: Vec<f32>,
@@ -77,7 +77,7 @@ impl<'a> Weights<'a> {
 }
 
 impl Matrix {
-    pub(super) fn transposed(&self) -> Self {
+    pub(in crate::embed) fn transposed(&self) -> Self {
         let values = (0..self.columns).flat_map(|column| self.column(column)).collect();
         Self { rows: self.columns, columns: self.rows, values }
     }
@@ -87,7 +87,7 @@ impl Matrix {
     }
 
     /// Puts matrices side by side; `None` if they have not as many rows.
-    pub(super) fn side_by_side(matrices: &[Self]) -> Option<Self> {
+    pub(in crate::embed) fn side_by_side(matrices: &[Self]) -> Option<Self> {
         let rows = matrices.first().map_or(0, |matrix| matrix.rows);
         if matrices.iter().any(|matrix| matrix.rows != rows) {
             return None;
@@ -106,14 +106,14 @@ impl Matrix {
     }
 
     /// One scale per column, so that every value becomes a whole number of at most `largest`.
-    pub(super) fn quantised_by_column(&self, largest: f32) -> (Vec<i8>, Vec<f32>) {
+    pub(in crate::embed) fn quantised_by_column(&self, largest: f32) -> (Vec<i8>, Vec<f32>) {
         let scales: Vec<f32> = (0..self.columns).map(|column| scale(self.column(column), largest)).collect();
         let values = self.values.iter().enumerate();
         (values.map(|(index, value)| whole(*value, scales[index % self.columns])).collect(), scales)
     }
 
     /// One scale per row, so that every value becomes a whole number of at most `largest`.
-    pub(super) fn quantised_by_row(&self, largest: f32) -> (Vec<i8>, Vec<f32>) {
+    pub(in crate::embed) fn quantised_by_row(&self, largest: f32) -> (Vec<i8>, Vec<f32>) {
         let rows = self.values.chunks_exact(self.columns);
         let scales: Vec<f32> = rows.map(|row| scale(row.iter().copied(), largest)).collect();
         let values = self.values.iter().enumerate();

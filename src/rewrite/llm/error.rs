@@ -1,10 +1,11 @@
 //! What can be wrong with a language model behind HTTP, and what to do about each.
 
-use std::{borrow::Cow, error::Error as StdError, time::Duration};
+use std::{error::Error as StdError, time::Duration};
 
-use serde_json::Value;
-
-use crate::rewrite::{PromptError, Rejection, RewriteError};
+use crate::{
+    http::{self, Said},
+    rewrite::{PromptError, Rejection, RewriteError},
+};
 
 /// Why a language model cannot be asked, or did not answer.
 ///
@@ -94,17 +95,7 @@ pub enum LlmError {
 impl LlmError {
     /// Sorts a client's error.
     pub(super) fn transport(place: String, source: reqwest::Error) -> Self {
-        let (problem, broken) = if source.is_dns() {
-            ("cannot be found: its host name has no address; check rewrite.url", false)
-        } else if source.is_timeout() {
-            ("did not accept a connection in time; is it running, and reachable from here?", false)
-        } else if mentions(&source, &["certificate", "tls", "corrupt message", "InvalidContentType"]) {
-            ("failed the TLS handshake; check its certificate, and http or https in rewrite.url", false)
-        } else if source.is_connect() {
-            ("refused the connection; is it running, and is the port in rewrite.url right?", false)
-        } else {
-            ("hung up in the middle of its answer", true)
-        };
+        let (problem, broken) = http::fault(&source);
         // The URL's query may hold a secret.
         Self::Unreachable { place, problem, broken, source: Box::new(source.without_url()) }
     }
@@ -191,106 +182,4 @@ fn too_slow(timeout: Duration) -> String {
         "did not answer within {} ms; allow it more time (rewrite.deadline_ms), or choose a faster model",
         timeout.as_millis()
     )
-}
-
-/// Whether an error or one of its causes says one of these words. The TLS library's errors are not to be named here:
-/// the client wraps them twice.
-fn mentions(error: &dyn StdError, words: &[&str]) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        let text = error.to_string();
-        if words.iter().any(|word| text.contains(word)) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
-}
-
-/// What the body of an error says.
-pub(super) struct Said {
-    message: String,
-    code: String,
-}
-
-impl Said {
-    /// Reads a body; what it repeats of the key is left out of the message.
-    pub(super) fn of(body: &str, key: Option<&str>) -> Self {
-        let body = body.trim();
-        let Ok(value) = serde_json::from_str::<Value>(body) else {
-            // A page for people says nothing in one line.
-            let message = if body.starts_with('<') { String::new() } else { excerpt(body, key) };
-            return Self { message, code: String::new() };
-        };
-        let error = value.get("error").unwrap_or(&value);
-        let text = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let message = error.as_str().map_or_else(|| text("message"), str::to_owned);
-        Self { message: excerpt(&message, key), code: format!("{} {}", text("code"), text("type")) }
-    }
-
-    fn is(&self, signs: &[&str]) -> bool {
-        signs.iter().any(|sign| self.code.contains(sign) || self.message.contains(sign))
-    }
-
-    fn quoted(&self) -> String {
-        if self.message.is_empty() { String::new() } else { format!("; it says: {:?}", self.message) }
-    }
-}
-
-/// A short piece of a stranger's text, without control characters, without the key and without what may be one: servers
-/// like to repeat the one that they refuse.
-pub(super) fn excerpt(text: &str, key: Option<&str>) -> String {
-    const MAX_CHARS: usize = 160;
-    // On the whole text: cut first, it could end in the middle of the key.
-    let text = key.map_or(Cow::Borrowed(text), |key| text.replace(key, "…").into());
-    // Bounded before it is looked at: the text may be long.
-    let start: String = text.chars().take(4 * MAX_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let secret = |word: &&str| {
-        let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
-        bare.starts_with("sk-") || bare.starts_with("Bearer") || bare.contains("**") || is_random(bare)
-    };
-    let words = start.split_whitespace().map(|word| if secret(&word) { "…" } else { word });
-    let shown = words.collect::<Vec<_>>().join(" ");
-    match shown.char_indices().nth(MAX_CHARS) {
-        Some((end, _)) => format!("{}…", &shown[..end]),
-        None => shown,
-    }
-}
-
-/// Long words of letters and digits are keys, ids or hashes; nobody needs them in a message.
-fn is_random(word: &str) -> bool {
-    word.len() >= 16
-        && word.chars().any(|c| c.is_ascii_digit())
-        && word.chars().any(|c| c.is_ascii_alphabetic())
-        && word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn excerpts_are_short_clean_and_keep_no_keys() {
-        let said = excerpt(
-            "Incorrect API key provided: sk-hunter2hunter2.\u{1b}[31m\nSee AbCd1234EfGh5678IjKl, please.",
-            None,
-        );
-        assert_eq!(said, "Incorrect API key provided: … [31m See … please.");
-        assert!(excerpt(&"word ".repeat(1_000_000), None).chars().count() <= 161);
-        assert_eq!(excerpt("wrong key: e!", Some("e")), "wrong k…y: …!");
-        assert!(!excerpt(&("x".repeat(155) + " hunter2"), Some("hunter2")).contains("hun"));
-    }
-
-    #[test]
-    fn what_the_server_says_is_found_in_its_usual_forms() {
-        for body in [
-            r#"{"error": {"message": "no such model", "code": "model_not_found"}}"#,
-            r#"{"error": "no such model"}"#,
-            r#"{"object": "error", "message": "no such model"}"#,
-            "no such model",
-        ] {
-            assert_eq!(Said::of(body, None).message, "no such model", "{body}");
-        }
-        assert_eq!(Said::of("<html><body>502</body></html>", None).message, "");
-    }
 }

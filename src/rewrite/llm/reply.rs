@@ -3,8 +3,7 @@
 
 use serde_json::Value;
 
-use super::error::excerpt;
-use crate::rewrite::Rejection;
+use crate::{http::excerpt, rewrite::Rejection};
 
 /// Why a body holds no text to clean.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,196 @@
+//! Models from a hub (Hugging Face's, or one that speaks like it): what a repository holds is asked of the hub at one
+//! commit, each file is downloaded to where it can be resumed, and checked against the hash that the hub states for it,
+//! before the folder takes its name. Commit and hashes go into the folder's manifest.
+//!
+//! The hub itself is trusted for its own listing, over TLS; wherever it sends the download to is not: the hash decides,
+//! and the token stays with the hub. Nothing here reads the environment.
+
+mod error;
+mod listing;
+mod plan;
+mod transfer;
+mod wire;
+pub use error::HubError;
+pub use plan::Wanted;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
+
+use self::{listing::Listing, plan::Plan, wire::Clients};
+use super::{
+    ModelFolder, Precision, Source,
+    manifest::{Manifest, Verification, put_in_place, unfinished, verify},
+};
+use crate::http;
+
+/// Where the hub is, unless one names another.
+pub const DEFAULT_HUB: &str = "https://huggingface.co";
+
+/// A hub to download models from.
+#[derive(Debug)]
+pub struct Hub {
+    endpoint: Url,
+    token: Option<SecretString>,
+    clients: Clients,
+    offline: bool,
+}
+
+/// How far a download is.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Download {
+    /// The file that is being fetched.
+    pub file: String,
+    /// How many bytes are here, over all files.
+    pub done: u64,
+    /// How many there will be.
+    pub total: u64,
+}
+
+/// What a download hears of its progress, a few times per second and file.
+pub type Watch<'a> = &'a (dyn Fn(&Download) + Send + Sync);
+
+/// What came of a download.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Pulled {
+    /// The model's folder.
+    pub folder: PathBuf,
+    /// Where its files are from.
+    pub source: Source,
+    /// The precision that was fetched: fp32 where int8 was wanted and the repository has none.
+    pub precision: Precision,
+    /// Whether anything was downloaded; otherwise all of it was here already, and intact.
+    pub is_new: bool,
+}
+
+impl Hub {
+    /// A hub at a base URL, such as [`DEFAULT_HUB`].
+    ///
+    /// # Errors
+    /// [`HubError::Address`] if the URL cannot be used.
+    pub fn new(endpoint: &str) -> Result<Self, HubError> {
+        let endpoint = http::endpoint(endpoint, "").map_err(|problem| HubError::Address { problem })?;
+        Ok(Self { endpoint, token: None, clients: Clients::default(), offline: false })
+    }
+
+    /// Sets the token that private and gated repositories want. It is sent to the hub alone, and never printed.
+    ///
+    /// # Errors
+    /// [`HubError::Token`] if it is empty or cannot stand in an HTTP header.
+    pub fn with_token(mut self, token: SecretString) -> Result<Self, HubError> {
+        let trimmed = SecretString::from(token.expose_secret().trim());
+        if trimmed.expose_secret().is_empty() {
+            return Err(HubError::Token { problem: "it is empty" });
+        }
+        http::bearer(&trimmed).map_err(|problem| HubError::Token { problem })?;
+        if self.endpoint.scheme() == "http" && !http::is_loopback(&self.endpoint) {
+            tracing::warn!(place = http::place(&self.endpoint), "the hub's token goes over plain http; use https");
+        }
+        self.token = Some(trimmed);
+        Ok(self)
+    }
+
+    /// Goes through the proxy that the environment names (`HTTPS_PROXY` and so on), which is ignored otherwise.
+    #[must_use]
+    pub fn with_system_proxy(mut self) -> Self {
+        self.clients = Clients::through_system_proxy();
+        self
+    }
+
+    /// Uses no network: what is not here already is an error.
+    #[must_use]
+    pub fn with_offline(mut self, offline: bool) -> Self {
+        self.offline = offline;
+        self
+    }
+
+    /// Downloads a model into a folder, which appears, or is replaced, only when everything in it was verified. An
+    /// interrupted download goes on where it was the next time.
+    ///
+    /// # Errors
+    /// [`HubError`] says what is missing, refused, damaged or out of reach, and what to do.
+    pub async fn pull(&self, wanted: &Wanted, target: &Path, watch: Watch<'_>) -> Result<Pulled, HubError> {
+        let present = self.present(wanted, target)?;
+        if self.offline {
+            return offline(wanted, target, present);
+        }
+        let listing = Listing::ask(self, &wanted.repository, &wanted.revision).await?;
+        let plan = Plan::make(wanted, &listing, present)?;
+        if let Some(pulled) = plan.nothing_to_do(target) {
+            return Ok(pulled);
+        }
+        let work = unfinished(target, &listing.commit[..12]);
+        fs::create_dir_all(&work).map_err(|error| HubError::write(&work, &error))?;
+        let hashes = transfer::fetch_all(self, &plan, &listing, [target, &work], watch).await?;
+        let source = plan.finish(&work, target, &self.address(), hashes)?;
+        // Opened before it takes its name: what cannot be used must not look finished.
+        ModelFolder::open(&work)?.onnx(plan.precision)?;
+        put_in_place(&work, target).map_err(|error| HubError::write(target, &error))?;
+        Ok(Pulled { folder: target.to_path_buf(), source, precision: plan.precision, is_new: true })
+    }
+
+    /// What the target holds already. A folder that is something else is not touched.
+    fn present(&self, wanted: &Wanted, target: &Path) -> Result<Option<Present>, HubError> {
+        if !target.exists() {
+            return Ok(None);
+        }
+        let occupied = |problem: String| HubError::Folder { folder: target.display().to_string(), problem };
+        let manifest = Manifest::read(target)?;
+        let Some(manifest) = manifest else {
+            return Err(occupied("it is there already, and was not downloaded; name another folder".to_owned()));
+        };
+        match &manifest.source {
+            Some(source) if source.repository == wanted.repository && source.hub == self.address() => {
+                let verification = verify(target)?;
+                Ok(Some(Present { manifest, verification }))
+            }
+            Some(source) => {
+                Err(occupied(format!("it holds {} from {}; name another folder", source.repository, source.hub)))
+            }
+            None => Err(occupied("it holds a model that was not downloaded; name another folder".to_owned())),
+        }
+    }
+
+    fn address(&self) -> String {
+        self.endpoint.as_str().trim_end_matches('/').to_owned()
+    }
+}
+
+/// A folder that was downloaded before.
+#[derive(Debug)]
+struct Present {
+    manifest: Manifest,
+    verification: Verification,
+}
+
+impl Present {
+    /// The precision that its manifest names for what is wanted.
+    fn precision(&self, wanted: Precision) -> Option<Precision> {
+        wanted.choices().iter().copied().find(|choice| self.manifest.onnx.contains_key(choice))
+    }
+}
+
+/// Without a network, what is here has to do.
+fn offline(wanted: &Wanted, target: &Path, present: Option<Present>) -> Result<Pulled, HubError> {
+    let missing = |problem: &str| HubError::Offline {
+        repository: wanted.repository.clone(),
+        problem: format!("{} {problem}", target.display()),
+    };
+    let present = present.ok_or_else(|| missing("is not there"))?;
+    if !present.verification.is_intact() {
+        return Err(missing("is damaged; `asktwice models verify` says what is"));
+    }
+    let precision = present.precision(wanted.precision).ok_or_else(|| missing("lacks the precision that is wanted"))?;
+    match present.manifest.source {
+        Some(source) if wanted.is_revision(&source.commit) => {
+            Ok(Pulled { folder: target.to_path_buf(), source, precision, is_new: false })
+        }
+        _ => Err(missing("holds another revision")),
+    }
+}
