@@ -14,28 +14,20 @@ use asktwice::{
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
 const LIMIT: usize = 10;
-const LEGS: u64 = 4;
-
-/// The generator of Steele, Lea and Flood.
-struct SplitMix64(u64);
-
-impl SplitMix64 {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-}
+const LEGS: usize = 4;
 
 /// Legs of a depth that share passages as legs do: each draws from the same 2 ½ times as many.
 fn rankings(depth: usize) -> Vec<Ranking> {
-    let mut random = SplitMix64(depth as u64);
-    let pool: Vec<PointId> = (0..depth * 5 / 2).map(|n| PointId::of(&n.to_string())).collect();
-    let leg = |_| {
-        let mut drawn: Vec<(u64, PointId)> = pool.iter().map(|id| (random.next(), *id)).collect();
+    let pool: Vec<String> = (0..depth * 5 / 2).map(|n| n.to_string()).collect();
+    let leg = |leg: usize| {
+        // The hash of leg and passage is as good as a random number.
+        let mut drawn: Vec<(PointId, &String)> =
+            pool.iter().map(|id| (PointId::of(&format!("{leg}/{id}")), id)).collect();
         drawn.sort_unstable();
-        let scored = |(rank, (_, id)): (u16, (u64, PointId))| Scored { id, score: 1.0 / (1.0 + f32::from(rank)) };
+        let scored = |(rank, (_, id)): (u16, (PointId, &String))| Scored {
+            id: PointId::of(id),
+            score: 1.0 / (1.0 + f32::from(rank)),
+        };
         Ranking::new((0..).zip(drawn).take(depth).map(scored).collect())
     };
     (0..LEGS).map(leg).collect()

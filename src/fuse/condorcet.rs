@@ -13,8 +13,8 @@ const UNFOUND: u32 = u32::MAX;
 const HEAVIEST: f64 = 4_294_967_296.0;
 
 /// Fuses. The first of N passages scores N, the next N − 1 and so on.
-pub(super) fn fuse(rankings: &[Weighted<'_>], limit: usize) -> Vec<Fused> {
-    let duels = Duels::of(&Gathered::of(rankings), rankings);
+pub(super) fn fuse(gathered: &Gathered<'_>, limit: usize) -> Vec<Fused> {
+    let duels = Duels::of(gathered);
     let passages = duels.ids.len();
     let fused = |(place, passage): (usize, usize)| {
         let score = number(passages - place);
@@ -25,8 +25,8 @@ pub(super) fn fuse(rankings: &[Weighted<'_>], limit: usize) -> Vec<Fused> {
 
 /// What each leg adds to each passage: its weight, times the share of the other passages that it ranks below. The score
 /// is a place in an order, so these do not sum up to it.
-pub(super) fn contributions(rankings: &[Weighted<'_>], ids: &[PointId]) -> Vec<Vec<f64>> {
-    let gathered = Gathered::of(rankings);
+pub(super) fn contributions(gathered: &Gathered<'_>, ids: &[PointId]) -> Vec<Vec<f64>> {
+    let rankings = gathered.rankings();
     let others = number(gathered.passages().saturating_sub(1)).max(1.0);
     let of = |id: &PointId| {
         let mut contributions = vec![0.0; rankings.len()];
@@ -49,7 +49,8 @@ struct Duels {
 }
 
 impl Duels {
-    fn of(gathered: &Gathered<'_>, rankings: &[Weighted<'_>]) -> Self {
+    fn of(gathered: &Gathered<'_>) -> Self {
+        let rankings = gathered.rankings();
         let legs = rankings.len();
         let mut ids = Vec::with_capacity(gathered.passages());
         let mut ranks = vec![UNFOUND; gathered.passages() * legs];

@@ -18,14 +18,13 @@ use crate::ranking::PointId;
 const BEHIND: u64 = 1 << 32;
 
 /// Fuses. A quorum of 0 asks for every variant that found anything: a leg that failed or found nothing is a no-op.
-pub(super) fn fuse(rankings: &[Weighted<'_>], quorum: usize, strict: bool, limit: usize) -> Vec<Fused> {
-    let gathered = Gathered::of(rankings);
-    let variants = Variants::of(&gathered, rankings);
+pub(super) fn fuse(gathered: &Gathered<'_>, quorum: usize, strict: bool, limit: usize) -> Vec<Fused> {
+    let variants = Variants::of(gathered);
     let quorum = if quorum == 0 { variants.weights.len() } else { quorum };
     // What enough variants found is lifted by the most that can be had without, so that the score tells the order.
-    let lift: f64 =
-        Combination::Sum.of(&mut (0..variants.weights.len()).map(|v| variants.vote(v, 1)).collect::<Vec<_>>());
-    let mut votes = Vec::with_capacity(variants.weights.len());
+    let mut votes: Vec<f64> = (0..variants.weights.len()).map(|variant| variants.vote(variant, 1)).collect();
+    let lift = Combination::Sum.of(&mut votes);
+    // They are asked for in the order in which the variants' ranks were filled in.
     let mut passages = 0..gathered.passages();
     gathered.select(limit, 0.0..=2.0 * lift, |_| {
         let ranks = variants.ranks(passages.next()?);
@@ -43,10 +42,9 @@ pub(super) fn fuse(rankings: &[Weighted<'_>], quorum: usize, strict: bool, limit
 
 /// What each leg adds to each passage: its variant's vote, shared among the variant's legs as they shared in the
 /// variant's own ranking. The lift of what a quorum found is nobody's.
-pub(super) fn contributions(rankings: &[Weighted<'_>], ids: &[PointId]) -> Vec<Vec<f64>> {
-    let gathered = Gathered::of(rankings);
-    let variants = Variants::of(&gathered, rankings);
-    let mut contributions = vec![vec![0.0; rankings.len()]; ids.len()];
+pub(super) fn contributions(gathered: &Gathered<'_>, ids: &[PointId]) -> Vec<Vec<f64>> {
+    let variants = Variants::of(gathered);
+    let mut contributions = vec![vec![0.0; gathered.rankings().len()]; ids.len()];
     for (passage, (id, found)) in gathered.each().enumerate() {
         let Some(at) = ids.iter().position(|wanted| *wanted == id) else { continue };
         let found: Vec<Found> = found.collect();
@@ -74,7 +72,8 @@ struct Variants {
 }
 
 impl Variants {
-    fn of(gathered: &Gathered<'_>, rankings: &[Weighted<'_>]) -> Self {
+    fn of(gathered: &Gathered<'_>) -> Self {
+        let rankings = gathered.rankings();
         let answered = || rankings.iter().filter(|leg| !leg.ranking.is_empty());
         let mut numbers: Vec<usize> = answered().map(|leg| leg.variant).collect();
         numbers.sort_unstable();
