@@ -9,7 +9,7 @@ const PERSISTENCE: f64 = 0.9;
 
 /// The rank-biased overlap of two rankings, from 0 (nothing in common) to 1 (the same): the share that they have in
 /// common at each depth, averaged over a reader who goes one deeper with probability `p`, and extrapolated to endless
-/// rankings (the paper's RBO_EXT, equation 32). With a `p` of 0.9 the first 10 ranks are 86 % of it. Two empty rankings
+/// rankings (equation 32 of the paper). With a `p` of 0.9 the first 10 ranks are 86 % of it. Two empty rankings
 /// are the same. A `p` outside 0..1 becomes the nearest number inside.
 #[must_use]
 pub fn rank_biased_overlap(one: &Ranking, other: &Ranking, p: f64) -> f64 {
