@@ -45,7 +45,10 @@ def case(seed, kind):
             other = random.below(last + 1)
             ids[last], ids[other] = ids[other], ids[last]
         deepest = min(passages, 10)
-        size = {"full": passages, "plain": 2 + random.below(deepest - 1), "rough": random.below(deepest + 1)}[kind]
+        if kind == "full":
+            size = passages
+        else:
+            size = 2 + random.below(deepest - 1) if kind == "plain" else random.below(deepest + 1)
         flat = kind == "rough" and random.below(4) == 0
         score = 2048 + random.below(12_000)
         ranking = []

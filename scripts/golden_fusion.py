@@ -37,7 +37,8 @@ def fused(cases, weighted, method, norm=None, **params):
     for rankings in cases:
         if weighted:
             params["weights"] = [weight for weight, _ in rankings]
-        runs = [Run({"q": {str(id): score for id, score in ranking}}) for _, ranking in rankings]
+        # Ids of one length: ranx 0.3.21 takes "10" for found where "1" was.
+        runs = [Run({"q": {f"{id:02}": score for id, score in ranking}}) for _, ranking in rankings]
         run = fuse(runs, norm=norm, method=method, params=params)
         pairs = [(int(id), score) for id, score in dict(run.run["q"]).items()]
         results.append(written(sorted(pairs, key=lambda pair: -pair[1])))

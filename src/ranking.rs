@@ -141,11 +141,6 @@ impl Ranking {
         Self(found)
     }
 
-    /// A ranking of points that are in order and unique already; only their order counts.
-    pub(crate) fn in_order(ids: impl Iterator<Item = PointId>) -> Self {
-        Self(ids.map(|id| Scored { id, score: 0.0 }).collect())
-    }
-
     /// The entries, best first; the entry at index 0 has rank 1.
     #[must_use]
     pub fn entries(&self) -> &[Scored] {

@@ -1,10 +1,18 @@
-//! Fusion by properties, each stated in its own scope.
+//! Fusion by properties, each stated in its own scope, and by what others make of the same rankings.
 
+mod agreement;
+mod engine;
+mod explain;
 mod golden;
+mod names;
+mod properties;
+mod scores;
+mod weighting;
 
 use asktwice::{
-    fuse::{Fuse, Fused, Fusion, Weighted},
+    fuse::{Combination, Fuse, Fused, Fusion, Normalisation, Parity, Weighted},
     ranking::{PointId, Ranking, Scored},
+    search::Channel,
 };
 use proptest::prelude::*;
 
@@ -12,15 +20,51 @@ const FILLED: Fusion = Fusion::Intersection { quorum: 0, strict: false };
 const STRICT: Fusion = Fusion::Intersection { quorum: 0, strict: true };
 const ALL: usize = usize::MAX;
 
+const COMBINATIONS: [Combination; 6] =
+    [Combination::Sum, Combination::Mnz, Combination::Anz, Combination::Max, Combination::Min, Combination::Med];
+
+const NORMALISATIONS: [Normalisation; 8] = [
+    Normalisation::MinMax,
+    Normalisation::Max,
+    Normalisation::Sum,
+    Normalisation::ZScore,
+    Normalisation::Rank,
+    Normalisation::Distribution,
+    Normalisation::Theoretical,
+    Normalisation::None,
+];
+
+const PARITIES: [Parity; 14] = [
+    Parity::QdrantRrf { k: 2 },
+    Parity::QdrantDbsf,
+    Parity::LangChain { c: 60 },
+    Parity::LlamaIndexRrf,
+    Parity::LlamaIndexRelative,
+    Parity::LlamaIndexDistance,
+    Parity::LlamaIndexSimple,
+    Parity::HaystackRrf,
+    Parity::HaystackDbsf,
+    Parity::HaystackMerge,
+    Parity::HaystackConcatenate,
+    Parity::ElasticRrf { k: 60 },
+    Parity::ElasticLinear,
+    Parity::ElasticMinMax,
+];
+
 /// A ranking of these ids, best first.
 fn ranking(ids: &[u64]) -> Ranking {
     let scored = |(rank, id): (usize, &u64)| Scored { id: PointId::Number(*id), score: -(rank as f32) };
     Ranking::new(ids.iter().enumerate().map(scored).collect())
 }
 
+/// A ranking of these ids and scores.
+fn scored(found: &[(u64, f32)]) -> Ranking {
+    Ranking::new(found.iter().map(|(id, score)| Scored { id: PointId::Number(*id), score: *score }).collect())
+}
+
+/// Each ranking as the only leg of a variant.
 fn weighted(rankings: &[Ranking]) -> Vec<Weighted<'_>> {
-    let weighted = |(variant, ranking)| Weighted::new(ranking, variant);
-    rankings.iter().enumerate().map(weighted).collect()
+    rankings.iter().zip(0..).map(|(ranking, variant)| Weighted::new(ranking, variant)).collect()
 }
 
 fn fuse(fusion: Fusion, rankings: &[Ranking], limit: usize) -> Vec<Fused> {
@@ -35,6 +79,26 @@ fn ids(fused: &[Fused]) -> Vec<u64> {
     fused.iter().map(number).collect()
 }
 
+/// A leg with all that it takes.
+#[derive(Debug, Clone)]
+struct AnyLeg {
+    ranking: Ranking,
+    weight: f64,
+    variant: usize,
+    channel: Channel,
+}
+
+impl AnyLeg {
+    fn weighted(&self) -> Weighted<'_> {
+        let Self { ranking, weight, variant, channel } = self;
+        Weighted { ranking, weight: *weight, variant: *variant, channel: *channel }
+    }
+}
+
+fn legs(legs: &[AnyLeg]) -> Vec<Weighted<'_>> {
+    legs.iter().map(AnyLeg::weighted).collect()
+}
+
 /// Up to 50 different ids, in any order.
 fn any_ids() -> impl Strategy<Value = Vec<u64>> {
     Just((0..80).collect::<Vec<u64>>())
@@ -42,14 +106,47 @@ fn any_ids() -> impl Strategy<Value = Vec<u64>> {
         .prop_flat_map(|ids| (0..50usize).prop_map(move |n| ids[..n].to_vec()))
 }
 
-fn any_rankings() -> impl Strategy<Value = Vec<Ranking>> {
-    prop::collection::vec(any_ids().prop_map(|ids| ranking(&ids)), 0..5)
+/// A ranking with scores above and below 0, some of them equal.
+fn any_ranking() -> impl Strategy<Value = Ranking> {
+    (any_ids(), prop::collection::vec(-40i16..200, 50)).prop_map(|(ids, scores)| {
+        let found: Vec<(u64, f32)> =
+            ids.into_iter().zip(scores.into_iter().map(|score| f32::from(score) / 8.0)).collect();
+        scored(&found)
+    })
 }
 
-fn any_fusion() -> impl Strategy<Value = Fusion> {
-    let rrf = (0.0..100.0).prop_map(|k| Fusion::Rrf { k });
-    let intersection = any::<bool>().prop_map(|strict| Fusion::Intersection { quorum: 0, strict });
-    prop_oneof![rrf, intersection]
+fn any_leg() -> impl Strategy<Value = AnyLeg> {
+    let channel = prop_oneof![Just(Channel::Dense), Just(Channel::Bm25)];
+    (any_ranking(), 0..20u32, 0..3usize, channel).prop_map(|(ranking, weight, variant, channel)| AnyLeg {
+        ranking,
+        weight: f64::from(weight) / 10.0,
+        variant,
+        channel,
+    })
+}
+
+fn any_legs() -> impl Strategy<Value = Vec<AnyLeg>> {
+    prop::collection::vec(any_leg(), 0..5)
+}
+
+/// Any fusion that is not another system's; a quorum of at most `quorum`, where 0 asks for all.
+fn any_own_fusion(quorum: usize) -> impl Strategy<Value = Fusion> {
+    let scores = (prop::sample::select(&COMBINATIONS[..]), prop::sample::select(&NORMALISATIONS[..]));
+    prop_oneof![
+        (0.0..100.0).prop_map(|k| Fusion::Rrf { k }),
+        (0..=quorum, any::<bool>()).prop_map(|(quorum, strict)| Fusion::Intersection { quorum, strict }),
+        scores.prop_map(|(combination, normalisation)| Fusion::Scores { combination, normalisation }),
+        (0.0..=1.0).prop_map(|alpha| Fusion::Convex { alpha }),
+        Just(Fusion::Borda),
+        Just(Fusion::Isr),
+        Just(Fusion::LogIsr),
+        (0.01..0.99).prop_map(|p| Fusion::Rbc { p }),
+        Just(Fusion::Condorcet),
+    ]
+}
+
+fn any_parity() -> impl Strategy<Value = Fusion> {
+    prop::sample::select(&PARITIES[..]).prop_map(Fusion::Parity)
 }
 
 #[test]
@@ -59,14 +156,22 @@ fn rrf_scores_as_in_the_paper() {
     assert_eq!(fused[0].score, 1.0 / 62.0 + 1.0 / 61.0);
     assert_eq!(fused[1].score, 1.0 / 61.0);
     assert_eq!(fused[2].score, 1.0 / 62.0);
+    // First in every leg would be 1.
+    assert_eq!(fused[1].normalised, 0.5);
 }
 
 #[test]
-fn weights_count() {
+fn weights_count_and_what_is_none_counts_as_nothing() {
     let rankings = [ranking(&[1]), ranking(&[2])];
-    let mut weighted = weighted(&rankings);
-    weighted[1].weight = 2.0;
-    assert_eq!(ids(&Fusion::default().fuse(&weighted, ALL)), [2, 1]);
+    let order = |weight: f64| {
+        let mut weighted = weighted(&rankings);
+        weighted[1].weight = weight;
+        ids(&Fusion::rrf().fuse(&weighted, ALL))
+    };
+    assert_eq!(order(2.0), [2, 1]);
+    for none in [0.0, -2.0, f64::NAN, f64::INFINITY] {
+        assert_eq!(order(none), [1, 2], "{none}");
+    }
 }
 
 #[test]
@@ -76,9 +181,20 @@ fn ties_break_by_the_best_rank_then_by_id() {
 }
 
 #[test]
+fn numbers_and_uuids_are_told_apart() {
+    // The same bits as an id of either form.
+    let uuid = PointId::Uuid(uuid::Uuid::from_u64_pair(7, 0));
+    let found = |id| Ranking::new(vec![Scored { id, score: 1.0 }]);
+    let rankings = [found(PointId::Number(7)), found(uuid), found(PointId::Uuid(uuid::Uuid::from_u64_pair(7, 1)))];
+    assert_eq!(fuse(Fusion::rrf(), &rankings, ALL).len(), 3);
+}
+
+#[test]
 fn intersection_puts_what_all_found_first_and_strict_leaves_the_rest_out() {
     let rankings = [ranking(&[1, 2, 3]), ranking(&[4, 3, 5])];
-    assert_eq!(ids(&fuse(FILLED, &rankings, ALL)), [3, 1, 4, 2, 5]);
+    let filled = fuse(FILLED, &rankings, ALL);
+    assert_eq!(ids(&filled), [3, 1, 4, 2, 5]);
+    assert!(filled[0].normalised > 0.5 && filled[1].normalised <= 0.5);
     assert_eq!(ids(&fuse(STRICT, &rankings, ALL)), [3]);
     // Nothing in common: filled, not empty, unless the caller asked for strict.
     let apart = [ranking(&[1]), ranking(&[2])];
@@ -87,110 +203,71 @@ fn intersection_puts_what_all_found_first_and_strict_leaves_the_rest_out() {
 }
 
 #[test]
-fn intersection_counts_variants_and_a_leg_that_found_nothing_does_not_count() {
-    let rankings = [ranking(&[1, 2]), ranking(&[1]), ranking(&[2]), ranking(&[])];
+fn intersection_means_variants_and_a_leg_that_found_nothing_does_not_count() {
+    // The question's two channels, the rewrite's two, and a variant that found nothing.
+    let rankings = [ranking(&[1, 2]), ranking(&[3, 1]), ranking(&[4, 2]), ranking(&[3, 5]), ranking(&[])];
     let mut weighted = weighted(&rankings);
-    // The first two legs belong to the same variant; the last found nothing.
-    for (leg, variant) in [0, 0, 1, 2].into_iter().enumerate() {
+    for (leg, variant) in [0, 0, 1, 1, 2].into_iter().enumerate() {
         weighted[leg].variant = variant;
     }
-    assert_eq!(ids(&STRICT.fuse(&weighted, ALL)), [2]);
-    let quorum = Fusion::Intersection { quorum: 1, strict: true };
-    assert_eq!(ids(&quorum.fuse(&weighted, ALL)), [1, 2]);
+    // Fused within the variants first: 1 3 2 and 3 4 2 5. Passage 3 is second and first, passage 2 third and third.
+    let fused = FILLED.fuse(&weighted, ALL);
+    assert_eq!(ids(&fused), [3, 2, 1, 4, 5]);
+    assert_eq!(ids(&STRICT.fuse(&weighted, ALL)), [3, 2]);
+    let lift = 2.0 / 61.0;
+    assert!((fused[0].score - lift - 1.0 / 62.0 - 1.0 / 61.0).abs() < 1e-15);
+    let quorum = |quorum| Fusion::Intersection { quorum, strict: true }.fuse(&weighted, ALL);
+    assert_eq!(quorum(1).len(), 5);
+    assert!(quorum(3).is_empty());
 }
 
 #[test]
-fn names_are_read_and_refused() {
-    assert_eq!("rrf".parse(), Ok(Fusion::Rrf { k: 60.0 }));
-    assert_eq!("rrf:10".parse(), Ok(Fusion::Rrf { k: 10.0 }));
-    assert_eq!("intersection".parse(), Ok(FILLED));
-    assert_eq!("intersection:strict".parse(), Ok(STRICT));
-    for name in ["", "RRF", "rrf:", "rrf:-1", "rrf:inf", "rrf:NaN", "intersection:lax", "borda"] {
-        assert!(name.parse::<Fusion>().is_err(), "{name}");
-    }
+fn what_a_quorum_found_stands_first_even_if_it_weighs_nothing() {
+    let rankings = [ranking(&[1, 2]), ranking(&[9, 3]), ranking(&[9, 4])];
+    let mut weighted = weighted(&rankings);
+    (weighted[1].weight, weighted[2].weight) = (0.0, 0.0);
+    let quorum = Fusion::Intersection { quorum: 2, strict: false };
+    assert_eq!(ids(&quorum.fuse(&weighted, ALL))[0], 9);
 }
 
-proptest! {
-    #[test]
-    fn the_order_of_the_rankings_changes_nothing(rankings in any_rankings(), fusion in any_fusion()) {
-        let mut turned = rankings.clone();
-        turned.reverse();
-        let (one, other) = (fuse(fusion, &rankings, ALL), fuse(fusion, &turned, ALL));
-        prop_assert_eq!(ids(&one), ids(&other));
-        let scores = |fused: &[Fused]| fused.iter().map(|f| f.score.to_bits()).collect::<Vec<_>>();
-        prop_assert_eq!(scores(&one), scores(&other));
-    }
-
-    #[test]
-    fn a_single_ranking_stays_as_it_is(found in any_ids(), fusion in any_fusion()) {
-        prop_assert_eq!(ids(&fuse(fusion, &[ranking(&found)], ALL)), found);
-    }
-
-    #[test]
-    fn an_empty_ranking_is_a_no_op(rankings in any_rankings(), fusion in any_fusion()) {
-        let mut more = rankings.clone();
-        more.push(Ranking::default());
-        prop_assert_eq!(ids(&fuse(fusion, &rankings, ALL)), ids(&fuse(fusion, &more, ALL)));
-    }
-
-    #[test]
-    fn the_first_n_are_a_prefix_of_more(rankings in any_rankings(), fusion in any_fusion(), n in 0..60usize) {
-        let all = fuse(fusion, &rankings, ALL);
-        prop_assert_eq!(&fuse(fusion, &rankings, n)[..], &all[..n.min(all.len())]);
-    }
-
-    #[test]
-    fn each_point_once_and_only_what_was_found(rankings in any_rankings(), fusion in any_fusion()) {
-        let fused = fuse(fusion, &rankings, ALL);
-        let mut seen = std::collections::HashSet::new();
-        for point in &fused {
-            prop_assert!(seen.insert(point.id));
-            prop_assert!(point.score.is_finite());
-        }
-        prop_assert!(fused.windows(2).all(|pair| pair[0].score >= pair[1].score));
-    }
-
-    #[test]
-    fn moving_up_in_a_leg_never_lowers(rankings in any_rankings(), k in 0.0..100.0, leg in 0..4usize, at in 1..50usize) {
-        prop_assume!(leg < rankings.len() && at < rankings[leg].len());
-        let order: Vec<PointId> = rankings[leg].entries().iter().map(|scored| scored.id).collect();
-        let moved = order[at];
-        let place = |rankings: &[Ranking]| fuse(Fusion::Rrf { k }, rankings, ALL).iter().position(|f| f.id == moved);
-        let before = place(&rankings);
-        let mut higher = order;
-        higher.swap(at, at - 1);
-        let scored = |(rank, id): (usize, PointId)| Scored { id, score: -(rank as f32) };
-        let mut changed = rankings.clone();
-        changed[leg] = Ranking::new(higher.into_iter().enumerate().map(scored).collect());
-        prop_assert!(place(&changed) <= before);
-    }
-
-    /// For two equally weighted rankings of depth ≤ k + 1, what both found at rank D stands above what a single one
-    /// found first exactly when D < k + 2.
-    #[test]
-    fn rrf_is_intersection_first_within_its_scope(k in 1..61u64, depth in 1..61u64) {
-        let depth = depth.min(k + 1);
-        // Number 0 is found by both, at rank `depth`; every other passage by one ranking only.
-        let list = |first: u64| (first..first + depth - 1).chain([0]).collect::<Vec<_>>();
-        let fused = fuse(Fusion::Rrf { k: k as f64 }, &[ranking(&list(100)), ranking(&list(200))], ALL);
-        prop_assert!(depth < k + 2);
-        prop_assert_eq!(ids(&fused)[0], 0);
-    }
-
-    /// So at k = 60 and a depth of at most 61, reciprocal rank fusion and the filled intersection give one order.
-    #[test]
-    fn at_sixty_rrf_and_filled_intersection_agree(one in any_ids(), other in any_ids()) {
-        let rankings = [ranking(&one), ranking(&other)];
-        prop_assert_eq!(ids(&fuse(Fusion::default(), &rankings, ALL)), ids(&fuse(FILLED, &rankings, ALL)));
-    }
-}
-
-/// Outside its scope the theorem ends: at rank D = k + 2 both fall behind one first place.
 #[test]
-fn beyond_its_scope_rrf_is_not_intersection_first() {
-    let k = 3;
-    let list = |first: u64| (first..=first + k).chain([0]).collect::<Vec<_>>();
-    let rankings = [ranking(&list(100)), ranking(&list(200))];
-    assert_ne!(ids(&fuse(Fusion::Rrf { k: k as f64 }, &rankings, ALL))[0], 0);
-    assert_eq!(ids(&fuse(FILLED, &rankings, ALL))[0], 0);
+fn condorcet_lets_the_majority_of_legs_decide() {
+    // Two of three put 2 before 1, and both before 3.
+    let rankings = [ranking(&[2, 1, 3]), ranking(&[2, 1, 3]), ranking(&[1, 3, 2])];
+    assert_eq!(ids(&fuse(Fusion::Condorcet, &rankings, ALL)), [2, 1, 3]);
+    // A heavy leg is a majority of its own.
+    let mut weighted = weighted(&rankings);
+    weighted[2].weight = 3.0;
+    assert_eq!(ids(&Fusion::Condorcet.fuse(&weighted, ALL)), [1, 3, 2]);
+    // Found beats not found; and where duels go round in a circle there is an order all the same.
+    assert_eq!(ids(&fuse(Fusion::Condorcet, &[ranking(&[5]), ranking(&[5, 6])], ALL)), [5, 6]);
+    let circle = [ranking(&[1, 2, 3]), ranking(&[2, 3, 1]), ranking(&[3, 1, 2])];
+    assert_eq!(fuse(Fusion::Condorcet, &circle, ALL).len(), 3);
+}
+
+#[test]
+fn log_isr_leaves_what_one_leg_found_behind() {
+    let rankings = [ranking(&[1, 2, 3]), ranking(&[4, 5, 3])];
+    let fused = fuse(Fusion::LogIsr, &rankings, ALL);
+    assert_eq!(ids(&fused), [3, 1, 4, 2, 5]);
+    assert_eq!((fused[0].score, fused[1].score), (2.0_f64.ln() * 2.0 / 9.0, 0.0));
+}
+
+#[test]
+fn parity_with_elasticsearch_is_its_formulas() {
+    // No Elasticsearch runs here: these numbers were worked out by hand from its source.
+    let rankings = [scored(&[(1, 3.0), (2, 2.0), (3, 1.0)]), scored(&[(2, 5.0), (9, 5.0)])];
+    let mut weighted = weighted(&rankings);
+    weighted[1].weight = 0.5;
+    let fused = |parity| {
+        let fused = Fusion::Parity(parity).fuse(&weighted, ALL);
+        fused.iter().map(|fused| (ids(&[*fused])[0], fused.score as f32)).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        fused(Parity::ElasticRrf { k: 60 }),
+        [(2, 1.0 / 62.0 + 0.5 * (1.0 / 61.0)), (1, 1.0 / 61.0), (3, 1.0 / 63.0), (9, 0.5 * (1.0 / 62.0))]
+    );
+    assert_eq!(fused(Parity::ElasticLinear), [(2, 4.5), (1, 3.0), (9, 2.5), (3, 1.0)]);
+    // Equal scores stay as they are.
+    assert_eq!(fused(Parity::ElasticMinMax), [(2, 3.0), (9, 2.5), (1, 1.0), (3, 0.0)]);
 }

@@ -4,13 +4,13 @@
 use super::{Weighted, gathered::Gathered, number};
 use crate::ranking::Ranking;
 
-/// How far down agreement is looked for, the paper's p: with 0.9 the first 10 ranks are 86 % of it.
-pub(super) const PERSISTENCE: f64 = 0.9;
+/// How far down agreement of legs is looked for, the p of the paper: with 0.9 the first 10 ranks are 86 % of it.
+const PERSISTENCE: f64 = 0.9;
 
 /// The rank-biased overlap of two rankings, from 0 (nothing in common) to 1 (the same): the share that they have in
 /// common at each depth, averaged over a reader who goes one deeper with probability `p`, and extrapolated to endless
-/// rankings (the paper's RBO_EXT, equation 32). Two empty rankings are the same. A `p` outside 0..1 becomes the nearest
-/// number inside.
+/// rankings (equation 32 of the paper). With a `p` of 0.9 the first 10 ranks are 86 % of it. Two empty rankings
+/// are the same. A `p` outside 0..1 becomes the nearest number inside.
 #[must_use]
 pub fn rank_biased_overlap(one: &Ranking, other: &Ranking, p: f64) -> f64 {
     let (short, long) = (one.len().min(other.len()), one.len().max(other.len()));

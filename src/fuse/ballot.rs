@@ -3,12 +3,12 @@
 //! counted, which is here.
 
 use super::{
-    Weighted,
+    Fused, Weighted,
     gathered::{Found, Gathered, best_rank},
     number,
     scores::Combination,
 };
-use crate::{fuse::Fused, ranking::PointId};
+use crate::ranking::PointId;
 
 /// The votes of all legs, and how they are counted.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ pub(super) enum Ties {
 }
 
 impl Ballot {
-    /// Votes that are combined as the passages' ranks decide in ties.
+    /// Votes that are combined, with ties that go by the best rank.
     pub(super) fn new(votes: Vec<Vec<f64>>, combination: Combination) -> Self {
         Self { votes, absent: vec![], count: Count::Combined(combination), ties: Ties::BestRank }
     }
@@ -93,9 +93,10 @@ impl Ballot {
         let best = |votes: &Vec<f64>| votes.iter().copied().reduce(f64::max);
         let mut best: Vec<f64> = self.votes.iter().filter_map(best).collect();
         match self.count {
-            Count::Combined(Combination::Sum | Combination::Mnz) | Count::LogTimes => self.count.score(&mut best),
-            Count::InOrder { .. } | Count::SinglePrecision => self.count.score(&mut best),
-            Count::Combined(_) => best.into_iter().fold(0.0, f64::max),
+            Count::Combined(Combination::Anz | Combination::Max | Combination::Min | Combination::Med) => {
+                best.into_iter().fold(0.0, f64::max)
+            }
+            sum => sum.score(&mut best),
         }
     }
 }

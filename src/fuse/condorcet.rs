@@ -1,35 +1,32 @@
 //! Condorcet-fuse: Montague and Aslam, "Condorcet fusion for improved retrieval", CIKM 2002. Of two passages the one
-//! that the heavier half of the legs ranks higher comes first; a passage that a leg found beats one that it did not
-//! find. The passages are merge-sorted by these duels. Where the duels go round in a circle, as Condorcet saw that they
-//! can, any order of the circle is as good; the sort starts from the best ranks, so that it is always the same one.
+//! that the heavier half of the legs ranks higher comes first; a leg ranks what it did not find below what it found. The
+//! passages are merge-sorted by these duels, and a draw leaves the better best rank, then the lower id in front. Where
+//! the duels go round in a circle, as Condorcet saw that they can, any order of the circle is as good; it is always the
+//! same one.
 
-use super::{
-    Fused, Weighted,
-    gathered::{Gathered, best_rank},
-    number,
-};
+use super::{Fused, Weighted, gathered::Gathered, number};
 use crate::ranking::PointId;
 
 /// A passage's rank in a leg that did not find it: below all others.
 const UNFOUND: u32 = u32::MAX;
+/// What the heaviest leg weighs here. Whole numbers, so that no rounding makes the order of the legs matter.
+const HEAVIEST: f64 = 4_294_967_296.0;
 
 /// Fuses. The first of N passages scores N, the next N − 1 and so on.
-pub(super) fn fuse(rankings: &[Weighted<'_>], limit: usize) -> Vec<Fused> {
-    let gathered = Gathered::of(rankings);
-    let duels = Duels::of(&gathered, rankings);
-    let passages = gathered.passages();
-    let mut scores = vec![0.0; passages];
-    for (place, passage) in duels.sorted().into_iter().enumerate() {
-        scores[passage] = number(passages - place);
-    }
-    let mut scores = scores.into_iter();
-    gathered.select(limit, 0.0..=number(passages), |found| Some((scores.next()?, best_rank(found))))
+pub(super) fn fuse(gathered: &Gathered<'_>, limit: usize) -> Vec<Fused> {
+    let duels = Duels::of(gathered);
+    let passages = duels.ids.len();
+    let fused = |(place, passage): (usize, usize)| {
+        let score = number(passages - place);
+        Fused { id: duels.ids[passage], score, normalised: score / number(passages) }
+    };
+    duels.sorted().into_iter().take(limit).enumerate().map(fused).collect()
 }
 
 /// What each leg adds to each passage: its weight, times the share of the other passages that it ranks below. The score
 /// is a place in an order, so these do not sum up to it.
-pub(super) fn contributions(rankings: &[Weighted<'_>], ids: &[PointId]) -> Vec<Vec<f64>> {
-    let gathered = Gathered::of(rankings);
+pub(super) fn contributions(gathered: &Gathered<'_>, ids: &[PointId]) -> Vec<Vec<f64>> {
+    let rankings = gathered.rankings();
     let others = number(gathered.passages().saturating_sub(1)).max(1.0);
     let of = |id: &PointId| {
         let mut contributions = vec![0.0; rankings.len()];
@@ -44,53 +41,50 @@ pub(super) fn contributions(rankings: &[Weighted<'_>], ids: &[PointId]) -> Vec<V
 
 /// Every passage's rank in every leg.
 struct Duels {
-    /// By passage, then by leg, the lightest leg first.
+    ids: Vec<PointId>,
+    /// By passage, then by leg.
     ranks: Vec<u32>,
-    /// The legs' weights, the lightest first: in this order their sums do not depend on the order of the legs.
-    weights: Vec<f64>,
-    /// The passages by their best rank, then by id.
-    start: Vec<usize>,
+    /// By leg.
+    weights: Vec<i64>,
 }
 
 impl Duels {
-    fn of(gathered: &Gathered<'_>, rankings: &[Weighted<'_>]) -> Self {
-        let mut legs: Vec<usize> = (0..rankings.len()).collect();
-        legs.sort_by(|a, b| rankings[*a].counted_weight().total_cmp(&rankings[*b].counted_weight()));
-        let mut column = vec![0; legs.len()];
-        for (place, leg) in legs.iter().enumerate() {
-            column[*leg] = place;
-        }
-        let mut ranks = vec![UNFOUND; gathered.passages() * legs.len()];
-        let mut start = Vec::with_capacity(gathered.passages());
-        for (passage, (id, found)) in gathered.each().enumerate() {
-            let mut best = UNFOUND;
+    fn of(gathered: &Gathered<'_>) -> Self {
+        let rankings = gathered.rankings();
+        let legs = rankings.len();
+        let mut ids = Vec::with_capacity(gathered.passages());
+        let mut ranks = vec![UNFOUND; gathered.passages() * legs];
+        for (id, found) in gathered.each() {
             for found in found {
-                let rank = u32::try_from(found.rank).unwrap_or(UNFOUND - 1);
-                ranks[passage * legs.len() + column[found.leg]] = rank;
-                best = best.min(rank);
+                ranks[ids.len() * legs + found.leg] = u32::try_from(found.rank).unwrap_or(UNFOUND - 1);
             }
-            start.push((best, id, passage));
+            ids.push(id);
         }
-        start.sort_unstable();
-        let weights = legs.into_iter().map(|leg| rankings[leg].counted_weight()).collect();
-        Self { ranks, weights, start: start.into_iter().map(|(_, _, passage)| passage).collect() }
+        let heaviest = rankings.iter().map(Weighted::counted_weight).fold(f64::MIN_POSITIVE, f64::max);
+        #[expect(clippy::cast_possible_truncation, reason = "at most 2^32")]
+        let weight = |leg: &Weighted<'_>| (leg.counted_weight() / heaviest * HEAVIEST).round() as i64;
+        Self { ids, ranks, weights: rankings.iter().map(weight).collect() }
+    }
+
+    fn ranks(&self, passage: usize) -> &[u32] {
+        let legs = self.weights.len();
+        &self.ranks[passage * legs..][..legs]
     }
 
     /// Whether the heavier half of the legs that tell them apart puts `one` before `other`.
     fn wins(&self, one: usize, other: usize) -> bool {
-        let legs = self.weights.len();
-        let (one, other) = (&self.ranks[one * legs..][..legs], &self.ranks[other * legs..][..legs]);
-        let (mut ahead, mut behind) = (0.0, 0.0);
-        for ((one, other), weight) in one.iter().zip(other).zip(&self.weights) {
-            ahead += if one < other { *weight } else { 0.0 };
-            behind += if one > other { *weight } else { 0.0 };
-        }
-        ahead > behind
+        // No branches here: there is nothing to predict.
+        let duel = |((rank, other), weight): ((&u32, &u32), &i64)| {
+            (i64::from(rank < other) - i64::from(rank > other)) * weight
+        };
+        self.ranks(one).iter().zip(self.ranks(other)).zip(&self.weights).map(duel).sum::<i64>() > 0
     }
 
-    /// The passages, merge-sorted by their duels. (The standard library's sorts may refuse an order with circles.)
+    /// The passages by their best rank, then by id, and from there merge-sorted by their duels. (The standard library's
+    /// sorts may refuse an order with circles.)
     fn sorted(&self) -> Vec<usize> {
-        let mut order = self.start.clone();
+        let mut order: Vec<usize> = (0..self.ids.len()).collect();
+        order.sort_by_cached_key(|passage| (self.ranks(*passage).iter().min().copied(), self.ids[*passage]));
         let mut merged = Vec::with_capacity(order.len());
         let mut width = 1;
         while width < order.len() {

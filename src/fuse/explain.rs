@@ -66,7 +66,9 @@ fn without(fusion: &dyn Fuse, rankings: &[Weighted<'_>], ids: &[PointId]) -> Vec
     let mut without = vec![Vec::with_capacity(variants.len()); ids.len()];
     for variant in variants {
         let others: Vec<Weighted<'_>> = rankings.iter().filter(|other| other.variant != variant).copied().collect();
-        without.iter_mut().for_each(|of| of.push(Without::new(variant, None)));
+        for of in &mut without {
+            of.push(Without::new(variant, None));
+        }
         for (rank, fused) in (1..).zip(fusion.fuse(&others, usize::MAX)) {
             if let Ok(at) = places.binary_search_by_key(&fused.id, |(id, _)| *id)
                 && let Some(last) = without[places[at].1].last_mut()

@@ -60,6 +60,12 @@ impl<'a> Gathered<'a> {
         gathered
     }
 
+    /// The rankings.
+    #[must_use]
+    pub fn rankings(&self) -> &'a [Weighted<'a>] {
+        self.rankings
+    }
+
     /// How many different passages were found.
     #[must_use]
     pub fn passages(&self) -> usize {
@@ -79,7 +85,8 @@ impl<'a> Gathered<'a> {
         self.select(limit, possible, |found| Some((score(found), best_rank(found))))
     }
 
-    /// As [`fuse`](Self::fuse), with what decides between equal scores said by the caller; `None` leaves a passage out.
+    /// As [`fuse`](Self::fuse), with what decides between equal scores said by the caller: the lower comes first. `None`
+    /// leaves a passage out.
     pub(super) fn select(
         &self,
         limit: usize,
@@ -100,7 +107,7 @@ impl<'a> Gathered<'a> {
         best_first(candidates, possible, limit)
     }
 
-    /// What the legs say of each passage, in the order of the passages' ids' first bytes.
+    /// What the legs say of each passage, in the order in which [`select`](Self::select) asks for their scores.
     pub(super) fn each(&self) -> impl Iterator<Item = (PointId, impl Iterator<Item = Found>)> {
         self.groups().map(|group| (self.scored(&group[0]).id, group.iter().map(|entry| self.found(entry))))
     }

@@ -6,91 +6,118 @@
 //! It is variants that have to agree, not legs: a variant has found what any of its channels found, so its legs are
 //! fused by reciprocal rank fusion first. A variant counts with the weight of its heaviest leg.
 
-use std::borrow::Cow;
-
 use super::{
-    Fused, Weighted,
-    gathered::{Found, Gathered, best_rank},
+    Combination, Fused, Weighted,
+    ballot::Ballot,
+    gathered::{Found, Gathered},
     rrf,
 };
-use crate::ranking::{PointId, Ranking};
+use crate::ranking::PointId;
 
 /// Put behind every passage that enough variants found, where scores are equal.
 const BEHIND: u64 = 1 << 32;
 
 /// Fuses. A quorum of 0 asks for every variant that found anything: a leg that failed or found nothing is a no-op.
-pub(super) fn fuse(rankings: &[Weighted<'_>], quorum: usize, strict: bool, limit: usize) -> Vec<Fused> {
-    let variants = variants(rankings);
-    let weighted: Vec<Weighted<'_>> = variants.iter().map(Variant::weighted).collect();
-    let quorum = if quorum == 0 { weighted.len() } else { quorum };
-    let ballot = rrf::ballot(&weighted, rrf::DEFAULT_K);
+pub(super) fn fuse(gathered: &Gathered<'_>, quorum: usize, strict: bool, limit: usize) -> Vec<Fused> {
+    let variants = Variants::of(gathered);
+    let quorum = if quorum == 0 { variants.weights.len() } else { quorum };
     // What enough variants found is lifted by the most that can be had without, so that the score tells the order.
-    let lift = ballot.most();
-    let mut votes = Vec::with_capacity(weighted.len());
-    Gathered::of(&weighted).select(limit, 0.0..=2.0 * lift, |found| {
-        let score = ballot.score(found, &mut votes);
-        match found.len() >= quorum {
-            true => Some((score + lift, best_rank(found))),
+    let mut votes: Vec<f64> = (0..variants.weights.len()).map(|variant| variants.vote(variant, 1)).collect();
+    let lift = Combination::Sum.of(&mut votes);
+    // They are asked for in the order in which the variants' ranks were filled in.
+    let mut passages = 0..gathered.passages();
+    gathered.select(limit, 0.0..=2.0 * lift, |_| {
+        let ranks = variants.ranks(passages.next()?);
+        votes.clear();
+        votes.extend(ranks.clone().map(|(variant, rank)| variants.vote(variant, rank)));
+        let (found, best) = (votes.len(), ranks.map(|(_, rank)| u64::from(rank)).min()?);
+        let score = Combination::Sum.of(&mut votes);
+        match found >= quorum {
+            true => Some((score + lift, best)),
             false if strict => None,
-            false => Some((score, best_rank(found) + BEHIND)),
+            false => Some((score, best + BEHIND)),
         }
     })
 }
 
 /// What each leg adds to each passage: its variant's vote, shared among the variant's legs as they shared in the
 /// variant's own ranking. The lift of what a quorum found is nobody's.
-pub(super) fn contributions(rankings: &[Weighted<'_>], ids: &[PointId]) -> Vec<Vec<f64>> {
-    let variants = variants(rankings);
-    let weighted: Vec<Weighted<'_>> = variants.iter().map(Variant::weighted).collect();
-    let (outer, inner) = (rrf::ballot(&weighted, rrf::DEFAULT_K), rrf::ballot(rankings, rrf::DEFAULT_K));
-    let (by_variant, by_leg) = (Gathered::of(&weighted), Gathered::of(rankings));
-    let of = |id: &PointId| {
-        let mut contributions = vec![0.0; rankings.len()];
-        let legs = by_leg.of_passage(*id);
-        for variant in by_variant.of_passage(*id) {
-            let own = |found: &&Found| rankings[found.leg].variant == weighted[variant.leg].variant;
-            let whole: f64 = legs.iter().filter(own).map(|found| inner.vote(found)).sum();
-            for found in legs.iter().filter(own).filter(|_| whole > 0.0) {
-                contributions[found.leg] = outer.vote(&variant) * inner.vote(found) / whole;
+pub(super) fn contributions(gathered: &Gathered<'_>, ids: &[PointId]) -> Vec<Vec<f64>> {
+    let variants = Variants::of(gathered);
+    let mut contributions = vec![vec![0.0; gathered.rankings().len()]; ids.len()];
+    for (passage, (id, found)) in gathered.each().enumerate() {
+        let Some(at) = ids.iter().position(|wanted| *wanted == id) else { continue };
+        let found: Vec<Found> = found.collect();
+        for (variant, rank) in variants.ranks(passage) {
+            let own = |found: &&Found| variants.of_leg[found.leg] == Some(variant);
+            let whole: f64 = found.iter().filter(own).map(|found| variants.legs.vote(found)).sum();
+            for found in found.iter().filter(own).filter(|_| whole > 0.0) {
+                contributions[at][found.leg] = variants.vote(variant, rank) * variants.legs.vote(found) / whole;
             }
         }
-        contributions
-    };
-    ids.iter().map(of).collect()
-}
-
-/// A variant that found something.
-struct Variant<'a> {
-    number: usize,
-    weight: f64,
-    ranking: Cow<'a, Ranking>,
-    channel: crate::search::Channel,
-}
-
-impl Variant<'_> {
-    fn weighted(&self) -> Weighted<'_> {
-        Weighted { ranking: &self.ranking, weight: self.weight, variant: self.number, channel: self.channel }
     }
+    contributions
 }
 
 /// The variants that found something, each with one ranking.
-fn variants<'a>(rankings: &[Weighted<'a>]) -> Vec<Variant<'a>> {
-    let mut legs: Vec<Weighted<'a>> = rankings.iter().filter(|leg| !leg.ranking.is_empty()).copied().collect();
-    legs.sort_by_key(|leg| leg.variant);
-    let variant = |legs: &[Weighted<'a>]| Variant {
-        number: legs[0].variant,
-        weight: legs.iter().map(Weighted::counted_weight).fold(0.0, f64::max),
-        ranking: match legs {
-            [only] => Cow::Borrowed(only.ranking),
-            several => Cow::Owned(fused(several)),
-        },
-        channel: legs[0].channel,
-    };
-    legs.chunk_by(|a, b| a.variant == b.variant).map(variant).collect()
+struct Variants {
+    /// The votes within the variants.
+    legs: Ballot,
+    /// By leg, its variant; `None` if it found nothing.
+    of_leg: Vec<Option<usize>>,
+    /// By variant.
+    weights: Vec<f64>,
+    /// By passage, then by variant; 0 where it was not found.
+    ranks: Vec<u32>,
 }
 
-/// A variant's legs as one ranking.
-fn fused(legs: &[Weighted<'_>]) -> Ranking {
-    let fused = rrf::ballot(legs, rrf::DEFAULT_K).fuse(&Gathered::of(legs), usize::MAX);
-    Ranking::in_order(fused.into_iter().map(|fused| fused.id))
+impl Variants {
+    fn of(gathered: &Gathered<'_>) -> Self {
+        let rankings = gathered.rankings();
+        let answered = || rankings.iter().filter(|leg| !leg.ranking.is_empty());
+        let mut numbers: Vec<usize> = answered().map(|leg| leg.variant).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let of_leg = |leg: &Weighted<'_>| numbers.binary_search(&leg.variant).ok().filter(|_| !leg.ranking.is_empty());
+        let weight = |number: &usize| {
+            let own = answered().filter(|leg| leg.variant == *number);
+            own.map(Weighted::counted_weight).fold(0.0, f64::max)
+        };
+        let mut variants = Self {
+            legs: rrf::ballot(rankings, rrf::DEFAULT_K),
+            of_leg: rankings.iter().map(of_leg).collect(),
+            weights: numbers.iter().map(weight).collect(),
+            ranks: vec![0; gathered.passages() * numbers.len()],
+        };
+        for variant in 0..numbers.len() {
+            variants.rank(variant, gathered);
+        }
+        variants
+    }
+
+    /// Fuses a variant's legs.
+    fn rank(&mut self, variant: usize, gathered: &Gathered<'_>) {
+        let (mut own, mut votes, mut ranking) = (vec![], vec![], vec![]);
+        for (passage, (id, found)) in gathered.each().enumerate() {
+            own.clear();
+            own.extend(found.filter(|found| self.of_leg[found.leg] == Some(variant)));
+            if let Some(best) = own.iter().map(|found| found.rank).min() {
+                ranking.push((-self.legs.score(&own, &mut votes), best, id, passage));
+            }
+        }
+        ranking.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then_with(|| (a.1, a.2).cmp(&(b.1, b.2))));
+        for (rank, (_, _, _, passage)) in (1..).zip(ranking) {
+            self.ranks[passage * self.weights.len() + variant] = rank;
+        }
+    }
+
+    /// The variants that found a passage, and at which rank.
+    fn ranks(&self, passage: usize) -> impl Iterator<Item = (usize, u32)> + Clone {
+        let ranks = &self.ranks[passage * self.weights.len()..][..self.weights.len()];
+        ranks.iter().copied().enumerate().filter(|(_, rank)| *rank > 0)
+    }
+
+    fn vote(&self, variant: usize, rank: u32) -> f64 {
+        self.weights[variant] / (rrf::DEFAULT_K + f64::from(rank))
+    }
 }

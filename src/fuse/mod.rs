@@ -210,8 +210,8 @@ impl Fusion {
         Self::Scores { combination: Combination::Sum, normalisation: Normalisation::Distribution }
     }
 
-    /// Every fusion of the paper kind, each with its own constants: what an ablation runs through. Parity modes are not
-    /// among them, and of the combinations those with the min-max and the distribution's scores.
+    /// Every fusion with its own constants: what an ablation runs through. Of the combinations those of the min-max and
+    /// the distribution's scores; the parity modes are not among them.
     #[must_use]
     pub fn all() -> Vec<Self> {
         let scores = [Normalisation::MinMax, Normalisation::Distribution].into_iter().flat_map(|normalisation| {
@@ -229,8 +229,9 @@ impl Fusion {
         all
     }
 
-    /// The election, for those fusions that are one.
-    fn ballot(&self, gathered: &Gathered<'_>, rankings: &[Weighted<'_>]) -> Option<Ballot> {
+    /// The votes, for those fusions that are an election.
+    fn ballot(&self, gathered: &Gathered<'_>) -> Option<Ballot> {
+        let rankings = gathered.rankings();
         Some(match *self {
             Self::Rrf { k } => rrf::ballot(rankings, k),
             Self::Scores { combination, normalisation } => scores::ballot(rankings, combination, normalisation),
@@ -247,25 +248,20 @@ impl Fusion {
 
 impl Fuse for Fusion {
     fn fuse(&self, rankings: &[Weighted<'_>], limit: usize) -> Vec<Fused> {
-        match *self {
-            Self::Intersection { quorum, strict } => intersection::fuse(rankings, quorum, strict, limit),
-            Self::Condorcet => condorcet::fuse(rankings, limit),
-            _ => {
-                let gathered = Gathered::of(rankings);
-                self.ballot(&gathered, rankings).map(|ballot| ballot.fuse(&gathered, limit)).unwrap_or_default()
-            }
+        let gathered = Gathered::of(rankings);
+        match (self.ballot(&gathered), *self) {
+            (Some(ballot), _) => ballot.fuse(&gathered, limit),
+            (None, Self::Intersection { quorum, strict }) => intersection::fuse(&gathered, quorum, strict, limit),
+            (None, _) => condorcet::fuse(&gathered, limit),
         }
     }
 
     fn contributions(&self, rankings: &[Weighted<'_>], ids: &[PointId]) -> Vec<Vec<f64>> {
-        match self {
-            Self::Intersection { .. } => intersection::contributions(rankings, ids),
-            Self::Condorcet => condorcet::contributions(rankings, ids),
-            _ => {
-                let gathered = Gathered::of(rankings);
-                let ballot = self.ballot(&gathered, rankings);
-                ballot.map(|ballot| ballot.contributions(&gathered, ids)).unwrap_or_default()
-            }
+        let gathered = Gathered::of(rankings);
+        match (self.ballot(&gathered), *self) {
+            (Some(ballot), _) => ballot.contributions(&gathered, ids),
+            (None, Self::Intersection { .. }) => intersection::contributions(&gathered, ids),
+            (None, _) => condorcet::contributions(&gathered, ids),
         }
     }
 }

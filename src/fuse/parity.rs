@@ -23,7 +23,7 @@ pub enum Parity {
     /// Qdrant's `dbsf`: Σ (s − (μ − 3 σ)) / 6 σ, in single precision; ½ for a single entry and for equal scores. It knows
     /// no weights. Ties as above.
     QdrantDbsf,
-    /// `LangChain`'s `EnsembleRetriever`: Σ weight / (rank + c). Its own weights are 1 / n unless they are given.
+    /// LangChain's `EnsembleRetriever`: Σ weight / (rank + c). Its own weights are 1 / n unless they are given.
     LangChain {
         /// Its own is 60.
         c: u32,
@@ -80,8 +80,8 @@ impl Parity {
     ];
 
     /// The constant that its name may be followed by.
-    pub(super) fn constant(&self) -> Option<u32> {
-        match *self {
+    pub(super) fn constant(self) -> Option<u32> {
+        match self {
             Self::QdrantRrf { k } | Self::ElasticRrf { k } => Some(k),
             Self::LangChain { c } => Some(c),
             _ => None,
@@ -124,8 +124,11 @@ impl Parity {
 
     fn count(self, legs: f64) -> Count {
         match self {
-            Self::QdrantRrf { .. } | Self::QdrantDbsf => Count::SinglePrecision,
-            Self::ElasticRrf { .. } | Self::ElasticLinear | Self::ElasticMinMax => Count::SinglePrecision,
+            Self::QdrantRrf { .. }
+            | Self::QdrantDbsf
+            | Self::ElasticRrf { .. }
+            | Self::ElasticLinear
+            | Self::ElasticMinMax => Count::SinglePrecision,
             Self::HaystackDbsf | Self::HaystackConcatenate | Self::LlamaIndexSimple => {
                 Count::Combined(Combination::Max)
             }

@@ -12,17 +12,17 @@ pub(super) const DEFAULT_ALPHA: f64 = 0.8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Combination {
-    /// Their sum (CombSUM): a leg that did not find it gives 0.
+    /// Their sum (`combsum`): a leg that did not find it gives 0.
     Sum,
-    /// Their sum times their number (CombMNZ).
+    /// Their sum times their number (`combmnz`).
     Mnz,
-    /// Their sum divided by their number (CombANZ), so the mean of those that found it.
+    /// Their sum divided by their number (`combanz`), so the mean of those that found it.
     Anz,
-    /// The highest (CombMAX).
+    /// The highest (`combmax`).
     Max,
-    /// The lowest (CombMIN).
+    /// The lowest (`combmin`).
     Min,
-    /// The median (CombMED); of an even number, the mean of the middle two.
+    /// The median (`combmed`); of an even number, the mean of the middle two.
     Med,
 }
 
