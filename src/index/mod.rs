@@ -157,7 +157,7 @@ impl Indexer {
         let (sender, mut batches) = mpsc::channel::<Batch>(1);
         let reader = Reader::new(self.chunker.clone(), self.batch_size, sender);
         let reading = spawn_blocking(move || reader.run(&found.files, found.problems));
-        let work = Work { embedder: &*self.embedder, sparse: self.sparse.as_deref(), store: &*self.store };
+        let work = Work { embedder: &*self.embedder, sparse: self.sparse.as_ref(), store: &*self.store };
         let mut under_way = FuturesUnordered::new();
         let mut stopped = std::pin::pin!(stopped(self.stop.clone()));
         let mut failure = None;

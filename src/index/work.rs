@@ -1,7 +1,9 @@
 //! Writing: what becomes of one batch. Passages that the store already holds unchanged are skipped, the others are
 //! embedded and stored, and what is left of documents that have become shorter is deleted.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{
     chunk::passage_id,
@@ -11,7 +13,7 @@ use super::{
 use crate::{
     embed::{EmbedError, Embedder, Embedding, Role, SparseEncoder},
     ranking::{Passage, PointId},
-    search::{StoreError, VectorStoreWriter, Vectors},
+    search::{SparseVector, StoreError, VectorStoreWriter, Vectors},
 };
 
 /// How often a batch is offered to an embedder that says it is overloaded, waiting twice as long each time.
@@ -21,6 +23,8 @@ const FIRST_WAIT: Duration = Duration::from_millis(50);
 /// How many passages beyond a document's end are looked for at once; none among so many means that there are no more.
 /// A run that failed with its batches under way may have left gaps of several batches.
 const STALE_WINDOW: usize = 512;
+/// What is said of a batch whose words could not be encoded.
+const PANICKED: &str = "the sparse encoder panicked";
 
 /// What was done with a batch, or with several.
 #[derive(Debug, Default)]
@@ -58,7 +62,7 @@ impl From<StoreError> for Failure {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Work<'a> {
     pub(super) embedder: &'a dyn Embedder,
-    pub(super) sparse: Option<&'a dyn SparseEncoder>,
+    pub(super) sparse: Option<&'a Arc<dyn SparseEncoder>>,
     pub(super) store: &'a dyn VectorStoreWriter,
 }
 
@@ -99,13 +103,17 @@ impl Work<'_> {
             return Ok(());
         }
         let texts: Vec<String> = passages.iter().map(Passage::embedded_text).collect();
-        let words = self.sparse.map(|encoder| texts.iter().map(|text| encoder.encode(Role::Passage, text)).collect());
+        let words = self.sparse.map(|encoder| encode(encoder.clone(), texts.clone()));
         let embeddings = self.embed(texts).await?;
+        let words = match words {
+            Some(words) => words.await.map_err(|_| EmbedError::Inference { problem: PANICKED.to_owned() })?,
+            None => vec![],
+        };
         let count = passages.len() as u64;
         let truncated = embeddings.iter().filter(|embedding| embedding.truncated).count() as u64;
         let tokens: u64 = embeddings.iter().map(|embedding| embedding.tokens as u64).sum();
         let mut vectors: Vec<Vectors> = embeddings.into_iter().map(|embedding| embedding.vector.into()).collect();
-        for (vectors, words) in vectors.iter_mut().zip(words.unwrap_or_else(Vec::new)) {
+        for (vectors, words) in vectors.iter_mut().zip(words) {
             vectors.bm25 = Some(words);
         }
         self.store.upsert(passages.into_iter().zip(vectors).collect()).await?;
@@ -150,6 +158,11 @@ impl Work<'_> {
         }
         Ok(())
     }
+}
+
+/// Encodes texts while others are embedded: a batch takes some milliseconds, too long for a thread that others wait for.
+fn encode(encoder: Arc<dyn SparseEncoder>, texts: Vec<String>) -> JoinHandle<Vec<SparseVector>> {
+    spawn_blocking(move || texts.iter().map(|text| encoder.encode(Role::Passage, text)).collect())
 }
 
 /// Leaves out the passages that are stored as they are; names the documents of which a stored passage has changed.

@@ -106,6 +106,9 @@ impl VectorStore for MemoryStore {
         collection.channels()?.check_search(&search.vector, PLACE)?;
         let filter = search.filter.as_deref();
         filter.map_or(Ok(()), check)?;
+        if search.is_vain() {
+            return Ok(Ranking::default());
+        }
         let found = match search.vector {
             SearchVector::Dense(vector) => collection.search_dense(vector, filter),
             SearchVector::Sparse(words) => collection.search_bm25(words, filter),
@@ -154,13 +157,7 @@ impl VectorStore for MemoryStore {
 impl VectorStoreWriter for MemoryStore {
     async fn prepare(&self, identity: &Identity) -> Result<(), StoreError> {
         let mut collection = self.write();
-        match &collection.identity {
-            Some(stored) => check_writer(stored, identity, PLACE),
-            None => {
-                collection.identity = Some(identity.clone());
-                Ok(())
-            }
-        }
+        check_writer(collection.identity.get_or_insert_with(|| identity.clone()), identity, PLACE)
     }
 
     async fn upsert(&self, passages: Vec<(Passage, Vectors)>) -> Result<(), StoreError> {

@@ -30,36 +30,47 @@ fn wide(dice: &mut Dice) -> Vec<f32> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
 async fn search_speed() {
+    println!("dense vectors alone:");
+    measure_all(Identity::new("wide", "0", WIDE)).await;
+    println!("with words:");
+    measure_all(Identity::new("wide", "0", WIDE).with_bm25("words")).await;
+}
+
+async fn measure_all(identity: Identity) {
     let folder = tempfile::tempdir().unwrap();
     let store = EdgeStore::open(folder.path()).unwrap();
-    store.prepare(&Identity::new("wide", "0", WIDE).with_bm25("words")).await.unwrap();
+    store.prepare(&identity).await.unwrap();
+    let hybrid = identity.bm25.is_some();
+    let vectors = |dice: &mut Dice| {
+        let dense = Vectors::from(wide(dice));
+        if hybrid { dense.with_bm25(words(dice, 100)) } else { dense }
+    };
     let mut dice = Dice(1);
     let started = Instant::now();
     for batch in 0..MANY / 250 {
-        let vectors = |dice: &mut Dice| Vectors::from(wide(dice)).with_bm25(words(dice, 100));
         let passages = (batch * 250..(batch + 1) * 250).map(|id| (passage(id, 1), vectors(&mut dice))).collect();
         store.upsert(passages).await.unwrap();
     }
     println!("{MANY} passages of {WIDE} dimensions written in {} ms", started.elapsed().as_millis());
-    measure(&store, &mut dice).await;
+    measure(&store, &mut dice, hybrid).await;
     let started = Instant::now();
     store.compact().await.unwrap();
     println!("compacted in {} ms", started.elapsed().as_millis());
     let started = Instant::now();
     store.optimize().await.unwrap();
     println!("optimized in {} ms", started.elapsed().as_millis());
-    measure(&store, &mut dice).await;
+    measure(&store, &mut dice, hybrid).await;
     drop(store);
     let started = Instant::now();
     let store = EdgeStore::open(folder.path()).unwrap();
     println!("opened in {} ms", started.elapsed().as_millis());
     let started = Instant::now();
-    store.upsert(vec![(passage(1, 2), Vectors::from(wide(&mut dice)).with_bm25(words(&mut dice, 100)))]).await.unwrap();
+    store.upsert(vec![(passage(1, 2), vectors(&mut dice))]).await.unwrap();
     println!("first write in {} ms", started.elapsed().as_millis());
 }
 
-async fn measure(store: &EdgeStore, dice: &mut Dice) {
-    for channel in ["dense", "bm25"] {
+async fn measure(store: &EdgeStore, dice: &mut Dice, hybrid: bool) {
+    for channel in ["dense", "bm25"].into_iter().take(1 + usize::from(hybrid)) {
         let mut times = vec![];
         for _ in 0..500 {
             let search = match channel {

@@ -8,7 +8,9 @@ pub(super) fn normalised(mut vector: Vec<f32>) -> Vec<f32> {
     let square = dot(&vector, &vector);
     if square >= f32::EPSILON && (square - 1.0).abs() > 1e-6 {
         let length = square.sqrt();
-        vector.iter_mut().for_each(|number| *number /= length);
+        for number in &mut vector {
+            *number /= length;
+        }
     }
     vector
 }
