@@ -53,7 +53,7 @@ pub enum SearchVector {
 #[non_exhaustive]
 pub struct Search {
     /// The encoded variant; its kind says in which channel to search. A store refuses a channel that it cannot search
-    /// with [`StoreError::Request`].
+    /// with [`StoreError::Request`](super::StoreError::Request).
     pub vector: SearchVector,
     /// How many points to return at most.
     pub depth: usize,

@@ -10,8 +10,8 @@ pub struct EdgeOptions {
     pub log_limit_bytes: u64,
     /// Bytes that writes leave free on the disk. 64 MiB.
     pub reserve_bytes: u64,
-    /// KiB of vectors in a segment above which [`optimize`](crate::VectorStoreWriter::optimize) builds the approximate index; below,
-    /// searches are exact. 10,000, as Qdrant has it.
+    /// KiB of vectors in a segment above which [`optimize`](crate::VectorStoreWriter::optimize) builds the approximate
+    /// index; below, searches are exact. 10,000, as Qdrant has it.
     pub index_above_kib: usize,
     /// How many searches and fetches run at once; the rest waits. The number of processors.
     pub concurrent_reads: usize,
