@@ -100,6 +100,25 @@ pub(crate) async fn read(response: &mut reqwest::Response, most: usize) -> Resul
     Ok(read)
 }
 
+/// A key as it is sent: without the line end that a file gives it.
+///
+/// # Errors
+/// What is wrong with the key, without saying it.
+pub(crate) fn key(given: &SecretString) -> Result<SecretString, &'static str> {
+    let key = SecretString::from(given.expose_secret().trim());
+    if key.expose_secret().is_empty() {
+        return Err("it is empty");
+    }
+    bearer(&key).map(|_| key)
+}
+
+/// Warns of a key that would go through a network in the clear.
+pub(crate) fn warn_of_plain_http(url: &Url, whose: &str) {
+    if url.scheme() == "http" && !is_loopback(url) {
+        tracing::warn!(place = place(url), "{whose} goes over plain http; use https");
+    }
+}
+
 /// The header that carries a key.
 ///
 /// # Errors

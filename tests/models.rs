@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::support::{
     self,
-    http_server::Reply,
+    http_server::{HttpServer, Reply},
     hub::{HubServer, Repository, sha256},
 };
 
@@ -296,7 +296,17 @@ async fn a_downloaded_model_gives_the_vectors_of_the_original() {
 /// The command line, in an environment without the variables of whoever runs the tests.
 fn command(home: &Path, hub: &str) -> std::process::Command {
     let mut command = support::asktwice();
-    for name in ["HF_TOKEN", "HF_TOKEN_PATH", "HF_HUB_OFFLINE", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+    for name in [
+        "HF_TOKEN",
+        "HF_TOKEN_PATH",
+        "HF_HUB_OFFLINE",
+        "HTTP_PROXY",
+        "http_proxy",
+        "ALL_PROXY",
+        "all_proxy",
+        "NO_PROXY",
+        "no_proxy",
+    ] {
         command.env_remove(name);
     }
     command.current_dir(home).env("HF_ENDPOINT", hub).env("HF_HOME", home.join("hf"));
@@ -329,6 +339,13 @@ async fn the_command_line_pulls_verifies_and_lists() {
 
     let (code, text) = said(command(home.path(), &hub).env("HF_HUB_OFFLINE", "1").args(["models", "pull", "a/b"]));
     assert!(code == Some(3) && text.contains("cannot be downloaded offline"), "{text}");
+    // Whoever names a proxy is not gone past.
+    let proxy = HttpServer::start(|_| Reply::new(503, "")).await;
+    let mut through = command(home.path(), "http://hub.invalid");
+    let (code, text) = said(through.env("HTTP_PROXY", proxy.url()).args(["models", "pull", "a/b"]));
+    assert!(code == Some(4) && text.contains("hub.invalid"), "{text}");
+    assert_eq!(proxy.requests()[0].target, "http://hub.invalid/api/models/a/b/revision/main");
+
     let (code, text) = run(&["models", "pull", "no-such-model-of-ours"]);
     assert!(code == Some(2) && text.contains("asktwice models list"), "{text}");
     let (code, text) = run(&["models", "list"]);

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, sync::LazyLock};
 
 use serde::Deserialize;
 
-use super::{Int8Kernel, Pooling, Precision, Traits};
+use super::{Int8Kernel, Pooling, Precision};
 
 /// A model that is known by name.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -93,8 +93,9 @@ impl CatalogueEntry {
     }
 
     /// What the folder's manifest is told of the model.
-    pub(super) fn traits(&self) -> Traits {
-        Traits {
+    #[cfg(feature = "hub")]
+    pub(super) fn traits(&self) -> super::Traits {
+        super::Traits {
             dimension: Some(self.dimension),
             pooling: Some(self.pooling),
             normalise: Some(self.normalise),

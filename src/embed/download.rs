@@ -19,7 +19,7 @@ use std::{
 };
 
 use reqwest::Url;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use self::{listing::Listing, plan::Plan, wire::Clients};
 use super::{
@@ -84,15 +84,8 @@ impl Hub {
     /// # Errors
     /// [`HubError::Token`] if it is empty or cannot stand in an HTTP header.
     pub fn with_token(mut self, token: SecretString) -> Result<Self, HubError> {
-        let trimmed = SecretString::from(token.expose_secret().trim());
-        if trimmed.expose_secret().is_empty() {
-            return Err(HubError::Token { problem: "it is empty" });
-        }
-        http::bearer(&trimmed).map_err(|problem| HubError::Token { problem })?;
-        if self.endpoint.scheme() == "http" && !http::is_loopback(&self.endpoint) {
-            tracing::warn!(place = http::place(&self.endpoint), "the hub's token goes over plain http; use https");
-        }
-        self.token = Some(trimmed);
+        self.token = Some(http::key(&token).map_err(|problem| HubError::Token { problem })?);
+        http::warn_of_plain_http(&self.endpoint, "the hub's token");
         Ok(self)
     }
 

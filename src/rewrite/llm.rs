@@ -94,16 +94,8 @@ impl LlmRewriter {
     /// # Errors
     /// [`LlmError::Key`] if it is empty or cannot stand in an HTTP header.
     pub fn with_api_key(mut self, key: SecretString) -> Result<Self, LlmError> {
-        // Keys are read from files, and files end with a line end.
-        let trimmed = SecretString::from(key.expose_secret().trim());
-        if trimmed.expose_secret().is_empty() {
-            return Err(LlmError::Key { problem: "it is empty" });
-        }
-        http::bearer(&trimmed).map_err(|problem| LlmError::Key { problem })?;
-        if self.url.scheme() == "http" && !is_loopback(&self.url) {
-            tracing::warn!(place = self.place(), "the language model's API key goes over plain http; use https");
-        }
-        self.key = Some(trimmed);
+        self.key = Some(http::key(&key).map_err(|problem| LlmError::Key { problem })?);
+        http::warn_of_plain_http(&self.url, "the language model's API key");
         Ok(self)
     }
 
