@@ -2,6 +2,13 @@
 //! than a search by orders of magnitude, and often better; so it is asked once, for few passages, inside the deadline.
 //! Late or failed, the fused order stands.
 
+#[cfg(feature = "onnx")]
+mod cross_encoder;
+#[cfg(feature = "onnx")]
+mod onnx;
+#[cfg(feature = "onnx")]
+pub use onnx::{OnnxReranker, OnnxRerankerOptions};
+
 use std::{error::Error as StdError, fmt::Debug, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
