@@ -1,6 +1,9 @@
 //! Settings: the compiled-in `config/default.toml`, then a file, then the environment, then flags; the later wins. An
 //! unknown key or a contradiction is an error that names it.
 
+mod rerank;
+pub use rerank::RerankSettings;
+
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
@@ -37,6 +40,8 @@ pub struct Settings {
     pub search: SearchSettings,
     /// How rankings become one.
     pub fuse: FuseSettings,
+    /// Who reads the best fused passages once more.
+    pub rerank: RerankSettings,
     /// How files become passages.
     pub index: IndexSettings,
 }
@@ -260,6 +265,7 @@ impl Settings {
         if self.embed.threads == 0 {
             return Err(SettingsError::value("embed.threads", "at least one thread has to work"));
         }
+        self.rerank.check()?;
         self.fuse.fusion().map(drop)
     }
 }
@@ -401,7 +407,7 @@ mod tests {
 
     #[test]
     fn errors_name_the_key() {
-        let cases: [(&[&str], &str); 12] = [
+        let cases: [(&[&str], &str); 16] = [
             (&["rewrite.model=small"], "rewrite.url"),
             (&["rewrite.weight=-1"], "rewrite.weight"),
             (&["store.timeout_ms=0"], "store.timeout_ms"),
@@ -413,6 +419,10 @@ mod tests {
             (&["embed.precision=int4"], "int4"),
             (&["bm25.language=klingon"], "bm25.language: \"klingon\""),
             (&["store.adopt_bm25=words"], "store.adopt_text"),
+            (&["rerank.url=http://localhost", "rerank.folder=models/x"], "rerank.folder"),
+            (&["rerank.model=large"], "rerank.url"),
+            (&["rerank.depth=0"], "rerank.depth"),
+            (&["rerank.deadline_ms=0"], "rerank.deadline_ms"),
             (&["search"], "section.key=value"),
         ];
         for (flags, named) in cases {

@@ -83,6 +83,9 @@ pub mod refine;
 pub mod rerank;
 pub use rerank::{RerankError, Reranker};
 
+#[cfg(feature = "llm")]
+mod http;
+
 pub mod retrieval;
 pub use retrieval::{Degradation, Outcome, Retrieval, Variant};
 

@@ -8,6 +8,10 @@ mod cross_encoder;
 mod onnx;
 #[cfg(feature = "onnx")]
 pub use onnx::{OnnxReranker, OnnxRerankerOptions};
+#[cfg(feature = "llm")]
+mod remote;
+#[cfg(feature = "llm")]
+pub use remote::RemoteReranker;
 
 use std::{error::Error as StdError, fmt::Debug, sync::Arc, time::Duration};
 
