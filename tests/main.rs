@@ -36,5 +36,6 @@ mod outcomes;
 mod qdrant_batch;
 mod qdrant_bm25;
 mod qdrant_faults;
+mod refine;
 mod rewrite;
 mod stream;

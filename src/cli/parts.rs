@@ -108,8 +108,7 @@ pub(super) fn llm(settings: &RewriteSettings) -> anyhow::Result<Option<LlmRewrit
 fn reranker(settings: &Settings) -> anyhow::Result<Option<Arc<dyn Reranker>>> {
     let rerank = &settings.rerank;
     if !rerank.folder.as_os_str().is_empty() {
-        let mut options = OnnxRerankerOptions::default();
-        options.library = library(settings);
+        let options = OnnxRerankerOptions { library: library(settings), ..OnnxRerankerOptions::default() };
         let local = OnnxReranker::open_with(&rerank.folder, &options).context("rerank.folder")?;
         return Ok(Some(Arc::new(local)));
     }

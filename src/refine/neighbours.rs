@@ -64,3 +64,64 @@ fn in_document(document: &str, places: &BTreeSet<u32>) -> Condition {
     let must = conditions.map(|(key, condition)| Condition::Match(FieldMatch { key: key.to_owned(), condition }));
     Condition::Filter(Filter { must: must.into(), ..Filter::default() })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    fn passage(document: u8, position: u32) -> Passage {
+        let document = document.to_string();
+        Passage::new(format!("{document}#{position}"), "text").cut_from(document, position)
+    }
+
+    fn is_near(hit: &Passage, other: &Passage, count: u32) -> bool {
+        let apart = hit.position.abs_diff(other.position);
+        hit.document_id == other.document_id && (1..=count).contains(&apart)
+    }
+
+    /// Whether a filter lets a passage through, by the only conditions that are used here.
+    fn lets_through(filter: &Filter, passage: &Passage) -> bool {
+        let holds = |condition: &Condition| match condition {
+            Condition::Filter(filter) => lets_through(filter, passage),
+            Condition::Match(FieldMatch { key, condition }) => {
+                let value =
+                    if key == "position" { passage.position.into() } else { Value::from(passage.document_id.as_str()) };
+                match condition {
+                    Match::Value(wanted) => *wanted == value,
+                    Match::Any(wanted) => wanted.contains(&value),
+                    Match::Except(_) => false,
+                }
+            }
+            _ => false,
+        };
+        filter.must.iter().all(holds) && (filter.should.is_empty() || filter.should.iter().any(holds))
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_asked_for_and_kept_is_what_is_near(
+            hits in vec((0_u8..60, 0_u32..12), 1..50), count in 1_u32..4, narrowed in any::<bool>()
+        ) {
+            let hits: Vec<Passage> = hits.into_iter().map(|(document, position)| passage(document, position)).collect();
+            let all: Vec<Passage> = (0..60).flat_map(|document| (0..16).map(move |at| passage(document, at))).collect();
+            // Narrowed to what is not at the front of its document.
+            let hidden = |passage: &Passage| narrowed && passage.position < 2;
+            let places = (2..40).map(Value::from).collect();
+            let narrow = Condition::Match(FieldMatch { key: "position".to_owned(), condition: Match::Any(places) });
+            let narrow = narrowed.then(|| Filter { must: vec![narrow], ..Filter::default() });
+
+            let filters = Wanted::around(&hits, count).filters(narrow.as_ref());
+            prop_assert!(filters.iter().all(|filter| filter.check().is_ok()));
+            let found: Vec<Passage> =
+                filters.iter().flat_map(|f| all.iter().filter(|passage| lets_through(f, passage))).cloned().collect();
+            let near = |passage: &&Passage| !hidden(passage) && hits.iter().any(|hit| is_near(hit, passage, count));
+            prop_assert_eq!(found.len(), all.iter().filter(near).count());
+            for hit in &hits {
+                let wanted = all.iter().filter(|passage| !hidden(passage) && is_near(hit, passage, count));
+                prop_assert_eq!(of(hit, &found, count), wanted.cloned().collect::<Vec<_>>());
+            }
+        }
+    }
+}

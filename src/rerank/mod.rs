@@ -17,7 +17,7 @@ use std::{error::Error as StdError, fmt::Debug, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use crate::embed::EmbedError;
+use crate::{embed::EmbedError, error::ErrorKind};
 
 /// How many of the best fused passages are reranked when nothing else is said.
 pub const DEFAULT_RERANK_DEPTH: usize = 50;
@@ -109,6 +109,17 @@ impl RerankError {
     /// An error of a reranker of one's own; `problem` completes the sentence "the reranker …".
     pub fn failed(problem: impl Into<String>) -> Self {
         Self::Failed { problem: problem.into(), source: None }
+    }
+
+    /// The broad class of this error.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Deadline { .. } => ErrorKind::Deadline,
+            Self::Failed { .. } => ErrorKind::Unavailable,
+            Self::Setup { .. } => ErrorKind::Invalid,
+            Self::Model(error) => error.kind(),
+        }
     }
 }
 

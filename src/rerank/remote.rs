@@ -1,5 +1,5 @@
-//! A reranker behind HTTP, at any `/rerank` endpoint in the shape of Cohere and Jina (vLLM, LiteLLM and others speak it,
-//! too) or of text-embeddings-inference.
+//! A reranker behind HTTP, at any `/rerank` endpoint in the shape of Cohere and Jina (which vLLM and others speak, too)
+//! or of text-embeddings-inference.
 //!
 //! The server is not trusted to answer in time, in order, or with what was asked for: the size of its answer is bounded,
 //! every passage needs one score, redirects are not followed, and the key is never shown. There is no retry: the fused

@@ -144,9 +144,11 @@ mod tests {
     #[test]
     fn a_reranker_gets_what_it_took_lately() {
         let start = Instant::now();
-        let budget = |deadline, took| {
+        let budget = |deadline, took: Option<Duration>| {
             let pace = pace(1, 1, 2);
-            took.into_iter().for_each(|took| pace.note(Step::Rerank, took));
+            if let Some(took) = took {
+                pace.note(Step::Rerank, took);
+            }
             Budget::new(start, deadline, MS * 800, &pace).with_rerank(MS * 200, &pace)
         };
         // A quarter where nothing is known, beside the tenth for the end.
