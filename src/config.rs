@@ -1,6 +1,9 @@
 //! Settings: the compiled-in `config/default.toml`, then a file, then the environment, then flags; the later wins. An
 //! unknown key or a contradiction is an error that names it.
 
+mod rerank;
+pub use rerank::RerankSettings;
+
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
@@ -37,6 +40,8 @@ pub struct Settings {
     pub search: SearchSettings,
     /// How rankings become one.
     pub fuse: FuseSettings,
+    /// Who reads the best fused passages once more.
+    pub rerank: RerankSettings,
     /// How files become passages.
     pub index: IndexSettings,
 }
@@ -278,6 +283,7 @@ impl Settings {
             return Err(SettingsError::value("rewrite.deadline_ms", "no rewriter answers in 0 ms"));
         }
         self.embed.check()?;
+        self.rerank.check()?;
         self.fuse.fusion().map(drop)
     }
 }
@@ -485,7 +491,7 @@ mod tests {
 
     #[test]
     fn errors_name_the_key() {
-        let cases: [(&[&str], &str); 14] = [
+        let cases: [(&[&str], &str); 18] = [
             (&["rewrite.model=small"], "rewrite.url"),
             (&["rewrite.weight=-1"], "rewrite.weight"),
             (&["store.timeout_ms=0"], "store.timeout_ms"),
@@ -499,6 +505,10 @@ mod tests {
             (&["store.adopt_bm25=words"], "store.adopt_text"),
             (&["embed.url=http://localhost"], "embed.dimension"),
             (&["embed.url=http://localhost", "embed.dimension=3"], "embed.model"),
+            (&["rerank.url=http://localhost", "rerank.folder=models/x"], "rerank.folder"),
+            (&["rerank.model=large"], "rerank.url"),
+            (&["rerank.depth=0"], "rerank.depth"),
+            (&["rerank.deadline_ms=0"], "rerank.deadline_ms"),
             (&["search"], "section.key=value"),
         ];
         for (flags, named) in cases {

@@ -81,14 +81,14 @@ pub(crate) fn client(
 
 /// Why an answer could not be read.
 #[derive(Debug)]
-#[cfg(any(feature = "remote", feature = "hub"))]
+#[cfg(any(feature = "llm", feature = "remote", feature = "hub"))]
 pub(crate) enum ReadError {
     Transport(reqwest::Error),
     TooLong,
 }
 
 /// Reads a whole answer of at most so many bytes.
-#[cfg(any(feature = "remote", feature = "hub"))]
+#[cfg(any(feature = "llm", feature = "remote", feature = "hub"))]
 pub(crate) async fn read(response: &mut reqwest::Response, most: usize) -> Result<Vec<u8>, ReadError> {
     let mut read = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(ReadError::Transport)? {

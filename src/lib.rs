@@ -48,7 +48,7 @@
 //!
 //! # Layout
 //! The modules in the order in which a question passes through them: [`question`] in; the steps [`rewrite`], [`embed`],
-//! [`search`] and [`fuse`]; [`retrieval`] out. [`retriever`] is the only one that knows the order. [`index`] fills a
+//! [`search`] and [`fuse`]; [`refine`] and [`rerank`] what was fused; [`retrieval`] out. [`retriever`] is the only one that knows the order. [`index`] fills a
 //! store from files, [`evaluate`] measures on judged questions, [`config`] and [`cli`] make the program of it.
 //!
 //! # Features
@@ -78,11 +78,16 @@ pub use ranking::{Hit, Passage, Ranking};
 pub mod fuse;
 pub use fuse::{Fuse, Fusion};
 
+pub mod refine;
+
+pub mod rerank;
+pub use rerank::{RerankError, Reranker};
+
 pub mod retrieval;
 pub use retrieval::{Degradation, Outcome, Retrieval, Variant};
 
 pub mod options;
-pub use options::{Legs, RetrieveOptions, RewriteChoice, Scope};
+pub use options::{Legs, RerankChoice, RetrieveOptions, RewriteChoice, Scope};
 
 pub mod event;
 pub use event::{Event, Events};

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::Error,
     fuse::Fuse,
+    refine::{Group, MOST_NEIGHBOURS, Mmr, Selection, Threshold},
     rewrite::RewriteKind,
     search::{Channel, Filter},
 };
@@ -22,6 +23,19 @@ pub enum RewriteChoice {
     None,
     /// These kinds.
     Kinds(Vec<RewriteKind>),
+}
+
+/// Whether the fused hits are reranked, where the retriever has a reranker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum RerankChoice {
+    /// As many of the best as the retriever is set up for.
+    #[default]
+    Usual,
+    /// None: the fused order.
+    None,
+    /// So many of the best. What is below them stays below them.
+    Depth(usize),
 }
 
 /// Which channels are searched.
@@ -99,6 +113,19 @@ pub struct RetrieveOptions {
     pub legs: Option<Legs>,
     /// How the rankings become one; the retriever's own fusion if `None`.
     pub fusion: Option<Arc<dyn Fuse>>,
+    /// The scores that a passage has to reach.
+    pub threshold: Threshold,
+    /// Whether the fused hits are reranked.
+    pub rerank: RerankChoice,
+    /// Whether hits are spread over what there is to say.
+    pub mmr: Option<Mmr>,
+    /// Whether hits are grouped by document; `limit` and `offset` then count documents.
+    pub group: Option<Group>,
+    /// How many passages before and after each hit, in its document, are listed beside it. Only such as may be found:
+    /// the filter holds for them, too.
+    pub neighbours: u32,
+    /// Which of their own fields the passages come back with.
+    pub payload: Selection,
     /// Whether each hit says why it stands where it does.
     pub explain: bool,
 }
@@ -114,6 +141,12 @@ impl Default for RetrieveOptions {
             rewrite: RewriteChoice::default(),
             legs: None,
             fusion: None,
+            threshold: Threshold::default(),
+            rerank: RerankChoice::default(),
+            mmr: None,
+            group: None,
+            neighbours: 0,
+            payload: Selection::default(),
             explain: false,
         }
     }
@@ -183,6 +216,48 @@ impl RetrieveOptions {
         self
     }
 
+    /// Sets the scores that a passage has to reach.
+    #[must_use]
+    pub fn with_threshold(mut self, threshold: Threshold) -> Self {
+        self.threshold = threshold;
+        self
+    }
+
+    /// Sets whether the fused hits are reranked.
+    #[must_use]
+    pub fn with_rerank(mut self, rerank: RerankChoice) -> Self {
+        self.rerank = rerank;
+        self
+    }
+
+    /// Spreads the hits over what there is to say.
+    #[must_use]
+    pub fn with_mmr(mut self, mmr: Mmr) -> Self {
+        self.mmr = Some(mmr);
+        self
+    }
+
+    /// Groups the hits by document.
+    #[must_use]
+    pub fn with_group(mut self, group: Group) -> Self {
+        self.group = Some(group);
+        self
+    }
+
+    /// Lists so many passages before and after each hit beside it.
+    #[must_use]
+    pub fn with_neighbours(mut self, count: u32) -> Self {
+        self.neighbours = count;
+        self
+    }
+
+    /// Sets which of their own fields the passages come back with.
+    #[must_use]
+    pub fn with_payload(mut self, payload: Selection) -> Self {
+        self.payload = payload;
+        self
+    }
+
     /// Has each hit say why it stands where it does.
     #[must_use]
     pub fn with_explanation(mut self) -> Self {
@@ -206,7 +281,41 @@ impl RetrieveOptions {
         if let Some(Err(error)) = self.filter.as_ref().map(Filter::check) {
             return refuse("filter", error.to_string());
         }
-        Ok(())
+        self.refining_problem(wanted).map_or(Ok(()), |(option, problem)| refuse(option, problem))
+    }
+
+    /// Says which choice of what happens after fusion contradicts itself or another one, and why.
+    fn refining_problem(&self, wanted: usize) -> Option<(&'static str, String)> {
+        if let Some(problem) = self.threshold.problem() {
+            return Some(problem);
+        }
+        let unsearched =
+            |channel| self.threshold.of(channel).is_some() && self.legs.is_some_and(|legs| !legs.include(channel));
+        if unsearched(Channel::Dense) {
+            return Some(("threshold.dense", "no dense leg is searched; leave it out, or search hybrid".to_owned()));
+        }
+        if unsearched(Channel::Bm25) {
+            return Some(("threshold.bm25", "no bm25 leg is searched; leave it out, or search hybrid".to_owned()));
+        }
+        if self.rerank == RerankChoice::Depth(0) {
+            return Some(("rerank", "at least one hit has to be reranked, or ask for no reranking".to_owned()));
+        }
+        if let Some(Mmr { diversity, candidates }) = self.mmr {
+            if !(0.0..=1.0).contains(&diversity) {
+                return Some(("mmr.diversity", format!("{diversity} is not from 0 (as fused) to 1 (nothing twice)")));
+            }
+            if candidates < wanted {
+                let problem = format!("{candidates} is less than the {wanted} hits of limit and offset to be chosen");
+                return Some(("mmr.candidates", problem));
+            }
+        }
+        if self.group.is_some_and(|group| group.passages == 0) {
+            return Some(("group", "at least one passage of each document has to be asked for".to_owned()));
+        }
+        if self.neighbours > MOST_NEIGHBOURS {
+            return Some(("neighbours", format!("{} is more than {MOST_NEIGHBOURS}", self.neighbours)));
+        }
+        self.payload.problem().map(|problem| ("payload", problem))
     }
 }
 

@@ -180,8 +180,14 @@ pub struct Hit {
     pub score: f64,
     /// The fused score brought to 0..=1; 1 is first in every leg.
     pub normalised: f64,
+    /// What the reranker said of it, on a scale of its own; `None` if it was not asked, or in vain. Hits that it did say
+    /// something of are in its order.
+    pub reranked: Option<f32>,
     /// The passage.
     pub passage: Passage,
+    /// What stands before and after it in its document, in the document's order, if that was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub neighbours: Vec<Passage>,
     /// Which legs found it, in the order of [`Retrieval::legs`](crate::Retrieval::legs).
     pub found_by: Vec<FoundBy>,
     /// Where it would stand without each variant that was searched with; empty unless that was asked for.

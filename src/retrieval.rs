@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 use crate::{
     embed::Role,
     ranking::Hit,
+    rerank::RerankError,
     rewrite::{Rewrite, RewriteError, RewriteKind},
     search::Channel,
 };
@@ -114,7 +115,7 @@ pub struct Leg {
     pub found: usize,
 }
 
-/// The four steps, and the fetching of what the hits say.
+/// The four steps, the optional reranking, and the fetching of what the hits say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -127,6 +128,8 @@ pub enum Step {
     Search,
     /// Making one ranking of several.
     Fuse,
+    /// Having the reranker read the best.
+    Rerank,
     /// Fetching the passages of the hits.
     Fetch,
 }
@@ -140,6 +143,7 @@ impl Step {
             Self::Embed => "embed",
             Self::Search => "search",
             Self::Fuse => "fuse",
+            Self::Rerank => "rerank",
             Self::Fetch => "fetch",
         }
     }
@@ -270,11 +274,21 @@ pub enum Degradation {
         /// How many.
         missing: usize,
     },
+    /// The reranker was asked in vain: the fused order stands.
+    #[error("the hits were not reranked: {0}")]
+    Rerank(#[source] RerankError),
+    /// The vectors of the hits could not be fetched: they are not spread over what there is to say.
+    #[error("the hits were not diversified: {0}")]
+    Diversity(#[source] Box<crate::Error>),
+    /// The hits are there, what stands before and after them is not.
+    #[error("the neighbours of the hits were not fetched: {0}")]
+    Neighbours(#[source] Box<crate::Error>),
 }
 
 impl Degradation {
     /// The kind of loss, a word for programs: `rewrite_deadline`, `rewrite_rejected`, `rewrite_failed`,
-    /// `rewrite_strayed`, `leg_lost`, `fetch_lost` or `passages_deleted`.
+    /// `rewrite_strayed`, `leg_lost`, `fetch_lost`, `passages_deleted`, `rerank_deadline`, `rerank_failed`,
+    /// `diversity_lost` or `neighbours_lost`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -285,6 +299,10 @@ impl Degradation {
             Self::Leg { .. } => "leg_lost",
             Self::Fetch { .. } => "fetch_lost",
             Self::Deleted { .. } => "passages_deleted",
+            Self::Rerank(RerankError::Deadline { .. }) => "rerank_deadline",
+            Self::Rerank(_) => "rerank_failed",
+            Self::Diversity(_) => "diversity_lost",
+            Self::Neighbours(_) => "neighbours_lost",
         }
     }
 
@@ -294,7 +312,9 @@ impl Degradation {
         match self {
             Self::Rewrite(_) | Self::Strayed { .. } => Some(Origin::Rewrite),
             Self::Leg { origin, .. } => Some(*origin),
-            Self::Fetch { .. } | Self::Deleted { .. } => None,
+            Self::Fetch { .. } | Self::Deleted { .. } | Self::Rerank(_) | Self::Diversity(_) | Self::Neighbours(_) => {
+                None
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ mod finish;
 mod found;
 mod legs;
 mod pace;
+mod refine;
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,6 +26,7 @@ use crate::{
     fuse::{Fuse, Fusion, Weighting},
     options::{Legs, RetrieveOptions, Scope},
     question::Question,
+    rerank::{DEFAULT_RERANK_DEADLINE, DEFAULT_RERANK_DEPTH, Reranker},
     retrieval::Retrieval,
     rewrite::{Feedback, Rewriter},
     search::{Channel, VectorStore},
@@ -78,6 +80,9 @@ struct Parts {
     channel_weights: ChannelWeights,
     legs: Legs,
     fusion: Arc<dyn Fuse>,
+    reranker: Option<Arc<dyn Reranker>>,
+    rerank_depth: usize,
+    rerank_deadline: Duration,
     feedback: Option<FeedbackUse>,
     gate: Option<f64>,
     scope: Scope,
@@ -125,6 +130,9 @@ impl Retriever {
             channel_weights: ChannelWeights { dense: 1.0, bm25: 1.0 },
             legs: Legs::default(),
             fusion: Arc::new(Fusion::default()),
+            reranker: None,
+            rerank_depth: DEFAULT_RERANK_DEPTH,
+            rerank_deadline: DEFAULT_RERANK_DEADLINE,
             feedback: None,
             gate: None,
             scope: Scope::default(),
@@ -168,6 +176,25 @@ impl Retriever {
     #[must_use]
     pub fn with_fusion(self, fusion: impl Fuse + 'static) -> Self {
         self.with(|parts| parts.fusion = Arc::new(fusion))
+    }
+
+    /// Sets who reads the best fused passages once more and puts them into a better order.
+    #[must_use]
+    pub fn with_reranker(self, reranker: impl Reranker + 'static) -> Self {
+        self.with(|parts| parts.reranker = Some(Arc::new(reranker)))
+    }
+
+    /// Sets how many of the best fused passages are reranked where a call does not say; 50 otherwise.
+    #[must_use]
+    pub fn with_rerank_depth(self, depth: usize) -> Self {
+        self.with(|parts| parts.rerank_depth = depth)
+    }
+
+    /// Sets how long reranking may hold up the answer; 1 s otherwise. A caller's own deadline bounds it, too. What comes
+    /// later is lost, the fused order stands, and the retrieval says so.
+    #[must_use]
+    pub fn with_rerank_deadline(self, deadline: Duration) -> Self {
+        self.with(|parts| parts.rerank_deadline = deadline)
     }
 
     /// Sets what turns texts into the vectors of the channel `bm25`; without it, only embeddings are searched.

@@ -39,6 +39,7 @@ mod outcomes;
 mod qdrant_batch;
 mod qdrant_bm25;
 mod qdrant_faults;
+mod refine;
 mod remote;
 mod rewrite;
 mod stream;

@@ -148,5 +148,6 @@ pub(super) fn found_by(hit: &Hit, retrieval: &Retrieval) -> String {
         let origin = origin(retrieval.variants[leg.variant].origin);
         format!("{origin} {} #{} ({:.3})", leg.channel.name(), by.rank, by.score)
     });
-    format!("score {:.4} = {}", hit.score, legs.collect::<Vec<_>>().join(" + "))
+    let reranked = hit.reranked.map(|score| format!("reranked {score:.4}, ")).unwrap_or_default();
+    format!("{reranked}score {:.4} = {}", hit.score, legs.collect::<Vec<_>>().join(" + "))
 }

@@ -26,6 +26,7 @@ use crate::{
     error::{Error, ErrorKind},
     evaluate::{DatasetError, EvaluateError},
     index::IndexError,
+    rerank::RerankError,
     rewrite::{LlmError, PromptError, RecordedError},
     search::StoreError,
 };
@@ -176,6 +177,7 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
         let of_hub = cause.downcast_ref::<HubError>().map(HubError::kind);
         let of_store = cause.downcast_ref::<StoreError>().map(StoreError::kind);
         let of_index = cause.downcast_ref::<IndexError>().map(IndexError::kind);
+        let of_reranker = cause.downcast_ref::<RerankError>().map(RerankError::kind);
         let of_evaluation = cause.downcast_ref::<EvaluateError>().map(EvaluateError::kind);
         let invalid = cause.is::<SettingsError>()
             || cause.is::<DatasetError>()
@@ -184,7 +186,7 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
             || cause.is::<PromptError>()
             || cause.is::<RecordedError>();
         let of_settings = invalid.then_some(ErrorKind::Invalid);
-        of_crate.or(of_embedder).or(of_hub).or(of_store).or(of_index).or(of_evaluation).or(of_settings)
+        of_crate.or(of_embedder).or(of_hub).or(of_store).or(of_index).or(of_reranker).or(of_evaluation).or(of_settings)
     });
     ExitCode::from(match kind {
         Some(ErrorKind::Invalid) => 2,

@@ -9,12 +9,13 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 
 use crate::{
-    config::{EmbedSettings, RewriteSettings, Settings, SettingsError, StoreSettings},
+    config::{EmbedSettings, RerankSettings, RewriteSettings, Settings, SettingsError, StoreSettings},
     embed::{
         AdaptedEmbedder, CachedEmbedder, EmbedError, Embedder, Embedding, Head, Identity, OnnxEmbedder, OnnxOptions,
         RemoteEmbedder, Role, library,
     },
     index::TokenCounter,
+    rerank::{OnnxReranker, OnnxRerankerOptions, RemoteReranker, Reranker},
     retriever::Retriever,
     rewrite::{LlmRewriter, Prompt, RecordedRewriter, Rewriter},
     search::{Adopted, EdgeStore, QdrantStore, StoreError, VectorStoreWriter},
@@ -176,6 +177,33 @@ pub(super) fn llm(settings: &RewriteSettings) -> anyhow::Result<Option<LlmRewrit
     Ok(Some(llm.with_parameters(settings.parameters()).with_timeout(settings.deadline())))
 }
 
+/// The reranker that the settings name, if they name one.
+fn reranker(settings: &Settings) -> anyhow::Result<Option<Arc<dyn Reranker>>> {
+    let rerank = &settings.rerank;
+    if !rerank.folder.as_os_str().is_empty() {
+        let options = OnnxRerankerOptions { library: library(settings), ..OnnxRerankerOptions::default() };
+        let local = OnnxReranker::open_with(&rerank.folder, &options).context("rerank.folder")?;
+        return Ok(Some(Arc::new(local)));
+    }
+    if rerank.url.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Arc::new(remote_reranker(rerank)?)))
+}
+
+fn remote_reranker(settings: &RerankSettings) -> anyhow::Result<RemoteReranker> {
+    let remote = if settings.model.is_empty() {
+        RemoteReranker::text_embeddings_inference(&settings.url)?
+    } else {
+        RemoteReranker::new(&settings.url, &settings.model)?
+    };
+    let remote = remote.with_timeout(settings.deadline());
+    Ok(match settings.key()? {
+        Some(key) => remote.with_api_key(key)?,
+        None => remote,
+    })
+}
+
 /// The whole pipeline for asking.
 pub(super) fn retriever(settings: &Settings) -> anyhow::Result<Retriever> {
     // Opening the folder and the model at the same time: a cold start pays for the longer of the two.
@@ -185,14 +213,17 @@ pub(super) fn retriever(settings: &Settings) -> anyhow::Result<Retriever> {
         (embedder, store.join().map_err(|_| anyhow::anyhow!("opening the store crashed")))
     });
     let store: Arc<dyn crate::search::VectorStore> = store??;
-    let retriever = tuned(Retriever::new(embedder?, store), settings)?;
+    let mut retriever = tuned(Retriever::new(embedder?, store), settings)?;
+    if let Some(reranker) = reranker(settings)? {
+        retriever = retriever.with_reranker(reranker);
+    }
     Ok(match rewriter(&settings.rewrite)? {
         Some(rewriter) => retriever.with_rewriter(rewriter),
         None => retriever,
     })
 }
 
-/// A retriever as the settings want it, but for its rewriter.
+/// A retriever as the settings want it, but for its rewriter and its reranker.
 pub(super) fn tuned(retriever: Retriever, settings: &Settings) -> Result<Retriever, SettingsError> {
     let (search, rewrite) = (&settings.search, &settings.rewrite);
     let mut retriever = retriever
@@ -201,6 +232,8 @@ pub(super) fn tuned(retriever: Retriever, settings: &Settings) -> Result<Retriev
         .with_channel_weights(search.dense_weight, search.bm25_weight)
         .with_fusion(settings.fuse.fusion()?)
         .with_rewrite_deadline(rewrite.deadline())
+        .with_rerank_depth(settings.rerank.depth)
+        .with_rerank_deadline(settings.rerank.deadline())
         .with_weighting(rewrite.weight);
     if let Some(feedback) = rewrite.feedback()? {
         retriever = retriever.with_feedback(feedback);

@@ -35,6 +35,7 @@ fn name(timing: &Timing) -> String {
         Step::Embed => "embed",
         Step::Search => "search",
         Step::Fuse => "fuse",
+        Step::Rerank => "rerank",
         Step::Fetch => "fetch",
     };
     match timing.origin {

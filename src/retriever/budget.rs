@@ -26,6 +26,10 @@ pub(super) struct Budget {
     leg: Duration,
     /// What is kept for the steps after the legs.
     finish: Duration,
+    /// What is kept of that for the steps after the reranker.
+    last: Duration,
+    /// How long the reranker may hold up the answer.
+    rerank: Duration,
 }
 
 impl Budget {
@@ -35,7 +39,19 @@ impl Budget {
         // Never more than half: a store that was slow once must not leave the legs without time for ever.
         let finish =
             deadline.map_or(Duration::ZERO, |whole| (whole / 10).min(LONGEST_FINISH).max(observed).min(whole / 2));
-        Self { start, deadline, rewrite, leg, finish }
+        Self { start, deadline, rewrite, leg, finish, last: finish, rerank: Duration::ZERO }
+    }
+
+    /// Keeps time for a reranker that may take as long as this: what it took lately, or a quarter of the caller's
+    /// deadline where nothing is known yet. The legs keep at least half of it.
+    pub(super) fn with_rerank(mut self, rerank: Duration, pace: &Pace) -> Self {
+        self.rerank = rerank;
+        if let Some(whole) = self.deadline {
+            let observed = pace.p95(Step::Rerank);
+            let expected = if observed.is_zero() { whole / 4 } else { observed };
+            self.finish = self.finish.saturating_add(expected.min(rerank)).min(whole / 2);
+        }
+        self
     }
 
     /// When the call began.
@@ -56,6 +72,12 @@ impl Budget {
     /// When the legs have to be in, so that fusing and fetching still fit; `None` without a deadline.
     pub(super) fn legs_end(&self) -> Option<Instant> {
         self.start.checked_add(self.deadline?.saturating_sub(self.finish))
+    }
+
+    /// Until when a reranker that starts now is waited for, so that what follows still fits; `None` if for ever.
+    pub(super) fn rerank_end(&self, now: Instant) -> Option<Instant> {
+        let call = self.end().map(|end| end - self.last);
+        [now.checked_add(self.rerank), call].into_iter().flatten().min()
     }
 
     /// Until when a rewrite and its legs may hold up the answer; `None` if for ever.
@@ -117,6 +139,28 @@ mod tests {
         assert_eq!(end(5), Some(start + MS * 90));
         assert_eq!(end(30), Some(start + MS * 70));
         assert_eq!(end(500), Some(start + MS * 50));
+    }
+
+    #[test]
+    fn a_reranker_gets_what_it_took_lately() {
+        let start = Instant::now();
+        let budget = |deadline, took: Option<Duration>| {
+            let pace = pace(1, 1, 2);
+            if let Some(took) = took {
+                pace.note(Step::Rerank, took);
+            }
+            Budget::new(start, deadline, MS * 800, &pace).with_rerank(MS * 200, &pace)
+        };
+        // A quarter where nothing is known, beside the tenth for the end.
+        let unknown = budget(Some(MS * 100), None);
+        assert_eq!(unknown.legs_end(), Some(start + MS * 65));
+        assert_eq!(unknown.rerank_end(start + MS * 65), Some(start + MS * 90));
+        assert_eq!(budget(Some(MS * 100), Some(MS * 10)).legs_end(), Some(start + MS * 80));
+        // Never more than half, and never more than it may take.
+        assert_eq!(budget(Some(MS * 100), Some(MS * 90)).legs_end(), Some(start + MS * 50));
+        assert_eq!(budget(Some(MS * 1_000), Some(MS * 900)).legs_end(), Some(start + MS * 775));
+        assert_eq!(budget(Some(MS * 1_000), None).rerank_end(start), Some(start + MS * 200));
+        assert_eq!(budget(None, None).rerank_end(start), Some(start + MS * 200));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! asked      encode ─► search ─────────────┐
-//! rewritten  rewrite ─► encode ─► search ──┴─► weigh ─► fuse ─► fetch
+//! rewritten  rewrite ─► encode ─► search ──┴─► weigh ─► fuse ─► (rerank) ─► fetch
 //! ```
 
 use std::{
@@ -68,7 +68,7 @@ impl<'a> Call<'a> {
         news: Option<mpsc::UnboundedSender<Event>>,
     ) -> Self {
         let budget = Budget::new(Instant::now(), options.deadline, parts.rewrite_deadline, &parts.pace);
-        Self {
+        let mut call = Self {
             parts,
             options,
             question,
@@ -78,7 +78,11 @@ impl<'a> Call<'a> {
             asked_ended: watch::Sender::new(None),
             timings: Mutex::default(),
             news,
+        };
+        if call.reranker().is_some() {
+            call.budget = call.budget.with_rerank(parts.rerank_deadline, &parts.pace);
         }
+        call
     }
 
     /// Runs the whole call.

@@ -1,21 +1,22 @@
-//! The end of a call: weigh what the legs found, fuse it, fetch the passages of the hits, and give the account.
+//! The end of a call: weigh what the legs found, fuse it, make hits of the best, and give the account.
 
-use std::{collections::HashMap, sync::PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use super::{
-    call::{Call, until},
+    call::Call,
     found::{Found, Searched},
+    refine::{Candidate, Refining},
 };
 use crate::{
     error::Error,
     event::{self, Event},
-    fuse::{self, Explanation, Fuse as _, Fused, Weighted},
-    ranking::{Hit, Passage, PointId},
+    fuse::{self, Explanation, Fuse, Fused, Weighted},
+    ranking::Hit,
     retrieval::{AskedOnly, Degradation, Outcome, Retrieval, Step},
 };
 
 impl Call<'_> {
-    /// Fuses what was found, fetches the passages of the hits and says what was lost.
+    /// Fuses what was found, makes hits of the best of it and says what was lost.
     pub(super) async fn finish(
         &self,
         mut found: Found,
@@ -23,19 +24,15 @@ impl Call<'_> {
         own_hits: Vec<Hit>,
     ) -> Result<Retrieval, Error> {
         found.weigh(self);
+        let mut degradations = std::mem::take(&mut found.degradations);
         let weighted = found.weighted(self.parts.channel_weights);
         let agreement = fuse::agreement(&weighted);
-        let fused = self.fuse(&weighted, self.options.explain).await;
-        let mut degradations = std::mem::take(&mut found.degradations);
         let own_ids: Vec<String> = own_hits.iter().map(|hit| hit.passage.id.clone()).collect();
-        let wanted = fused.len();
-        let hits = match self.fetch(fused, &own_hits).await {
-            Ok(hits) => {
-                if hits.len() < wanted {
-                    degradations.push(Degradation::Deleted { missing: wanted - hits.len() });
-                }
-                hits
-            }
+        let mut refining = Refining::new(self, self.fuse(&weighted).await, &own_hits);
+        let refined = refining.run().await;
+        degradations.append(&mut refining.degradations);
+        let mut hits = match refined {
+            Ok(()) => self.hits(refining.candidates, &weighted, self.options.explain),
             Err(error) if own_hits.is_empty() => return Err(error),
             // The question's own hits were complete before: better than none.
             Err(error) => {
@@ -44,6 +41,7 @@ impl Call<'_> {
                 own_hits
             }
         };
+        degradations.extend(self.add_neighbours(&mut hits).await.err());
         self.tell(|| Event::Fused { hits: hits.clone(), changes: event::changes(&own_ids, &hits) });
         note(&outcome, &degradations);
         let mut timings = std::mem::take(&mut *self.timings.lock().unwrap_or_else(PoisonError::into_inner));
@@ -53,50 +51,57 @@ impl Call<'_> {
         Ok(Retrieval { hits, variants, legs, agreement, outcome, degradations, timings, took })
     }
 
-    /// What the question alone found, told to who listens; empty if it found nothing, or not in time.
+    /// What the question alone found, as it was fused, neither reranked nor spread; told to who listens. Empty if it
+    /// found nothing, or not in time.
     pub(super) async fn own_hits(&self, asked: &Searched) -> Vec<Hit> {
         let weighted = asked.weighted(self.parts.channel_weights);
         if weighted.is_empty() {
             return vec![];
         }
-        let hits = self.fetch(self.fuse(&weighted, false).await, &[]).await.unwrap_or_default();
+        let mut refining = Refining::new(self, self.fuse(&weighted).await, &[]);
+        let chosen = refining.choose().await;
+        let hits = chosen.map(|()| self.hits(refining.candidates, &weighted, false)).unwrap_or_default();
         self.tell(|| Event::Asked { hits: hits.clone() });
         hits
     }
 
-    /// Fuses, and says of each fused point which legs found it; with `explain` also where it would stand without each
-    /// variant.
-    async fn fuse(&self, rankings: &[Weighted<'_>], explain: bool) -> Vec<(Fused, Explanation)> {
-        let fusion = self.options.fusion.as_ref().unwrap_or(&self.parts.fusion);
-        let wanted = self.options.offset + self.options.limit;
+    /// Fuses, and leaves out what scores too low.
+    async fn fuse(&self, rankings: &[Weighted<'_>]) -> Vec<Fused> {
         let fuse = async {
-            let mut fused = fusion.fuse(rankings, wanted);
-            fused.drain(..self.options.offset.min(fused.len()));
-            let explained = if explain {
-                fuse::explain(fusion, rankings, &fused)
-            } else {
-                fuse::found_by(fusion, rankings, &fused)
-            };
-            Ok::<_, Error>(fused.into_iter().zip(explained).collect())
+            let mut fused = self.fusion().fuse(rankings, self.wanted());
+            self.options.threshold.fused(&mut fused);
+            Ok::<_, Error>(fused)
         };
         self.timed(Step::Fuse, None, fuse).await.unwrap_or_default()
     }
 
-    /// Fetches the passages of the fused points, but for those that are at hand. A point that is gone is left out.
-    async fn fetch(&self, fused: Vec<(Fused, Explanation)>, at_hand: &[Hit]) -> Result<Vec<Hit>, Error> {
-        let mut passages: HashMap<PointId, Passage> =
-            at_hand.iter().map(|hit| (hit.point, hit.passage.clone())).collect();
-        let missing = fused.iter().map(|(fused, _)| fused.id).filter(|id| !passages.contains_key(id));
-        let missing: Vec<PointId> = missing.collect();
-        if !missing.is_empty() {
-            let end = self.budget.end().or_else(|| tokio::time::Instant::now().checked_add(super::LEG_TIMEOUT));
-            let fetch = self.timed(Step::Fetch, None, self.parts.store.fetch(&missing));
-            passages.extend(until(end, fetch).await.ok_or_else(|| self.late())??);
+    fn fusion(&self) -> &Arc<dyn Fuse> {
+        self.options.fusion.as_ref().unwrap_or(&self.parts.fusion)
+    }
+
+    /// How many fused points there have to be to choose the hits from.
+    fn wanted(&self) -> usize {
+        if self.options.group.is_some() {
+            // Nobody knows how many of them are of one document.
+            return usize::MAX;
         }
-        let hit = |(Fused { id, score, normalised }, Explanation { found_by, without })| {
-            Some(Hit { score, normalised, passage: passages.remove(&id)?, found_by, without, point: id })
+        let reranked = self.reranker().map_or(0, |(_, depth)| depth);
+        let spread = self.options.mmr.map_or(0, |mmr| mmr.candidates);
+        (self.options.offset + self.options.limit).max(reranked).max(spread)
+    }
+
+    /// The hits, each with which legs found it; with `explain` also where it would stand without each variant.
+    fn hits(&self, candidates: Vec<Candidate>, rankings: &[Weighted<'_>], explain: bool) -> Vec<Hit> {
+        let fused: Vec<Fused> = candidates.iter().map(|candidate| candidate.fused).collect();
+        let explained = if explain { fuse::explain } else { fuse::found_by };
+        let explained = explained(self.fusion(), rankings, &fused);
+        let hit = |(candidate, Explanation { found_by, without }): (Candidate, Explanation)| {
+            let Candidate { fused: Fused { id: point, score, normalised }, reranked, passage } = candidate;
+            let mut passage = passage?;
+            self.options.payload.apply(&mut passage);
+            Some(Hit { score, normalised, reranked, passage, neighbours: vec![], found_by, without, point })
         };
-        Ok(fused.into_iter().filter_map(hit).collect())
+        candidates.into_iter().zip(explained).filter_map(hit).collect()
     }
 }
 

@@ -59,7 +59,7 @@ impl Call<'_> {
         let mut search = Search::new(encoded, self.options.depth).with_timeout(timeout);
         search.filter.clone_from(&self.filter);
         let ranking = self.timed(Step::Search, Some(variant.origin), self.parts.store.search(search)).await?;
-        Ok(ranking.top(self.options.depth))
+        Ok(self.options.threshold.leg(channel, ranking.top(self.options.depth)))
     }
 
     async fn embed(&self, variant: &Variant, text: &str) -> Result<Vec<f32>, EmbedError> {
