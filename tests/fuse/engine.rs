@@ -38,7 +38,7 @@ fn shard(folder: &std::path::Path) -> EdgeShard {
     let shard = EdgeShard::new(folder, LEGS.iter().fold(EdgeConfig::builder(), vectors).build()).unwrap();
     let point = |id: u64| {
         let named = (0..).zip(LEGS).map(|(leg, name)| (name.to_owned(), VectorPersisted::Dense(vector(id * 7 + leg))));
-        let vector = VectorStructPersisted::Named(HashMap::from_iter(named));
+        let vector = VectorStructPersisted::Named(named.collect::<HashMap<_, _>>());
         PointStructPersisted { id: EngineId::NumId(id), vector, payload: None }
     };
     let points = PointInsertOperations::PointsList((1..=POINTS).map(point).collect());

@@ -42,7 +42,7 @@ enum Kind {
     Full,
 }
 
-/// The generator of Steele, Lea and Flood, as in scripts/fusion_cases.py.
+/// The generator of Steele, Lea and Flood, as in `scripts/fusion_cases.py`.
 struct SplitMix64(u64);
 
 impl SplitMix64 {
@@ -54,7 +54,7 @@ impl SplitMix64 {
     }
 }
 
-/// The rankings of a case and their weights, as in scripts/fusion_cases.py.
+/// The rankings of a case and their weights, as in `scripts/fusion_cases.py`.
 fn case(seed: u64, kind: Kind) -> Vec<(f64, Ranking)> {
     let mut random = SplitMix64(seed);
     let legs = if kind == Kind::Full { 3 } else { 2 + random.below(3) };
