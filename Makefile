@@ -11,7 +11,7 @@ BUILD := --release --locked --features virtual-time
 
 # Set-up comes before what needs it, in the order written here.
 .NOTPARALLEL:
-.PHONY: demo test build setup fmt clippy unit doc features bench bench-deadline eval footprint clean
+.PHONY: demo test build setup fmt clippy unit doc features faults test-litellm bench bench-deadline eval footprint clean
 
 demo: setup ## Run the main job on the help-centre corpus. ARGS="--llm URL --model NAME" asks a real language model.
 	@$(ASKTWICE) demo $(ARGS)
@@ -48,6 +48,12 @@ features: ## Check that the library builds without features, and with each alone
 		$(CARGO) clippy --release --locked --quiet --lib --no-default-features --features "$$feature" \
 			-- --deny warnings || exit 1; \
 	done
+
+faults: ## Long: each of the language model's faults 100 times, with a table of what came of it and how long it took.
+	ASKTWICE_FAULT_REPETITIONS=100 $(CARGO) test $(BUILD) --test main rewrite::faults -- --nocapture
+
+test-litellm: ## The rewriter against LiteLLM's proxy with mocked replies, from PyPI.
+	@scripts/test_litellm.sh $(CARGO) test $(BUILD) --test main rewrite::litellm -- --nocapture
 
 bench: setup ## Long: embedding, searching, fusing and the whole call.
 	$(CARGO) bench --locked --features virtual-time

@@ -3,6 +3,8 @@
 
 mod rerank;
 pub use rerank::RerankSettings;
+mod rewrite;
+pub use rewrite::{EndpointSettings, RewriteSettings};
 
 use std::{
     collections::HashMap,
@@ -17,10 +19,10 @@ use serde_json::{Map, Value};
 
 use crate::{
     embed::{Bm25, Precision},
-    fuse::{Fusion, Weighting},
+    fuse::Fusion,
     options::Legs,
-    retriever::{FeedbackUse, LEG_TIMEOUT},
-    rewrite::UnknownFeedback,
+    retriever::LEG_TIMEOUT,
+    rewrite::is_local_url,
 };
 
 /// Every setting; see `config/default.toml` for what each means.
@@ -28,6 +30,8 @@ use crate::{
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Settings {
+    /// Whether questions may be sent to other hosts.
+    pub privacy: Privacy,
     /// The local embedder.
     pub embed: EmbedSettings,
     /// The lexical channel.
@@ -44,6 +48,21 @@ pub struct Settings {
     pub rerank: RerankSettings,
     /// How files become passages.
     pub index: IndexSettings,
+}
+
+/// What is wrong with an endpoint elsewhere where questions have to stay.
+const LEAVES_HOST: &str = "names an endpoint that is not on this machine, and privacy = \"local\" lets no question leave \
+                           it; use a local endpoint, or set privacy = \"any\"";
+
+/// Whether questions may be sent to other hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Privacy {
+    /// To those that the settings name.
+    Any,
+    /// To none: an endpoint elsewhere is an error.
+    Local,
 }
 
 /// The embedder, local or behind an endpoint.
@@ -115,35 +134,6 @@ pub struct StoreSettings {
     pub adopt_title: String,
     /// An adopted collection's sparse vector that holds Qdrant's BM25; empty: none.
     pub adopt_bm25: String,
-}
-
-/// Who rewrites the questions.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct RewriteSettings {
-    /// The endpoint's base URL; empty: nobody.
-    pub url: String,
-    /// The language model's name.
-    pub model: String,
-    /// The endpoint's API key, from the environment.
-    #[serde(default)]
-    pub api_key: Option<SecretString>,
-    /// A file that holds the endpoint's API key.
-    pub api_key_file: PathBuf,
-    /// A file with a prompt; empty: the compiled-in one.
-    pub prompt_file: PathBuf,
-    parameters: Map<String, Value>,
-    deadline_ms: u64,
-    /// How much a rewrite counts in the fusion; the question's own counts 1.
-    pub weight: Weighting,
-    feedback: String,
-    feedback_use: FeedbackWhen,
-    /// Below which agreement of the question's own legs a rewrite is asked for; 1: always.
-    pub gate: f64,
-    /// A file of recorded rewrites; empty: none.
-    pub recorded_file: PathBuf,
-    recorded_latency_ms: u64,
 }
 
 /// How deep to search.
@@ -238,7 +228,7 @@ impl Settings {
     }
 
     fn check(&self) -> Result<(), SettingsError> {
-        let (rewrite, search) = (&self.rewrite, &self.search);
+        let search = &self.search;
         if search.limit == 0 {
             return Err(SettingsError::value("search.limit", "at least one hit has to be asked for"));
         }
@@ -246,29 +236,10 @@ impl Settings {
             let problem = format!("{} is less than search.limit, which is {}", search.depth, search.limit);
             return Err(SettingsError::value("search.depth", problem));
         }
-        if !rewrite.url.is_empty() && rewrite.model.is_empty() {
-            let problem = "rewrite.url is set, so the language model has to be named";
-            return Err(SettingsError::value("rewrite.model", problem));
-        }
-        if !rewrite.url.is_empty() && !rewrite.recorded_file.as_os_str().is_empty() {
-            let problem = "rewrite.url is set too; rewrites are either asked for or replayed";
-            return Err(SettingsError::value("rewrite.recorded_file", problem));
-        }
-        if rewrite.url.is_empty() && !rewrite.model.is_empty() {
-            let problem = "names a language model, but rewrite.url does not say where it is (the embedder's folder is \
-                           embed.model)";
-            return Err(SettingsError::value("rewrite.model", problem));
-        }
-        if !(0.0..=1.0).contains(&rewrite.gate) {
-            return Err(SettingsError::value(
-                "rewrite.gate",
-                "an agreement is from 0 to 1; 1 always asks for a rewrite",
-            ));
-        }
         if [search.dense_weight, search.bm25_weight].iter().any(|weight| !(0.0..=100.0).contains(weight)) {
             return Err(SettingsError::value("search.dense_weight, search.bm25_weight", "a weight is from 0 to 100"));
         }
-        rewrite.feedback()?;
+        self.rewrite.check(self.privacy)?;
         if self.store.timeout_ms == 0 || self.store.timeout() > LEG_TIMEOUT {
             let problem = format!("has to be from 1 to {}, after which a search is given up", LEG_TIMEOUT.as_millis());
             return Err(SettingsError::value("store.timeout_ms", problem));
@@ -279,22 +250,22 @@ impl Settings {
             return Err(SettingsError::value("store.adopt_bm25", problem));
         }
         self.bm25.encoder()?;
-        if rewrite.deadline_ms == 0 {
-            return Err(SettingsError::value("rewrite.deadline_ms", "no rewriter answers in 0 ms"));
-        }
-        self.embed.check()?;
+        self.embed.check(self.privacy)?;
         self.rerank.check()?;
         self.fuse.fusion().map(drop)
     }
 }
 
 impl EmbedSettings {
-    fn check(&self) -> Result<(), SettingsError> {
+    fn check(&self, privacy: Privacy) -> Result<(), SettingsError> {
         if self.threads == 0 {
             return Err(SettingsError::value("embed.threads", "at least one thread has to work"));
         }
         if self.url.is_empty() {
             return Ok(());
+        }
+        if privacy == Privacy::Local && !is_local_url(&self.url) {
+            return Err(SettingsError::value("embed.url", LEAVES_HOST));
         }
         if self.dimension == 0 {
             let problem = "embed.url is set, so the dimension of that model's vectors has to be said";
@@ -373,59 +344,6 @@ impl StoreSettings {
     /// [`SettingsError`] if the key's file cannot be read.
     pub fn key(&self) -> Result<Option<SecretString>, SettingsError> {
         key("store.api_key_file", self.api_key.as_ref(), &self.api_key_file)
-    }
-}
-
-/// When feedback is searched with.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum FeedbackWhen {
-    Instead,
-    Always,
-}
-
-impl RewriteSettings {
-    /// Whether and when to search with what the question found first.
-    ///
-    /// # Errors
-    /// [`SettingsError`] if the feedback's name is none.
-    pub fn feedback(&self) -> Result<Option<FeedbackUse>, SettingsError> {
-        if self.feedback.is_empty() {
-            return Ok(None);
-        }
-        let feedback = self.feedback.parse();
-        let feedback =
-            feedback.map_err(|error: UnknownFeedback| SettingsError::value("rewrite.feedback", error.to_string()))?;
-        Ok(Some(match self.feedback_use {
-            FeedbackWhen::Instead => FeedbackUse::InsteadOfRewrite(feedback),
-            FeedbackWhen::Always => FeedbackUse::Always(feedback),
-        }))
-    }
-
-    /// How long the rewriter may take.
-    #[must_use]
-    pub fn deadline(&self) -> Duration {
-        Duration::from_millis(self.deadline_ms)
-    }
-
-    /// Further fields of the request to the endpoint; null leaves one out.
-    #[must_use]
-    pub fn parameters(&self) -> Map<String, Value> {
-        request_fields(&self.parameters)
-    }
-
-    /// How long a replayed rewrite takes.
-    #[must_use]
-    pub fn recorded_latency(&self) -> Duration {
-        Duration::from_millis(self.recorded_latency_ms)
-    }
-
-    /// The endpoint's API key, if there is one.
-    ///
-    /// # Errors
-    /// [`SettingsError`] if the key's file cannot be read.
-    pub fn key(&self) -> Result<Option<SecretString>, SettingsError> {
-        key("rewrite.api_key_file", self.api_key.as_ref(), &self.api_key_file)
     }
 }
 

@@ -2,6 +2,10 @@
 //! that are checked before they are used and never shown, and what a server says with an error, kept short.
 
 #[cfg(any(feature = "llm", feature = "remote"))]
+mod retry_after;
+#[cfg(any(feature = "llm", feature = "remote"))]
+pub(crate) use retry_after::retry_after;
+#[cfg(any(feature = "llm", feature = "remote"))]
 mod said;
 #[cfg(any(feature = "llm", feature = "remote"))]
 pub(crate) use said::Said;

@@ -214,6 +214,8 @@ pub enum AskedOnly {
     LocalOnly,
     /// The question's own legs agreed so well that no rewrite was asked for.
     Agreed,
+    /// None of the wanted kinds has a use for this question: without a chat there is nothing to condense.
+    NotNeeded,
     /// The rewrite did not come in time to be searched with.
     Late,
     /// Nothing that the rewriter said can be searched with.

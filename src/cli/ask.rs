@@ -13,6 +13,7 @@ use crate::{
     options::{Legs, RetrieveOptions},
     ranking::Hit,
     retrieval::{Origin, Report, Retrieval},
+    rewrite::RewriteKind,
     search::Filter,
 };
 
@@ -30,6 +31,9 @@ pub(super) struct Ask {
     /// Search with the question as asked only.
     #[arg(long)]
     no_rewrite: bool,
+    /// The kinds of rewrites to ask for, with commas between them [rewrite.kinds].
+    #[arg(long, value_name = "KIND,…", value_delimiter = ',', conflicts_with = "no_rewrite")]
+    kinds: Vec<RewriteKind>,
     /// How the rankings become one: rrf, rrf:K, intersection or intersection:strict [fuse.method].
     #[arg(long)]
     fusion: Option<Fusion>,
@@ -51,7 +55,11 @@ impl Ask {
     pub(super) async fn run(self, settings: &Settings) -> anyhow::Result<ExitCode> {
         let question = self.question()?;
         let options = self.options(settings);
-        let retrieval = parts::retriever(settings)?.retrieve_with(&question, &options).await?;
+        let mut settings = settings.clone();
+        if !self.kinds.is_empty() {
+            settings.rewrite.kinds.clone_from(&self.kinds);
+        }
+        let retrieval = parts::retriever(&settings)?.retrieve_with(&question, &options).await?;
         if self.json {
             say(serde_json::to_string_pretty(&retrieval)?)?;
         } else {

@@ -90,17 +90,22 @@ async fn store(settings: &Settings) -> anyhow::Result<String> {
 /// Asks the language model for a rewrite, and gives it time: a model that was idle may have to be loaded first.
 async fn llm(settings: &Settings) -> anyhow::Result<String> {
     let rewrite = &settings.rewrite;
-    if !rewrite.recorded_file.as_os_str().is_empty() {
+    if let Some(recorded) = rewrite.recorded()? {
         parts::rewriter(rewrite)?;
-        return Ok(format!("rewrites are replayed from {}", rewrite.recorded_file.display()));
+        return Ok(format!("rewrites are replayed from {}", recorded.file.display()));
     }
     let Some(llm) = parts::llm(rewrite)? else {
         return Ok("none is set; questions are searched as asked only (set rewrite.url and rewrite.model)".to_owned());
     };
     let start = Instant::now();
     let request = RewriteRequest::new(Question::new("wheres my food??")?);
-    let rewrites = llm.with_timeout(PATIENCE).rewrite(&request).await?;
+    let llm = llm.with_timeout(PATIENCE);
+    let rewrites = llm.rewrite(&request).await?;
     let (took, deadline) = (start.elapsed(), rewrite.deadline());
+    if !rewrite.fallbacks.is_empty() {
+        // A fallback that answers would hide what is wrong with the one before it.
+        llm.check().await?;
+    }
     let first = rewrites.texts().next().unwrap_or_default();
     let late = if took > deadline {
         format!(", which is later than rewrite.deadline_ms ({} ms) allows; was it still loading?", deadline.as_millis())

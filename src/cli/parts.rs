@@ -17,7 +17,7 @@ use crate::{
     index::TokenCounter,
     rerank::{OnnxReranker, OnnxRerankerOptions, RemoteReranker, Reranker},
     retriever::Retriever,
-    rewrite::{LlmRewriter, Prompt, RecordedRewriter, Rewriter},
+    rewrite::{CachedRewriter, LlmEndpoint, LlmRewriter, Prompts, RecordedRewriter, Rewriter},
     search::{Adopted, EdgeStore, QdrantStore, StoreError, VectorStoreWriter},
 };
 
@@ -150,15 +150,16 @@ pub(super) fn edge(folder: &Path, collection: &str) -> Result<EdgeStore, StoreEr
     EdgeStore::open(folder.join(collection))
 }
 
-/// The rewriter that the settings name, if they name one.
+/// The rewriter that the settings name, if they name one; with a memory, unless it replays a file anyway.
 pub(super) fn rewriter(settings: &RewriteSettings) -> anyhow::Result<Option<Arc<dyn Rewriter>>> {
-    if !settings.recorded_file.as_os_str().is_empty() {
-        let recorded = RecordedRewriter::read(&settings.recorded_file)?;
+    if let Some(recorded) = settings.recorded()? {
+        let recorded = RecordedRewriter::open(&recorded)?;
         return Ok(Some(Arc::new(recorded.with_latency(settings.recorded_latency()))));
     }
-    Ok(match llm(settings)? {
-        Some(llm) => Some(Arc::new(llm)),
-        None => None,
+    Ok(match (llm(settings)?, settings.cache()) {
+        (Some(llm), Some(cache)) => Some(Arc::new(CachedRewriter::new(llm, cache))),
+        (Some(llm), None) => Some(Arc::new(llm)),
+        (None, _) => None,
     })
 }
 
@@ -167,14 +168,31 @@ pub(super) fn llm(settings: &RewriteSettings) -> anyhow::Result<Option<LlmRewrit
     if settings.url.is_empty() {
         return Ok(None);
     }
-    let mut llm = LlmRewriter::new(&settings.url, &settings.model).context("rewrite.url")?;
+    let mut first = LlmEndpoint::new(&settings.url, &settings.model).context("rewrite.url")?;
     if let Some(key) = settings.key()? {
-        llm = llm.with_api_key(key).context("rewrite.api_key")?;
+        first = first.with_api_key(key).context("rewrite.api_key")?;
     }
-    if !settings.prompt_file.as_os_str().is_empty() {
-        llm = llm.with_prompt(Prompt::read(&settings.prompt_file).context("rewrite.prompt_file")?);
+    let mut llm = LlmRewriter::at(first.with_parameters(settings.parameters()))?
+        .with_kinds(settings.kinds.clone())
+        .with_count(settings.count)
+        .with_structured(settings.structured()?)
+        .with_breaker(settings.breaker())
+        .with_most_calls(settings.calls)
+        .with_timeout(settings.timeout());
+    for fallback in &settings.fallbacks {
+        let mut endpoint = LlmEndpoint::new(&fallback.url, &fallback.model).context("rewrite.fallbacks")?;
+        if let Some(key) = fallback.key()? {
+            endpoint = endpoint.with_api_key(key).context("rewrite.fallbacks")?;
+        }
+        llm = llm.with_fallback(endpoint.with_parameters(fallback.parameters()));
     }
-    Ok(Some(llm.with_parameters(settings.parameters()).with_timeout(settings.deadline())))
+    if settings.any_language {
+        llm = llm.with_any_language();
+    }
+    if !settings.prompts.as_os_str().is_empty() {
+        llm = llm.with_prompts(Prompts::read(&settings.prompts).context("rewrite.prompts")?);
+    }
+    Ok(Some(llm))
 }
 
 /// The reranker that the settings name, if they name one.

@@ -7,13 +7,13 @@
 
 mod reply;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use reqwest::{
     Client, Url,
-    header::{ACCEPT_ENCODING, AUTHORIZATION, RETRY_AFTER},
+    header::{ACCEPT_ENCODING, AUTHORIZATION},
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
@@ -180,7 +180,7 @@ impl RemoteEmbedder {
         }
         let mut response = request.send().await.map_err(|error| Fault::transport(&error))?;
         let status = response.status().as_u16();
-        let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        let after = http::retry_after(response.headers(), SystemTime::now());
         let most = texts.len() * (self.identity.dimension * BYTES_PER_NUMBER + 256) + BYTES_BESIDE;
         let read = http::read(&mut response, most).await.map_err(|error| match error {
             ReadError::Transport(error) => Fault::transport(&error),
@@ -192,7 +192,7 @@ impl RemoteEmbedder {
         })?;
         if !(200..300).contains(&status) {
             let said = Said::of(&String::from_utf8_lossy(&read), self.key.as_ref().map(ExposeSecret::expose_secret));
-            return Err(Fault::status(status, after.map(Duration::from_secs), &self.identity.model, &said));
+            return Err(Fault::status(status, after, &self.identity.model, &said));
         }
         reply::embeddings(&read, texts.len(), self.identity.dimension).map_err(|problem| Fault::lasting(&problem))
     }

@@ -186,6 +186,7 @@ impl<'a> Call<'a> {
         if let RewriteChoice::Kinds(kinds) = &self.options.rewrite {
             request = request.with_kinds(kinds.clone());
         }
+        request.deadline = self.budget.reply_end();
         // What a stranger's reply does to a rewriter must not reach the question.
         let reply = AssertUnwindSafe(rewriter.rewrite(&request)).catch_unwind();
         match until(self.budget.reply_end(), reply).await {

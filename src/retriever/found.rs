@@ -124,11 +124,13 @@ impl Found {
     pub(super) fn add_rewritten(&mut self, rewritten: Rewritten) {
         match rewritten {
             Rewritten::Skipped(reason) => self.asked_only = Some(reason),
+            // Nothing was lost: nobody was asked.
+            Rewritten::Lost(RewriteError::NotNeeded) => self.asked_only = Some(AskedOnly::NotNeeded),
             Rewritten::Lost(error) => {
                 self.asked_only = Some(match error {
                     RewriteError::Deadline { .. } => AskedOnly::Late,
                     RewriteError::Rejected { .. } => AskedOnly::Rejected,
-                    RewriteError::Failed { .. } => AskedOnly::Failed,
+                    RewriteError::Failed { .. } | RewriteError::NotNeeded => AskedOnly::Failed,
                 });
                 self.degradations.push(Degradation::Rewrite(error));
             }

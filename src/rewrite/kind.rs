@@ -1,11 +1,12 @@
 //! The kinds of rewrite, and what is normal for each: which side of the search it stands on, which channels it is for,
-//! and how it is told apart.
+//! how much it may count, how long it is, how near to the question it stays.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::embed::Role;
+use super::Limits;
+use crate::{embed::Role, question::Question, search::Channel};
 
 /// What a rewrite does to a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -29,41 +30,142 @@ pub enum RewriteKind {
     Condense,
 }
 
+/// What is normal for a kind of rewrite.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Profile {
+    /// Its name in settings, requests and prompt files.
+    pub name: &'static str,
+    /// Which side of the search its texts stand on.
+    pub role: Role,
+    /// The channels that it is for.
+    pub channels: &'static [Channel],
+    /// How much it may count in the fusion at most; the question as asked counts 1.
+    pub weight: f64,
+    /// How far from the question it may stray: the least cosine of the two embeddings. Low, because it is there to
+    /// drop what is about something else, not to judge.
+    pub least_cosine: f32,
+    /// What its texts look like.
+    pub limits: Limits,
+    /// Whether it is several texts; how many is a setting.
+    pub many: bool,
+    /// Whether the question's numbers, negations and names have to be in it.
+    pub faithful: bool,
+    /// How long a model may write for one text, in tokens: about twice what the longest one has.
+    pub tokens: u32,
+}
+
+const BOTH: &[Channel] = &[Channel::Dense, Channel::Bm25];
+
 impl RewriteKind {
     /// All kinds.
     pub const ALL: [Self; 7] =
         [Self::Paraphrase, Self::Multi, Self::Keywords, Self::Hyde, Self::StepBack, Self::Decompose, Self::Condense];
 
+    /// What is normal for this kind.
+    ///
+    /// The cosines are lower than 99 in 100 recorded rewrites of real models have under all-MiniLM-L6-v2 (paraphrases
+    /// .65, expansions .44; passages with the answer .21; half of all pairs of unrelated questions have .12 or more).
+    /// They have to be: "NAD+ dependent deacetylases" has .00 to "sirtuins", and is what a rewrite is for. Models whose
+    /// texts all lie closer together want higher ones.
+    #[must_use]
+    pub fn profile(self) -> Profile {
+        let question = Profile {
+            name: "paraphrase",
+            role: Role::Query,
+            channels: BOTH,
+            weight: 1.0,
+            least_cosine: 0.3,
+            limits: Limits::paraphrase().with_max_rewrites(1),
+            many: false,
+            faithful: true,
+            tokens: 256,
+        };
+        match self {
+            Self::Paraphrase => question,
+            Self::Multi => Profile { name: "multi", least_cosine: 0.1, many: true, tokens: 128, ..question },
+            // Made for the lexical channel; on SciFact its dense leg helps, too.
+            Self::Keywords => Profile {
+                name: "keywords",
+                least_cosine: 0.25,
+                limits: Limits::keywords(),
+                faithful: false,
+                tokens: 384,
+                ..question
+            },
+            // Its words are guesses: near the right passages in meaning, but nothing to match literally.
+            Self::Hyde => Profile {
+                name: "hyde",
+                role: Role::Passage,
+                channels: &[Channel::Dense],
+                least_cosine: 0.15,
+                limits: Limits::passage(),
+                faithful: false,
+                tokens: 512,
+                ..question
+            },
+            // What surrounds the answer rather than the answer.
+            Self::StepBack => {
+                Profile { name: "step-back", weight: 0.5, least_cosine: 0.1, faithful: false, tokens: 128, ..question }
+            }
+            Self::Decompose => {
+                Profile { name: "decompose", least_cosine: 0.15, many: true, faithful: false, tokens: 128, ..question }
+            }
+            // For "and in Paris?" the standalone question is the right one, and the bare message is not. Measured from
+            // the bare message ("the second one", "yes") it may be as far as anything; see `measured_from`.
+            Self::Condense => Profile { name: "condense", weight: 2.0, least_cosine: 0.0, ..question },
+        }
+    }
+
     /// The kind's name in settings, requests and prompt files.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Paraphrase => "paraphrase",
-            Self::Multi => "multi",
-            Self::Keywords => "keywords",
-            Self::Hyde => "hyde",
-            Self::StepBack => "step-back",
-            Self::Decompose => "decompose",
-            Self::Condense => "condense",
-        }
+        self.profile().name
     }
 
     /// Which side of the search its texts stand on.
     #[must_use]
     pub fn role(self) -> Role {
-        if self == Self::Hyde { Role::Passage } else { Role::Query }
+        self.profile().role
+    }
+
+    /// Whether it has a use for this question: there is nothing to condense without earlier turns.
+    #[must_use]
+    pub fn is_of_use(self, question: &Question) -> bool {
+        self != Self::Condense || !question.history().is_empty()
+    }
+
+    /// What its distance is measured from: the question's text, or for `condense` the latest turns of the chat and the
+    /// question, because a standalone question may have little in common with "and in Paris?".
+    #[must_use]
+    pub fn measured_from(self, question: &Question) -> String {
+        /// What an embedding model reads of it anyway.
+        const MAX_CHARS: usize = 600;
+        if self != Self::Condense {
+            return question.text().to_owned();
+        }
+        let mut parts = vec![question.text()];
+        let mut room = MAX_CHARS;
+        for turn in question.history().iter().rev() {
+            let Some((end, _)) = turn.content.char_indices().take(room).last() else { break };
+            let kept = &turn.content[..turn.content.ceil_char_boundary(end + 1)];
+            room -= kept.chars().count();
+            parts.push(kept);
+        }
+        parts.reverse();
+        parts.join("\n")
     }
 
     /// Whether its texts are searched in a channel.
     #[must_use]
-    pub fn is_for(self, channel: crate::search::Channel) -> bool {
-        self != Self::Hyde || channel == crate::search::Channel::Dense
+    pub fn is_for(self, channel: Channel) -> bool {
+        self.profile().channels.contains(&channel)
     }
 
-    /// The least cosine similarity to the question.
+    /// How far from the question it may stray: the least cosine similarity.
     #[must_use]
     pub fn least_cosine(self) -> f32 {
-        0.0
+        self.profile().least_cosine
     }
 }
 
@@ -86,5 +188,44 @@ impl FromStr for RewriteKind {
     fn from_str(name: &str) -> Result<Self, UnknownKind> {
         let known = Self::ALL.into_iter().find(|kind| kind.name() == name);
         known.ok_or_else(|| UnknownKind { name: name.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::question::{Speaker, Turn};
+
+    #[test]
+    fn names_lead_back_to_their_kinds() {
+        for kind in RewriteKind::ALL {
+            assert_eq!(kind.name().parse(), Ok(kind));
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+        }
+        assert!("hyda".parse::<RewriteKind>().unwrap_err().to_string().contains("use paraphrase"));
+    }
+
+    #[test]
+    fn only_a_standalone_question_outweighs_the_question() {
+        let heavy: Vec<_> = RewriteKind::ALL.into_iter().filter(|kind| kind.profile().weight > 1.0).collect();
+        assert_eq!(heavy, [RewriteKind::Condense]);
+    }
+
+    #[test]
+    fn a_standalone_question_is_measured_from_the_chat() {
+        let turn = |role, content: &str| Turn { role, content: content.to_owned() };
+        let bare = Question::new("and in Paris?").unwrap();
+        assert!(!RewriteKind::Condense.is_of_use(&bare));
+        assert_eq!(RewriteKind::Condense.measured_from(&bare), "and in Paris?");
+        let long = "é".repeat(1_000);
+        let chat = [turn(Speaker::User, "museums in Rome"), turn(Speaker::Assistant, "The Vatican.")];
+        let question = bare.clone().with_history(chat);
+        assert!(RewriteKind::Condense.is_of_use(&question));
+        assert_eq!(RewriteKind::Condense.measured_from(&question), "museums in Rome\nThe Vatican.\nand in Paris?");
+        assert_eq!(RewriteKind::Keywords.measured_from(&question), "and in Paris?");
+        let question = bare.with_history([turn(Speaker::User, "first"), turn(Speaker::User, &long)]);
+        let measured = RewriteKind::Condense.measured_from(&question);
+        assert_eq!(measured.chars().filter(|c| *c == 'é').count(), 600);
+        assert!(!measured.contains("first"));
     }
 }

@@ -3,106 +3,169 @@
 //!
 //! The model's server is not trusted: connecting, answering and the size of the answer are bounded, redirects are not
 //! followed, the reply is parsed with tolerance and cleaned, and no error text repeats more than a short excerpt of it.
+//! An endpoint that fails again and again, or asks for a pause, is left alone for a while; the next one is asked instead.
 
+mod breaker;
+mod endpoint;
 mod error;
 mod reply;
+mod request;
+mod sse;
+
+pub use breaker::BreakerOptions;
+pub use endpoint::LlmEndpoint;
 pub use error::LlmError;
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use reqwest::{
-    Client, Url,
-    header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, RETRY_AFTER},
+use sha2::{Digest, Sha256};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::{Instant, sleep, timeout_at},
 };
-use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Map, Value, json};
-use tokio::time::{Instant, sleep, timeout};
 
-use super::{Limits, Prompt, Rewrite, RewriteError, RewriteKind, RewriteRequest, Rewriter, Rewrites};
-use crate::{
-    http::{self, Said, is_loopback},
-    question::Question,
-};
+use super::{DEFAULT_COUNT, Prompts, RewriteError, RewriteKind, RewriteRequest, Rewriter, Rewrites, Task, counters};
+use crate::{http, question::Question};
+use endpoint::Attempt;
 
 /// How long a call may take when nothing else is said. A retrieval's own rewrite deadline is shorter.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long connecting may take. A server that is up accepts within milliseconds.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// The largest reply that is read, in bytes.
-const MAX_BODY: usize = 1 << 20;
-/// How long a model may write, in tokens: more than twice what the longest rewrite has.
-const MAX_TOKENS: u32 = 256;
+/// How many calls may be under way at once when nothing else is said.
+pub const DEFAULT_CALLS: usize = 32;
 /// How long to wait before the one retry.
 const RETRY_AFTER_FAULT: Duration = Duration::from_millis(50);
-/// The longest time that a model is left alone after it asked for it.
-const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
-/// Rewrites questions with a language model behind an OpenAI-compatible endpoint.
+/// Whether a base URL leads to this machine.
+pub(crate) fn is_local_url(base_url: &str) -> bool {
+    http::endpoint(base_url, "").is_ok_and(|url| http::is_loopback(&url))
+}
+
+/// Whether an endpoint is held to a JSON schema for its reply (`response_format`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Structured {
+    /// Yes, until it turns out not to know schemas.
+    #[default]
+    Auto,
+    /// Always.
+    On,
+    /// Never; the reply is read with tolerance.
+    Off,
+}
+
+/// Why a word is no [`Structured`].
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{word:?} is none of auto, on and off")]
+pub struct UnknownStructured {
+    word: String,
+}
+
+impl FromStr for Structured {
+    type Err = UnknownStructured;
+
+    fn from_str(word: &str) -> Result<Self, UnknownStructured> {
+        match word {
+            "auto" => Ok(Self::Auto),
+            "on" => Ok(Self::On),
+            "off" => Ok(Self::Off),
+            _ => Err(UnknownStructured { word: word.to_owned() }),
+        }
+    }
+}
+
+/// Rewrites questions with a language model behind an OpenAI-compatible endpoint, or behind one of several.
 ///
 /// ```
-/// # use asktwice::rewrite::{LlmError, LlmRewriter};
-/// let rewriter = LlmRewriter::new("http://localhost:11434/v1", "qwen3:4b")?;
+/// # use asktwice::rewrite::{LlmEndpoint, LlmError, LlmRewriter, RewriteKind};
+/// let rewriter = LlmRewriter::new("http://localhost:11434/v1", "qwen3:4b")?
+///     .with_kinds([RewriteKind::Condense, RewriteKind::Keywords])
+///     .with_fallback(LlmEndpoint::new("http://localhost:8000/v1", "small")?);
 /// # Ok::<(), LlmError>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct LlmRewriter {
-    client: Client,
-    url: Url,
-    model: String,
-    key: Option<SecretString>,
-    prompt: Prompt,
-    parameters: Map<String, Value>,
-    limits: Limits,
+    endpoints: Vec<LlmEndpoint>,
+    breaker: BreakerOptions,
+    prompts: Prompts,
+    kinds: Vec<RewriteKind>,
+    count: usize,
+    any_language: bool,
+    structured: Structured,
     timeout: Duration,
-    /// Until when the model wants to be left alone; clones share it.
-    paused: Arc<Mutex<Option<Instant>>>,
+    /// Clones share the places.
+    calls: Arc<Semaphore>,
+    most_calls: usize,
 }
 
 impl LlmRewriter {
-    /// A rewriter that asks `model` at `{base_url}/chat/completions`. The base URL is taken as it is, with or without
-    /// a slash at its end: most servers want a `/v1` in it.
+    /// A rewriter that asks `model` at `{base_url}/chat/completions`, see [`LlmEndpoint::new`].
     ///
     /// # Errors
     /// [`LlmError`] if the URL cannot be used, or this machine has no certificates for `https`.
     pub fn new(base_url: &str, model: &str) -> Result<Self, LlmError> {
-        let url = http::endpoint(base_url, "/chat/completions").map_err(|problem| LlmError::Url { problem })?;
-        let model = model.trim().to_owned();
-        if model.is_empty() {
-            return Err(LlmError::Model);
-        }
-        let parameters = [("temperature", json!(0)), ("max_tokens", json!(MAX_TOKENS))];
+        Self::at(LlmEndpoint::new(base_url, model)?)
+    }
+
+    /// A rewriter that asks at an endpoint.
+    ///
+    /// # Errors
+    /// [`LlmError::Prompt`], which a test would have found.
+    pub fn at(endpoint: LlmEndpoint) -> Result<Self, LlmError> {
         Ok(Self {
-            client: client(&url, false)?,
-            url,
-            model,
-            key: None,
-            prompt: Prompt::paraphrase()?,
-            parameters: parameters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-            // The prompt asks for one; what else a model says is talk.
-            limits: Limits::paraphrase().with_max_rewrites(1),
+            endpoints: vec![endpoint],
+            breaker: BreakerOptions::default(),
+            prompts: Prompts::built_in()?,
+            kinds: vec![RewriteKind::Paraphrase],
+            count: DEFAULT_COUNT,
+            any_language: false,
+            structured: Structured::Auto,
             timeout: DEFAULT_TIMEOUT,
-            paused: Arc::default(),
+            calls: Arc::new(Semaphore::new(DEFAULT_CALLS)),
+            most_calls: DEFAULT_CALLS,
         })
     }
 
-    /// Sets the key that the endpoint wants. It is sent as a bearer token and never printed.
-    ///
-    /// # Errors
-    /// [`LlmError::Key`] if it is empty or cannot stand in an HTTP header.
-    pub fn with_api_key(mut self, key: SecretString) -> Result<Self, LlmError> {
-        self.key = Some(http::key(&key).map_err(|problem| LlmError::Key { problem })?);
-        http::warn_of_plain_http(&self.url, "the language model's API key");
-        Ok(self)
+    /// Adds an endpoint that is asked when those before it are left alone, or fail and leave time.
+    #[must_use]
+    pub fn with_fallback(mut self, mut endpoint: LlmEndpoint) -> Self {
+        endpoint.set_breaker(self.breaker);
+        self.endpoints.push(endpoint);
+        self
+    }
+
+    /// Sets the kinds of rewrites that are asked for, in one call, when the request names none.
+    #[must_use]
+    pub fn with_kinds(mut self, kinds: impl Into<Vec<RewriteKind>>) -> Self {
+        self.kinds = kinds.into();
+        self
+    }
+
+    /// Sets how many texts a kind of several texts has.
+    #[must_use]
+    pub fn with_count(mut self, count: usize) -> Self {
+        self.count = count;
+        self
     }
 
     /// Sets what the model is told.
     #[must_use]
-    pub fn with_prompt(mut self, prompt: Prompt) -> Self {
-        self.prompt = prompt;
+    pub fn with_prompts(mut self, prompts: Prompts) -> Self {
+        self.prompts = prompts;
+        self
+    }
+
+    /// Keeps rewrites in another language than the question, for prompts that translate.
+    #[must_use]
+    pub fn with_any_language(mut self) -> Self {
+        self.any_language = true;
+        self
+    }
+
+    /// Sets whether the endpoints are held to a JSON schema.
+    #[must_use]
+    pub fn with_structured(mut self, structured: Structured) -> Self {
+        self.structured = structured;
         self
     }
 
@@ -113,147 +176,171 @@ impl LlmRewriter {
         self
     }
 
-    /// Sets how long rewrites may be, and how many are kept: one, unless a prompt of one's own asks for more.
+    /// Sets when an endpoint is left alone.
     #[must_use]
-    pub fn with_limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+    pub fn with_breaker(mut self, options: BreakerOptions) -> Self {
+        self.breaker = options;
+        self.endpoints.iter_mut().for_each(|endpoint| endpoint.set_breaker(options));
         self
     }
 
-    /// Adds or replaces parameters of the request, such as `reasoning_effort` or `max_completion_tokens`; `null` takes
-    /// one away. They are needed where a server does not know the usual `temperature` and `max_tokens`.
+    /// Sets how many calls may be under way at once, at least one. A call that finds them all under way waits for half
+    /// of its time at most.
     #[must_use]
-    pub fn with_parameters(mut self, parameters: Map<String, Value>) -> Self {
-        for (name, value) in parameters {
-            if value.is_null() {
-                self.parameters.remove(&name);
-            } else {
-                self.parameters.insert(name, value);
-            }
-        }
+    pub fn with_most_calls(mut self, calls: usize) -> Self {
+        self.most_calls = calls.clamp(1, Semaphore::MAX_PERMITS);
+        self.calls = Arc::new(Semaphore::new(self.most_calls));
         self
     }
 
-    /// Goes through the proxy that the environment names (`HTTPS_PROXY` and so on), which is ignored otherwise.
+    /// Asks every endpoint for a rewrite of a made-up question, whether it is left alone or not, to find out whether
+    /// the endpoint, the key and the model work. Returns what the first one said.
     ///
     /// # Errors
-    /// [`LlmError::Client`] if that proxy cannot be used.
-    pub fn with_system_proxy(mut self) -> Result<Self, LlmError> {
-        self.client = client(&self.url, true)?;
-        Ok(self)
-    }
-
-    /// Asks for one rewrite of a made-up question, to find out whether the endpoint, the key and the model work.
-    ///
-    /// # Errors
-    /// [`LlmError`] says what is wrong, and what to do.
+    /// [`LlmError`] says what is wrong with which endpoint, and what to do.
     pub async fn check(&self) -> Result<Vec<String>, LlmError> {
         let question = Question::new("Why did my bread not rise?").map_err(|_| LlmError::Model)?;
-        self.bounded(&question).await
+        let task = self.task(&RewriteRequest::new(question).with_kinds([RewriteKind::Paraphrase]));
+        let mut first = None;
+        for number in 0..self.endpoints.len() {
+            let reply = self.attempt(number, &task, &Budget::new(self.timeout, None), true).await?;
+            let rewrites = task.clean(&reply);
+            if rewrites.rewrites.is_empty() {
+                return Err(LlmError::Rejected(rewrites.rejected));
+            }
+            first.get_or_insert_with(|| rewrites.texts().map(str::to_owned).collect());
+        }
+        Ok(first.unwrap_or_default())
     }
 
-    /// Asks and cleans, within the timeout.
-    async fn bounded(&self, question: &Question) -> Result<Vec<String>, LlmError> {
-        let prompt = self.prompt.render(question)?;
-        let started = Instant::now();
-        let reply = timeout(self.timeout, self.ask(&prompt, started))
-            .await
-            .map_err(|_| LlmError::Timeout { place: self.place(), timeout: self.timeout })??;
-        self.limits.clean(&reply, question.text()).into_result().map_err(LlmError::Rejected)
+    fn task(&self, request: &RewriteRequest) -> Task {
+        Task::of(request, &self.kinds).with_count(self.count).with_any_language(self.any_language)
     }
 
-    /// Asks; once more if the first call met a fault that may be gone, and half of the time is left.
-    async fn ask(&self, prompt: &str, started: Instant) -> Result<String, LlmError> {
-        match self.call(prompt).await {
-            Err(error) if error.may_pass() && started.elapsed() < self.timeout / 2 => {
+    /// Asks the endpoints in turn until one answers.
+    async fn ask(&self, task: &Task, budget: &Budget) -> Result<String, LlmError> {
+        let _place = self.place(budget).await?;
+        let mut told: Option<LlmError> = None;
+        for (number, endpoint) in self.endpoints.iter().enumerate() {
+            if told.is_some() && budget.is_over() {
+                break;
+            }
+            let asked = match endpoint.admit() {
+                Ok(()) => self.attempt(number, task, budget, number + 1 == self.endpoints.len()).await,
+                Err(error) => Err(error),
+            };
+            match asked {
+                Ok(reply) => return Ok(reply),
+                Err(error) if error.is_about_the_question() => return Err(error),
+                // A fault says more than that somebody was left alone.
+                Err(error) if told.as_ref().is_none_or(|told| told.failure().is_of_the_moment()) => told = Some(error),
+                Err(_) => {}
+            }
+        }
+        Err(told.unwrap_or(LlmError::Model))
+    }
+
+    /// A place among the calls under way.
+    async fn place(&self, budget: &Budget) -> Result<SemaphorePermit<'_>, LlmError> {
+        // Never closed, so that only the time can run out.
+        match timeout_at(budget.half(), self.calls.acquire()).await {
+            Ok(Ok(place)) => Ok(place),
+            _ => Err(LlmError::Busy { calls: self.most_calls }),
+        }
+    }
+
+    /// Asks one endpoint, whatever its breaker says, within the budget.
+    async fn attempt(&self, number: usize, task: &Task, budget: &Budget, last: bool) -> Result<String, LlmError> {
+        let endpoint = &self.endpoints[number];
+        let attempt = Attempt::new(endpoint, self.timeout);
+        let answered = match timeout_at(budget.end, self.call(endpoint, task, budget, last)).await {
+            Ok(result) => result,
+            Err(_) => Err(LlmError::Timeout { place: endpoint.place(), timeout: budget.end - budget.start }),
+        };
+        let took = attempt.settle(&answered);
+        counters::called(number + 1, answered.as_ref().map_or_else(LlmError::word, |_| "ok"), took);
+        counters::circuit(number + 1, endpoint.with_breaker(|breaker, _| breaker.level()));
+        answered
+    }
+
+    /// Calls; once more if the first call met a fault that may be gone, half of the time is left, and there is no other
+    /// endpoint to turn to. A connection that broke is always tried anew: it may have been an old one.
+    async fn call(&self, endpoint: &LlmEndpoint, task: &Task, budget: &Budget, last: bool) -> Result<String, LlmError> {
+        let call = || endpoint.call(task, &self.prompts, self.structured);
+        let reply = match call().await {
+            Err(error) if error.may_pass() && (last || error.is_broken()) && Instant::now() < budget.half() => {
                 tracing::debug!(%error, "asking the language model once more");
+                counters::retried();
                 sleep(RETRY_AFTER_FAULT).await;
-                self.call(prompt).await
+                call().await
             }
             result => result,
-        }
+        }?;
+        counters::tokens(reply.tokens.0, reply.tokens.1);
+        Ok(reply.text)
+    }
+}
+
+/// The time that a rewrite may take.
+struct Budget {
+    start: Instant,
+    end: Instant,
+}
+
+impl Budget {
+    /// From now on, until somebody stops waiting if that is earlier.
+    fn new(timeout: Duration, deadline: Option<Instant>) -> Self {
+        /// As good as for ever.
+        const DAY: Duration = Duration::from_hours(24);
+        let start = Instant::now();
+        let end = start + timeout.min(DAY);
+        Self { start, end: deadline.map_or(end, |deadline| deadline.clamp(start, end)) }
     }
 
-    /// One request and its reply's text.
-    async fn call(&self, prompt: &str) -> Result<String, LlmError> {
-        let mut body = self.parameters.clone();
-        body.insert("model".into(), json!(self.model));
-        body.insert("messages".into(), json!([{"role": "user", "content": prompt}]));
-        body.insert("stream".into(), json!(false));
-        let mut request = self.client.post(self.url.clone()).header(ACCEPT_ENCODING, "identity").json(&body);
-        if let Some(key) = &self.key {
-            request = request.header(AUTHORIZATION, http::bearer(key).map_err(|problem| LlmError::Key { problem })?);
-        }
-        let mut response = request.send().await.map_err(|source| LlmError::transport(self.place(), source))?;
-        let status = response.status();
-        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
-        let retry_after = header(RETRY_AFTER).and_then(|value| value.trim().parse().ok()).map(Duration::from_secs);
-        if header(CONTENT_ENCODING).is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
-            return Err(self.unusable("compressed its reply, though asked not to; switch that off at the server"));
-        }
-        let mut read = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|source| LlmError::transport(self.place(), source))? {
-            if read.len() + chunk.len() > MAX_BODY {
-                return Err(self.unusable("sent more than 1 MiB; is this a chat endpoint?"));
-            }
-            read.extend_from_slice(&chunk);
-        }
-        let read = String::from_utf8_lossy(&read);
-        // A server that refuses a key likes to repeat it, and errors quote the server. The reply itself stays as it is.
-        let key = self.key.as_ref().map(ExposeSecret::expose_secret);
-        if !status.is_success() {
-            let said = Said::of(&read, key);
-            let error = LlmError::status(self.place(), &self.model, status.as_u16(), retry_after, &said);
-            self.pause_after(&error);
-            return Err(error);
-        }
-        reply::text(&read, key).map_err(|problem| match problem {
-            reply::Problem::Rejected(rejection) => LlmError::Rejected(rejection),
-            reply::Problem::Unusable(problem) => self.unusable(&problem),
-        })
+    /// When half of it is over: what starts later would hardly end in time.
+    fn half(&self) -> Instant {
+        self.start + (self.end - self.start) / 2
     }
 
-    fn unusable(&self, problem: &str) -> LlmError {
-        LlmError::Reply { place: self.place(), problem: problem.to_owned() }
-    }
-
-    /// Host and port, for messages: never the path or the query, which may hold a secret.
-    fn place(&self) -> String {
-        http::place(&self.url)
-    }
-
-    fn pause_after(&self, error: &LlmError) {
-        if let Some(pause) = error.pause() {
-            let until = Instant::now() + pause.min(LONGEST_PAUSE);
-            *self.paused.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
-        }
-    }
-
-    /// How long the model still wants to be left alone.
-    fn pause_left(&self) -> Option<Duration> {
-        let until = (*self.paused.lock().unwrap_or_else(PoisonError::into_inner))?;
-        Some(until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
+    fn is_over(&self) -> bool {
+        Instant::now() >= self.end
     }
 }
 
 #[async_trait]
 impl Rewriter for LlmRewriter {
     async fn rewrite(&self, request: &RewriteRequest) -> Result<Rewrites, RewriteError> {
-        if let Some(left) = self.pause_left() {
-            return Err(LlmError::Paused { place: self.place(), left }.into());
+        let task = self.task(request);
+        if task.kinds.is_empty() {
+            return Err(RewriteError::NotNeeded);
         }
-        let rewrites = self.bounded(&request.question).await?;
-        let rewrite = |text| Rewrite::new(RewriteKind::Paraphrase, text);
-        Ok(rewrites.into_iter().map(rewrite).collect::<Vec<_>>().into())
+        let asked = self.ask(&task, &Budget::new(self.timeout, request.deadline)).await;
+        let result = asked.map_err(RewriteError::from).and_then(|reply| {
+            let rewrites = task.clean(&reply);
+            if rewrites.rewrites.is_empty() {
+                return Err(RewriteError::Rejected { reasons: rewrites.rejected });
+            }
+            Ok(rewrites)
+        });
+        counters::replied(result.as_ref());
+        result
     }
 
     fn leaves_host(&self) -> bool {
-        !is_loopback(&self.url)
+        self.endpoints.iter().any(LlmEndpoint::leaves_host)
     }
-}
 
-fn client(url: &Url, system_proxy: bool) -> Result<Client, LlmError> {
-    http::client(url, CONNECT_TIMEOUT, system_proxy).map_err(|source| LlmError::Client { source })
+    fn identity(&self) -> String {
+        let mut hash = Sha256::new();
+        let mut add = |part: &str| {
+            hash.update(part.len().to_le_bytes());
+            hash.update(part);
+        };
+        add(&self.prompts.identity());
+        add(&format!("{:?} {} {} {:?}", self.kinds, self.count, self.any_language, self.structured));
+        self.endpoints.iter().flat_map(LlmEndpoint::identity).for_each(|part| add(&part));
+        format!("{:x}", hash.finalize())
+    }
 }
 
 #[cfg(test)]
@@ -261,26 +348,49 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_that_leak_or_lead_astray_are_refused_without_being_repeated() {
-        for base in ["localhost:11434", "file:///etc/passwd", "http://user:hunter2@host/v1", "", "http://h/v1#hunter2"]
-        {
-            let error = LlmRewriter::new(base, "m").unwrap_err();
-            assert!(matches!(error, LlmError::Url { .. }), "{base}: {error}");
-            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
-        }
-        assert!(matches!(LlmRewriter::new("http://h", " "), Err(LlmError::Model)));
+    fn its_identity_is_what_its_rewrites_depend_on() {
+        let rewriter = || LlmRewriter::new("http://localhost/v1", "m").unwrap();
+        let parameters = serde_json::json!({"seed": 1}).as_object().unwrap().clone();
+        let endpoint = || LlmEndpoint::new("http://localhost/v1", "m").unwrap();
+        let prompts = Prompts::built_in().unwrap();
+        let others = [
+            LlmRewriter::new("http://localhost/v1", "m2").unwrap(),
+            LlmRewriter::new("http://localhost/v2", "m").unwrap(),
+            LlmRewriter::at(endpoint().with_parameters(parameters)).unwrap(),
+            rewriter().with_fallback(endpoint()),
+            rewriter().with_count(2),
+            rewriter().with_kinds([RewriteKind::Hyde]),
+            rewriter().with_any_language(),
+            rewriter().with_prompts(prompts.with(RewriteKind::Hyde, super::super::Prompt::parse("Guess.").unwrap())),
+        ];
+        let mut seen = std::collections::HashSet::from([rewriter().identity()]);
+        assert!(others.iter().all(|other| seen.insert(other.identity())));
+        let same = rewriter().with_timeout(Duration::ZERO).with_most_calls(1).with_breaker(BreakerOptions::default());
+        assert_eq!(same.identity(), rewriter().identity());
+        assert!(!rewriter().leaves_host());
+        let elsewhere = LlmEndpoint::new("http://host.example/v1", "m").unwrap();
+        assert!(rewriter().with_fallback(elsewhere).leaves_host());
+        assert!(LlmRewriter::at(endpoint().with_client(reqwest_client())).unwrap().leaves_host());
+    }
+
+    fn reqwest_client() -> reqwest::Client {
+        http::client(&reqwest::Url::parse("http://localhost").unwrap(), Duration::ZERO, false).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn budgets_end_with_whoever_waits() {
+        let second = Duration::from_secs(1);
+        let start = Instant::now();
+        assert_eq!(Budget::new(second * 4, None).half(), start + second * 2);
+        assert_eq!(Budget::new(second * 4, Some(start + second)).end, start + second);
+        assert_eq!(Budget::new(second * 4, Some(start + second * 9)).end, start + second * 4);
+        assert!(Budget::new(second, Some(start)).is_over());
+        assert!(!Budget::new(Duration::MAX, None).is_over());
     }
 
     #[test]
-    fn keys_are_trimmed_checked_and_never_shown() {
-        let rewriter = || LlmRewriter::new("http://localhost/v1", "m").unwrap();
-        let kept = rewriter().with_api_key("  sk-hunter2\r\n".into()).unwrap();
-        assert_eq!(kept.key.as_ref().unwrap().expose_secret(), "sk-hunter2");
-        assert!(!format!("{kept:?} {:?}", http::bearer(kept.key.as_ref().unwrap())).contains("hunter2"));
-        for key in ["", " \n", "hunter2 two", "hunter2\nX-Evil: 1", "hunter2é", "hunter2\0"] {
-            let error = rewriter().with_api_key(key.into()).unwrap_err();
-            assert!(matches!(error, LlmError::Key { .. }));
-            assert!(!format!("{error} {error:?}").contains("hunter2"));
-        }
+    fn words_for_structured() {
+        assert_eq!("auto".parse(), Ok(Structured::Auto));
+        assert_eq!("yes".parse::<Structured>().unwrap_err().to_string(), "\"yes\" is none of auto, on and off");
     }
 }

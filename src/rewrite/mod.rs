@@ -2,30 +2,46 @@
 //! cleaned, checked, and never waited for longer than agreed.
 
 mod kind;
-pub use kind::{RewriteKind, UnknownKind};
+pub use kind::{Profile, RewriteKind, UnknownKind};
+
+mod task;
+pub use task::{DEFAULT_COUNT, Task};
 
 mod clean;
-pub use clean::{Cleaned, Limits, Rejection, clean};
+pub use clean::{Cleaned, Form, Limits, Rejection, clean};
+
+mod error;
+pub use error::{Failure, RewriteError};
+
+pub(crate) mod counters;
 
 mod feedback;
 pub use feedback::{Feedback, UnknownFeedback};
 
 mod recorded;
 pub(crate) use recorded::Line as RecordedLine;
-pub use recorded::{RecordedError, RecordedRewriter};
+pub use recorded::{Recorded, RecordedError, RecordedRewriter};
 
 #[cfg(feature = "llm")]
 mod llm;
 #[cfg(feature = "llm")]
 mod prompt;
 #[cfg(feature = "llm")]
-pub use llm::{LlmError, LlmRewriter};
+pub(crate) use llm::is_local_url;
 #[cfg(feature = "llm")]
-pub use prompt::{Prompt, PromptError};
+pub use llm::{BreakerOptions, DEFAULT_CALLS, LlmEndpoint, LlmError, LlmRewriter, Structured, UnknownStructured};
+#[cfg(feature = "llm")]
+pub use prompt::{Prompt, PromptError, Prompts};
+
+#[cfg(feature = "cache")]
+mod cached;
+#[cfg(feature = "cache")]
+pub use cached::{CacheOptions, CachedRewriter};
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 use crate::question::Question;
 
@@ -39,13 +55,15 @@ pub struct RewriteRequest {
     pub kinds: Vec<RewriteKind>,
     /// On whose behalf; what was rewritten for one tenant is never shown to another.
     pub tenant: String,
+    /// Until when somebody waits for it. A rewriter plans its retries by it; `None`: by its own bound alone.
+    pub deadline: Option<Instant>,
 }
 
 impl RewriteRequest {
     /// Asks for a rewriter's usual kinds, on nobody's behalf.
     #[must_use]
     pub fn new(question: Question) -> Self {
-        Self { question, kinds: vec![], tenant: String::new() }
+        Self { question, kinds: vec![], tenant: String::new(), deadline: None }
     }
 
     /// Sets which kinds are wanted.
@@ -59,6 +77,13 @@ impl RewriteRequest {
     #[must_use]
     pub fn with_tenant(mut self, tenant: impl Into<String>) -> Self {
         self.tenant = tenant.into();
+        self
+    }
+
+    /// Sets until when somebody waits for it.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
         self
     }
 }
@@ -91,6 +116,10 @@ pub struct Rewrites {
     pub rewrites: Vec<Rewrite>,
     /// Why the rest cannot.
     pub rejected: Vec<Rejection>,
+    /// Kinds that were asked for and of which nothing can be searched with.
+    pub missing: Vec<RewriteKind>,
+    /// Kinds that were wanted and not asked for, because they have no use for this question.
+    pub skipped: Vec<RewriteKind>,
 }
 
 impl Rewrites {
@@ -102,7 +131,7 @@ impl Rewrites {
 
 impl From<Vec<Rewrite>> for Rewrites {
     fn from(rewrites: Vec<Rewrite>) -> Self {
-        Self { rewrites, rejected: vec![] }
+        Self { rewrites, ..Self::default() }
     }
 }
 
@@ -123,6 +152,19 @@ pub trait Rewriter: Debug + Send + Sync {
     fn leaves_host(&self) -> bool {
         true
     }
+
+    /// What its rewrites depend on beside the request: model, prompts, parameters. A cache keeps what was said under
+    /// one identity from who asks under another.
+    fn identity(&self) -> String {
+        String::new()
+    }
+
+    /// Waits, at most this long, for rewrites that still run in the background, and gives up the rest. Returns how
+    /// many were given up. To be called once, before the program ends.
+    async fn drain(&self, timeout: Duration) -> usize {
+        let _ = timeout;
+        0
+    }
 }
 
 #[async_trait]
@@ -134,38 +176,12 @@ impl<R: Rewriter + ?Sized> Rewriter for Arc<R> {
     fn leaves_host(&self) -> bool {
         (**self).leaves_host()
     }
-}
 
-/// Why there is no rewrite.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RewriteError {
-    /// It did not come in time.
-    #[error("no rewrite within {} ms; allow it more time (rewrite.deadline_ms)", deadline.as_millis())]
-    Deadline {
-        /// How long was waited.
-        deadline: Duration,
-    },
-    /// The rewriter could not be reached, or did not do its work.
-    #[error("the rewriter {problem}")]
-    Failed {
-        /// What it did instead, and what to do.
-        problem: String,
-        /// The client's own error.
-        #[source]
-        source: Option<Box<dyn std::error::Error + Send + Sync>>,
-    },
-    /// Nothing that it said can be searched with.
-    #[error("the rewriter's reply was rejected: {reason}")]
-    Rejected {
-        /// Why.
-        reason: Rejection,
-    },
-}
+    fn identity(&self) -> String {
+        (**self).identity()
+    }
 
-impl RewriteError {
-    /// An error of a rewriter of one's own; `problem` completes the sentence "the rewriter …".
-    pub fn failed(problem: impl Into<String>) -> Self {
-        Self::Failed { problem: problem.into(), source: None }
+    async fn drain(&self, timeout: Duration) -> usize {
+        (**self).drain(timeout).await
     }
 }

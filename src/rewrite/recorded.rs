@@ -4,28 +4,64 @@ use std::{
     collections::HashMap,
     fs::File,
     io::{BufRead, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
+    str::FromStr,
     time::Duration,
 };
 
 use async_trait::async_trait;
 use serde::Deserialize;
 
-use super::{Limits, Rewrite, RewriteError, RewriteKind, RewriteRequest, Rewriter, Rewrites};
-use crate::{question::tidy, ranking::Id};
+use super::{
+    Limits, Rewrite, RewriteError, RewriteKind, RewriteRequest, Rewriter, Rewrites, Task, UnknownKind, counters,
+};
+use crate::{
+    question::{Question, tidy},
+    ranking::Id,
+};
+
+/// How many texts of a kind are replayed at most.
+const MOST_TEXTS: usize = 8;
 
 /// Replays recorded rewrites.
 ///
 /// The file holds one JSON object a line: what was asked (`question` or `text`, or `_id` for the id of a question that
-/// [`for_questions`](Self::for_questions) names), and what the model said (`rewrites`, `reply` or `raw_lines`). Each is
-/// cleaned as if the model had said it just now, by default with the [`Limits`] for expansions.
+/// [`for_questions`](Self::for_questions) names), what the model said (`rewrites`, `reply` or `raw_lines`), and
+/// perhaps which `kind` of rewrite that is. Each is cleaned as if the model had said it just now: as its kind wants it,
+/// or, where nothing says which that is, with the [`Limits`] for expansions.
 #[derive(Debug, Clone, Default)]
 pub struct RecordedRewriter {
     place: String,
-    by_text: HashMap<String, Vec<String>>,
-    by_id: HashMap<String, Vec<String>>,
+    by_text: HashMap<String, Said>,
+    by_id: HashMap<String, Said>,
+    kind: Option<RewriteKind>,
     limits: Option<Limits>,
     latency: Duration,
+}
+
+/// What a model said to one question: for each kind, the last that was recorded.
+type Said = Vec<(Option<RewriteKind>, Vec<String>)>;
+
+/// A file of recorded rewrites and the kind that it holds, written `FILE` or `FILE:kind`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Recorded {
+    /// The file.
+    pub file: PathBuf,
+    /// The kind of those of its lines that name none.
+    pub kind: Option<RewriteKind>,
+}
+
+impl FromStr for Recorded {
+    type Err = UnknownKind;
+
+    fn from_str(text: &str) -> Result<Self, UnknownKind> {
+        let name = |end: &str| !end.is_empty() && end.chars().all(|c| c.is_ascii_alphabetic() || c == '-');
+        match text.rsplit_once(':').filter(|(_, end)| name(end)) {
+            Some((file, kind)) => Ok(Self { file: file.into(), kind: Some(kind.parse()?) }),
+            None => Ok(Self { file: text.into(), kind: None }),
+        }
+    }
 }
 
 /// One line of the file.
@@ -39,6 +75,8 @@ pub(crate) struct Line {
     rewrites: Option<Vec<String>>,
     reply: Option<String>,
     raw_lines: Option<Vec<String>>,
+    /// Which kind of rewrite it is.
+    pub(crate) kind: Option<RewriteKind>,
 }
 
 impl Line {
@@ -58,7 +96,16 @@ impl Line {
 }
 
 impl RecordedRewriter {
-    /// Reads a file of recorded rewrites. The last line for a question counts.
+    /// Reads a file of recorded rewrites, see [`read`](Self::read).
+    ///
+    /// # Errors
+    /// [`RecordedError`] names the file and the line.
+    pub fn open(recorded: &Recorded) -> Result<Self, RecordedError> {
+        let kind = recorded.kind;
+        Ok(Self { kind, ..Self::read(&recorded.file)? })
+    }
+
+    /// Reads a file of recorded rewrites. The last line for a question, and for a kind where lines name it, counts.
     ///
     /// # Errors
     /// [`RecordedError`] names the file and the line.
@@ -84,8 +131,9 @@ impl RecordedRewriter {
         Q: AsRef<str>,
         R: IntoIterator<Item: Into<String>>,
     {
-        let pair =
-            |(question, rewrites): (Q, R)| (tidy(question.as_ref()), rewrites.into_iter().map(Into::into).collect());
+        let pair = |(question, rewrites): (Q, R)| {
+            (tidy(question.as_ref()), vec![(None, rewrites.into_iter().map(Into::into).collect())])
+        };
         Self { place: "the recording".to_owned(), by_text: pairs.into_iter().map(pair).collect(), ..Self::default() }
     }
 
@@ -104,6 +152,13 @@ impl RecordedRewriter {
         self
     }
 
+    /// Says which kind of rewrite those are that were recorded without one.
+    #[must_use]
+    pub fn with_kind(mut self, kind: RewriteKind) -> Self {
+        self.kind = Some(kind);
+        self
+    }
+
     /// Answers as slowly as a model would.
     #[must_use]
     pub fn with_latency(mut self, latency: Duration) -> Self {
@@ -111,7 +166,7 @@ impl RecordedRewriter {
         self
     }
 
-    /// Sets how long rewrites may be, and how many.
+    /// Sets how long rewrites of no kind may be, and how many.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = Some(limits);
@@ -121,32 +176,63 @@ impl RecordedRewriter {
     fn take(&mut self, line: &str) -> Result<(), String> {
         let mut line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
         let replies = line.replies()?;
-        match (line.question, line.id) {
-            (Some(question), _) => self.by_text.insert(tidy(&question), replies),
-            (None, Some(id)) => self.by_id.insert(id.into(), replies),
+        let said = match (line.question, line.id) {
+            (Some(question), _) => self.by_text.entry(tidy(&question)),
+            (None, Some(id)) => self.by_id.entry(id.into()),
             (None, None) => return Err("it has none of \"question\", \"text\" and \"_id\"".to_owned()),
         };
+        let said = said.or_default();
+        said.retain(|(kind, _)| *kind != line.kind);
+        said.push((line.kind, replies));
         Ok(())
+    }
+
+    /// Cleans what was said to a question, as far as it is wanted.
+    fn cleaned(&self, said: &Said, request: &RewriteRequest) -> Rewrites {
+        let task = Task::new(request.question.clone(), &[]).with_count(MOST_TEXTS);
+        let wanted = |kind| request.kinds.is_empty() || request.kinds.contains(&kind);
+        let mut cleaned = Rewrites::default();
+        for (kind, replies) in said {
+            let kind = kind.or(self.kind);
+            if !wanted(kind.unwrap_or(RewriteKind::Paraphrase)) {
+                continue;
+            }
+            let part = match kind {
+                Some(kind) => task.clean_all(kind, replies.iter().cloned()),
+                None => self.of_no_kind(replies, &request.question),
+            };
+            cleaned.rewrites.extend(part.rewrites);
+            cleaned.rejected.extend(part.rejected);
+        }
+        cleaned
+    }
+
+    fn of_no_kind(&self, replies: &[String], question: &Question) -> Rewrites {
+        let cleaned = self.limits.unwrap_or_else(Limits::expansion).clean_all(replies, question.text());
+        let rewrite = |text| Rewrite::new(RewriteKind::Paraphrase, text);
+        let rewrites = cleaned.rewrites.into_iter().map(rewrite).collect();
+        Rewrites { rewrites, rejected: cleaned.rejected, ..Rewrites::default() }
     }
 }
 
 #[async_trait]
 impl Rewriter for RecordedRewriter {
     async fn rewrite(&self, request: &RewriteRequest) -> Result<Rewrites, RewriteError> {
-        let question = &request.question;
         if !self.latency.is_zero() {
             tokio::time::sleep(self.latency).await;
         }
-        let Some(replies) = self.by_text.get(question.text()) else {
+        let Some(said) = self.by_text.get(request.question.text()) else {
             let hint = if self.by_id.is_empty() { "" } else { "; it is recorded by id: name the questions' ids" };
-            let problem = format!("has no rewrite of this question in {}{hint}", self.place);
-            return Err(RewriteError::Failed { problem, source: None });
+            return Err(RewriteError::failed(format!("has no rewrite of this question in {}{hint}", self.place)));
         };
-        let limits = self.limits.unwrap_or_else(Limits::expansion);
-        let cleaned = limits.clean_all(replies, question.text()).into_result();
-        let rewrites = cleaned.map_err(|reason| RewriteError::Rejected { reason })?;
-        let rewrite = |text| Rewrite::new(RewriteKind::Paraphrase, text);
-        Ok(rewrites.into_iter().map(rewrite).collect::<Vec<_>>().into())
+        let rewrites = self.cleaned(said, request);
+        let result = if rewrites.rewrites.is_empty() {
+            Err(RewriteError::Rejected { reasons: rewrites.rejected })
+        } else {
+            Ok(rewrites)
+        };
+        counters::replied(result.as_ref());
+        result
     }
 
     fn leaves_host(&self) -> bool {

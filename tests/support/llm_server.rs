@@ -4,7 +4,10 @@
 use std::{
     collections::VecDeque,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -32,6 +35,10 @@ pub enum Answer {
     Chunked(String),
     /// Sends bytes as they are and closes.
     Raw(Vec<u8>),
+    /// Sends this as server-sent events and leaves the connection open.
+    Events(String),
+    /// Sends as many bytes of a body as the client takes, up to this.
+    Flood(usize),
 }
 
 impl Answer {
@@ -65,11 +72,24 @@ pub fn completion(text: &str) -> String {
     serde_json::json!({"id": "1", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}).to_string()
 }
 
+/// The same as server-sent events, in pieces of seven characters, up to their end or not.
+pub fn events(text: &str, whole: bool) -> String {
+    let pieces: Vec<char> = text.chars().collect();
+    let event = |piece: &[char]| {
+        let delta = serde_json::json!({"content": piece.iter().collect::<String>()});
+        format!("data: {}\n\n", serde_json::json!({"choices": [{"index": 0, "delta": delta}]}))
+    };
+    let events: String = pieces.chunks(7).map(event).collect();
+    if whole { format!("{events}data: [DONE]\n\n") } else { events }
+}
+
 /// The server; it stops when dropped.
 #[derive(Debug)]
 pub struct LlmServer {
     address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
+    /// How many bytes of floods were taken.
+    flooded: Arc<AtomicUsize>,
     accepting: JoinHandle<()>,
 }
 
@@ -87,12 +107,22 @@ impl LlmServer {
         let requests = Arc::default();
         let script = Arc::new(Mutex::new(answers.into_iter().collect::<VecDeque<_>>()));
         let recorded = Arc::clone(&requests);
+        let flooded = Arc::<AtomicUsize>::default();
+        let counted = Arc::clone(&flooded);
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&script), Arc::clone(&recorded)));
+                tokio::spawn(serve(stream, Arc::clone(&script), Arc::clone(&recorded), Arc::clone(&counted)));
             }
         });
-        Self { address, requests, accepting }
+        Self { address, requests, flooded, accepting }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn flooded(&self) -> usize {
+        self.flooded.load(Ordering::SeqCst)
     }
 
     pub fn base_url(&self) -> String {
@@ -112,7 +142,7 @@ impl LlmServer {
 type Script = Arc<Mutex<VecDeque<Answer>>>;
 
 /// Answers the requests of one connection, which is kept alive between them.
-async fn serve(mut stream: TcpStream, script: Script, requests: Arc<Mutex<Vec<String>>>) {
+async fn serve(mut stream: TcpStream, script: Script, requests: Arc<Mutex<Vec<String>>>, flooded: Arc<AtomicUsize>) {
     while let Some(request) = read_request(&mut stream).await {
         requests.lock().unwrap().push(request);
         let answer = {
@@ -120,7 +150,7 @@ async fn serve(mut stream: TcpStream, script: Script, requests: Arc<Mutex<Vec<St
             if script.len() > 1 { script.pop_front() } else { script.front().cloned() }
         };
         let Some(answer) = answer else { return };
-        if give(&mut stream, answer).await.is_err() {
+        if give(&mut stream, answer, &flooded).await.is_err() {
             return;
         }
     }
@@ -146,7 +176,7 @@ pub async fn read_request(stream: &mut TcpStream) -> Option<String> {
     }
 }
 
-async fn give(stream: &mut TcpStream, answer: Answer) -> std::io::Result<()> {
+async fn give(stream: &mut TcpStream, answer: Answer, flooded: &AtomicUsize) -> std::io::Result<()> {
     let whole = completion("a rewritten question");
     match answer {
         Answer::Send { status, headers, body, delay } => {
@@ -192,6 +222,20 @@ async fn give(stream: &mut TcpStream, answer: Answer) -> std::io::Result<()> {
                 stream.write_all(b"\r\n").await?;
             }
             stream.write_all(b"0\r\n\r\n").await
+        }
+        Answer::Events(body) => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n").await?;
+            stream.write_all(body.as_bytes()).await?;
+            sleep(Duration::from_secs(60)).await;
+            Ok(())
+        }
+        Answer::Flood(bytes) => {
+            stream.write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {bytes}\r\n\r\n").as_bytes()).await?;
+            let chunk = vec![b' '; 64 << 10];
+            while flooded.fetch_add(chunk.len(), Ordering::SeqCst) < bytes {
+                stream.write_all(&chunk).await?;
+            }
+            Ok(())
         }
         Answer::Raw(bytes) => {
             stream.write_all(&bytes).await?;

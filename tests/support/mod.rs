@@ -6,6 +6,7 @@ pub mod front;
 pub mod http_server;
 pub mod hub;
 pub mod llm_server;
+pub mod proxy;
 
 use std::{
     path::{Path, PathBuf},

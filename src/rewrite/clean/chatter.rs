@@ -1,12 +1,11 @@
-//! What a chat model says around its answer: preambles, labels, remarks, refusals.
+//! What a chat model says around its answer: preambles, labels, remarks.
 //!
 //! Told from questions by closed word lists, and always in doubt for the question: a question may well be about
 //! queries, begin with "Sure" or say "I can't sleep".
 
 use super::vocabulary::{
-    AFTERTHOUGHTS, ASIDE_NOUNS, ASKING_BACK, CHINESE_NOUNS, CONFESSIONS, COURTESIES, ECHO_NOUNS, FILTERED,
-    FOREIGN_NOUNS, GLOSSES, HELPING, HERE, HERE_PERHAPS, LABEL_WORDS, META, NOT, OPENERS, OUTPUT_NOUNS, QUESTION_NOUNS,
-    REMARKS, REWRITE_STEMS, SORRY, UNABLE, VERDICTS,
+    AFTERTHOUGHTS, ASIDE_NOUNS, CHINESE_NOUNS, COURTESIES, ECHO_NOUNS, FOREIGN_NOUNS, GLOSSES, HERE, HERE_PERHAPS,
+    LABEL_WORDS, META, NOTHING, OPENERS, OUTPUT_NOUNS, QUESTION_NOUNS, REMARKS, REWRITE_STEMS,
 };
 
 /// What a label or a key says about the text that follows it.
@@ -23,14 +22,14 @@ pub(super) enum Kind {
 }
 
 /// The words of a text in lower case; apostrophes belong to them.
-fn words(text: &str) -> impl Iterator<Item = String> {
+pub(super) fn words(text: &str) -> impl Iterator<Item = String> {
     text.split(|c: char| !(c.is_alphanumeric() || matches!(c, '\'' | '’')))
         .map(|word| word.replace('’', "'").to_lowercase())
         .filter(|word| word.chars().any(char::is_alphanumeric))
 }
 
 /// A text in lower case with plain apostrophes, without the signs around it.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.trim_start_matches(['*', '_', '#', '"', '“', ' ']).replace('’', "'").to_lowercase()
 }
 
@@ -39,7 +38,7 @@ fn after<'a>(text: &'a str, begin: &str) -> Option<&'a str> {
     text.strip_prefix(begin).filter(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '\''))
 }
 
-fn begins(text: &str, beginnings: &[&str]) -> bool {
+pub(super) fn begins(text: &str, beginnings: &[&str]) -> bool {
     beginnings.iter().any(|begin| after(text, begin).is_some())
 }
 
@@ -72,7 +71,8 @@ fn named(text: &str) -> Option<Kind> {
     } else if is(QUESTION_NOUNS) {
         Kind::Question
     } else if is(OUTPUT_NOUNS) {
-        Kind::Output
+        // What a model calls final is what it comes to.
+        if words.iter().any(|word| word == "final") { Kind::Question } else { Kind::Output }
     } else if words.iter().any(|word| word == "changed") {
         Kind::Aside
     } else {
@@ -120,6 +120,9 @@ pub(super) fn label(line: &str, heading: bool) -> Option<(Kind, &str)> {
         }
     }
     let (name, rest) = split(line)?;
+    if announces(name) {
+        return Some((Kind::Question, rest.trim()));
+    }
     // `Query 1 (broader): text`
     let bare = name.trim_end_matches(['*', '_']);
     let short = bare.strip_suffix(')').and_then(|open| open.rsplit_once('(')).map_or(name, |(short, _)| short);
@@ -128,6 +131,15 @@ pub(super) fn label(line: &str, heading: bool) -> Option<(Kind, &str)> {
     // The emphasis opened before the label closes after it: `**Query:** text`.
     let rest = if name.starts_with(['*', '_']) { rest.trim_start_matches(['*', '_']) } else { rest };
     Some((kind, rest.trim()))
+}
+
+/// Whether what stands before a colon is a sentence about the rewrite: "A more specific version would be".
+fn announces(name: &str) -> bool {
+    const ENDS: [&str; 6] = [" is", " are", " be", " as", " this", " follows"];
+    const STARTS: [&str; 8] = ["a ", "an ", "the ", "one ", "your ", "my ", "this ", "here "];
+    let text = plain(name);
+    let end = text.trim_end_matches(|c: char| !c.is_alphanumeric());
+    STARTS.iter().any(|start| text.starts_with(start)) && ENDS.iter().any(|verb| end.ends_with(verb)) && has_meta(&text)
 }
 
 /// Splits a line at the sign after its label.
@@ -193,15 +205,15 @@ pub(super) fn is_remark(line: &str) -> bool {
         // "I have further pain after surgery, what helps?" asks.
         Some((_, true)) => !text.ends_with(['?', '？']) && has_meta(&text),
         Some((_, false)) => true,
-        None => matches!(
-            text.trim_matches(|c: char| !c.is_alphanumeric()),
-            "none" | "n/a" | "null" | "nil" | "undefined" | "end"
-        ),
+        None => NOTHING.contains(&text.trim_matches(|c: char| !c.is_alphanumeric())),
     }
 }
 
 /// Whether a line that follows a rewrite talks about it: it says so, and it does not ask.
 pub(super) fn is_afterthought(line: &str) -> bool {
+    if line.starts_with('(') && line.ends_with(')') {
+        return true;
+    }
     let text = plain(line);
     let offers =
         text.starts_with("if you ") && [" i can ", " i could ", " i'll "].iter().any(|offer| text.contains(offer));
@@ -220,6 +232,8 @@ pub(super) fn is_title(line: &str) -> bool {
     line.len() <= 60 && (marked || rewrites()) && named(line).is_some()
 }
 
+/// How many bytes of a sentence say whether it is politeness.
+const LONGEST_COURTESY: usize = 40;
 /// How many characters from a line's end politeness is looked for.
 const LONGEST_FAREWELL: usize = 200;
 
@@ -243,53 +257,28 @@ pub(super) fn without_courtesies(line: &str) -> &str {
     let tail = ends.filter(|at| line[*at..].starts_with(' ')).find(|at| {
         let tail = line[*at..].trim_start();
         // A sentence about the rewrite only goes if it stands apart: keyword lists have their own.
-        begins(&plain(tail), COURTESIES) || tail.starts_with(['(', '[']) && is_remark(tail)
+        let start = &tail[..tail.floor_char_boundary(LONGEST_COURTESY)];
+        begins(&plain(start), COURTESIES) || tail.starts_with(['(', '[']) && is_remark(tail)
     });
     without_gloss(tail.map_or(line, |at| line[..at].trim_end()))
 }
 
 /// Takes off what a model adds to an item of a list to say what it is good for: `Why …? – focuses on causes`,
-/// `"why …" (causes)`.
+/// `"why …" (causes)`, `"why …?": asks for causes`, and the mark of a source: `Why …? [1]`.
 fn without_gloss(line: &str) -> &str {
-    let quoted = line.starts_with(['"', '“', '«', '`']);
-    let found = [" - ", " – ", " — ", " ("].into_iter().find_map(|sign| {
+    let quoted = line.starts_with(['"', '“', '«', '`', '*']);
+    let found = [" - ", " – ", " — ", " (", ": ", " ["].into_iter().find_map(|sign| {
         let (text, gloss) = line.split_once(sign)?;
-        let closed = quoted && text.len() > 1 && text.ends_with(['"', '”', '»', '`']);
-        let aside = sign == " (" && gloss.ends_with(')') && closed && text.contains(' ');
+        let closed = quoted && text.len() > 1 && text.ends_with(['"', '”', '»', '`', '*']);
+        let asks = text.ends_with('?') || closed && text.trim_end_matches(['"', '”', '»', '`']).ends_with('?');
+        let cut = match sign {
+            " (" => closed && gloss.ends_with(')') && text.contains(' '),
+            ": " => closed && asks,
+            " [" => asks && gloss.ends_with(']') && gloss.trim_end_matches(']').chars().all(|c| c.is_ascii_digit()),
+            _ => false,
+        };
         let says = || words(gloss).next().is_some_and(|word| GLOSSES.iter().any(|stem| word.starts_with(stem)));
-        (aside || (closed || text.ends_with('?')) && says()).then_some(text)
+        (cut || !matches!(sign, ": " | " [") && (closed || asks) && says()).then_some(text)
     });
     found.unwrap_or(line)
-}
-
-/// Whether a line refuses, reports a filter, or asks back.
-pub(super) fn is_refusal(line: &str) -> bool {
-    let end = line.char_indices().nth(400).map_or(line.len(), |(at, _)| at);
-    let text = plain(&line[..end]);
-    let holds = |phrases: &[&str]| phrases.iter().any(|phrase| text.contains(phrase));
-    let unable = UNABLE.iter().find_map(|begin| text.find(begin).map(|at| &text[at + begin.len()..]));
-    let helping = |rest: &str| HELPING.iter().any(|what| rest.trim_start().starts_with(what)) || rest.trim() == "help";
-    let sorry = SORRY.iter().any(|begin| text.starts_with(begin));
-    (sorry && holds(NOT))
-        || (UNABLE.iter().any(|begin| text.starts_with(begin)) && unable.is_some_and(helping))
-        || begins(&text, CONFESSIONS)
-        || is_filtered(&text)
-        || asks_back(&text)
-}
-
-/// A gateway's or provider's notice in place of a reply. "Content moderation is …" is none.
-fn is_filtered(text: &str) -> bool {
-    let bracketed = text.starts_with(['[', '(']) && text.ends_with([']', ')', '.']);
-    let subject = FILTERED.iter().any(|subject| text.starts_with(subject));
-    let verdict = VERDICTS.iter().any(|verdict| text.contains(verdict));
-    !text.ends_with('?') && (subject && verdict || bracketed && text.contains("content") && text.contains("filter"))
-}
-
-fn asks_back(text: &str) -> bool {
-    ASKING_BACK.iter().any(|phrase| {
-        let starts = text.starts_with(phrase);
-        let meta = ["question", "query", "context", "detail", "information", "rewrite", "rephrase"];
-        (starts || (phrase.starts_with("you") || phrase.starts_with("no ")) && text.contains(phrase))
-            && meta.iter().any(|word| text.contains(word))
-    })
 }

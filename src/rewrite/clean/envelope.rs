@@ -4,10 +4,10 @@ use std::iter::Peekable;
 
 /// The reply proper, with `\n` as its only control character.
 pub(super) fn unwrap(reply: &str) -> String {
-    let text = without_entities(readable(reply));
+    let text = without_html(without_entities(readable(reply)));
     let text = without_channels(&text);
     let text = without_reasoning(text);
-    let text = until_end_mark(&text);
+    let text = until_next_turn(until_end_mark(&text));
     fenced(text).unwrap_or_else(|| text.to_owned())
 }
 
@@ -45,6 +45,16 @@ fn without_entities(text: String) -> String {
         return text;
     }
     ENTITIES.iter().fold(text, |text, (entity, sign)| text.replace(entity, sign))
+}
+
+/// Makes lines of the items of an HTML list.
+fn without_html(text: String) -> String {
+    if !text.contains("<li>") {
+        return text;
+    }
+    const TAGS: [(&str, &str); 7] =
+        [("<li>", "\n- "), ("</li>", "\n"), ("<ul>", ""), ("</ul>", ""), ("<ol>", ""), ("</ol>", ""), ("<br>", "\n")];
+    TAGS.iter().fold(text, |text, (tag, sign)| text.replace(tag, sign))
 }
 
 /// Skips the rest of a terminal escape sequence: `ESC [ … letter`, `ESC ] … BEL`.
@@ -154,8 +164,9 @@ fn until_end_mark(text: &str) -> &str {
         }
     }
     let mut from = 0;
-    while let Some(at) = text[from..].find('<').map(|at| from + at) {
-        let glued = !text[..at].ends_with(' ');
+    while let Some(at) = text[from..].find(['<', '[']).map(|at| from + at) {
+        let own = MARKS.iter().any(|mark| text[at..].starts_with(mark) && text[at..].trim_end() == *mark);
+        let glued = own || !text[..at].ends_with(' ');
         let sentence_end =
             text[at..].strip_prefix("</s>").is_some_and(|rest| rest.is_empty() || rest.starts_with('\n'));
         if (glued && template_mark(&text[at..]).is_some()) || sentence_end {
@@ -166,8 +177,21 @@ fn until_end_mark(text: &str) -> &str {
     text
 }
 
+/// Cuts where a model goes on with a turn of the user's: the reply is over.
+fn until_next_turn(text: &str) -> &str {
+    let turn = ["\nUser:", "\nHuman:", "\nuser:", "\n### Instruction", "\n[INST]"];
+    let cut = turn.iter().filter_map(|sign| text.find(sign)).min();
+    cut.map_or(text, |at| text[..at].trim_end())
+}
+
+/// Marks of chat templates that have forms of their own.
+const MARKS: [&str; 6] = ["<end_of_turn>", "<start_of_turn>", "<eos>", "<bos>", "[INST]", "[/INST]"];
+
 /// The length of a `<|name|>` at the start of a text.
 fn template_mark(text: &str) -> Option<usize> {
+    if let Some(mark) = MARKS.iter().find(|mark| text.starts_with(**mark)) {
+        return Some(mark.len());
+    }
     let name = text.strip_prefix("<|")?;
     let end = name.char_indices().take(40).find(|(_, c)| !(c.is_ascii_alphanumeric() || *c == '_'))?.0;
     name[end..].starts_with("|>").then_some(end + 4)

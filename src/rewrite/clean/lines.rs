@@ -4,7 +4,7 @@
 //! lines as a list, these are; else every line is that is neither a preamble nor a remark.
 
 use super::{
-    Rejection,
+    Rejection, answer,
     chatter::{self, Kind},
     marks::{self, Mark, Numbering},
 };
@@ -23,6 +23,8 @@ struct Sorted<'a> {
     plain: Vec<&'a str>,
     headings: Vec<&'a str>,
     chatter: bool,
+    /// Whether a line announces an answer: "There are several reasons why bread is flat:".
+    answers: bool,
     /// Whether there is more than one line.
     several: bool,
 }
@@ -47,6 +49,9 @@ pub(super) fn items(text: &str, question: &str) -> Result<Vec<String>, Rejection
     let mut answering = true;
     for line in lines() {
         answering = sorted.add(line, numbering, question, answering);
+    }
+    if sorted.answers {
+        return Err(Rejection::Answer);
     }
     let chatter = sorted.chatter;
     let found: Vec<String> = sorted.answer().into_iter().map(tidied).filter(|line| !line.is_empty()).collect();
@@ -95,7 +100,13 @@ impl<'a> Sorted<'a> {
         match chatter::label(text, heading.is_some()).filter(|(_, rest)| !asked_for(rest)) {
             Some((kind, "")) => {
                 self.chatter = true;
+                self.answers |= answer::announces(text, question);
                 return !matches!(kind, Kind::Aside | Kind::Echo);
+            }
+            // Of a list, all items are meant, whether they have labels or not.
+            Some((Kind::Question, rest)) if mark != Mark::None => {
+                self.marked.push(Item { mark, indent, text: rest });
+                return answering;
             }
             Some((Kind::Question, rest)) => {
                 self.labelled.push(rest);
@@ -129,14 +140,17 @@ impl<'a> Sorted<'a> {
         if !self.labelled.is_empty() {
             return self.labelled;
         }
+        let asks = |text: &str| text.trim_end_matches(['*', '"', '”', '_']).ends_with(['?', '？']);
         let Some(first) = self.marked.first() else {
-            return [self.outputs, self.plain, self.headings]
+            // A question, then "Answer: …".
+            let answered = self.plain.iter().any(|text| asks(text)) && !self.outputs.iter().any(|text| asks(text));
+            let outputs = if answered { vec![] } else { self.outputs };
+            return [outputs, self.plain, self.headings]
                 .into_iter()
                 .find(|group| !group.is_empty())
                 .unwrap_or_default();
         };
         // A question, then points that say what was changed.
-        let asks = |text: &str| text.trim_end_matches(['*', '"', '”', '_']).ends_with(['?', '？']);
         if let [single] = self.plain[..]
             && first.mark == Mark::Bullet
             && asks(single)
@@ -146,8 +160,36 @@ impl<'a> Sorted<'a> {
         }
         // Points below a point explain it.
         let (mark, indent) = (first.mark, first.indent + 1);
-        self.marked.iter().filter(|item| item.mark == mark && item.indent <= indent).map(|item| item.text).collect()
+        let items = self.marked.iter().filter(|item| item.mark == mark && item.indent <= indent);
+        without_titles(items.map(|item| item.text).collect())
     }
+}
+
+/// Takes off what every item of a list has before or after its text: "Causes: Why …?", "**Fixes:** …", "… (broader)".
+fn without_titles(items: Vec<&str>) -> Vec<&str> {
+    const MAX_TITLE: usize = 40;
+    if items.len() < 2 {
+        return items;
+    }
+    let titled = |text: &'_ str| {
+        let (title, rest) = text.split_once(": ").or_else(|| text.split_once(":** "))?;
+        let emphasised = title.starts_with('*') && (title.ends_with('*') || !rest.ends_with('*'));
+        let rest = rest.trim_start_matches(['*', ' ']);
+        let asks = rest.trim_end_matches(['*', '"', '”']).ends_with(['?', '？']);
+        let short = title.len() <= MAX_TITLE && title.split_whitespace().count() <= 4;
+        (short && (emphasised || asks) && marks::has_words(rest)).then_some(rest.len())
+    };
+    let glossed = |text: &str| {
+        let at = text.find("? (").or_else(|| text.find("? ["))?;
+        text.ends_with([')', ']']).then_some(at + 1)
+    };
+    if let Some(rests) = items.iter().map(|text| titled(text)).collect::<Option<Vec<_>>>() {
+        return items.into_iter().zip(rests).map(|(text, rest)| &text[text.len() - rest..]).collect();
+    }
+    if let Some(ends) = items.iter().map(|text| glossed(text)).collect::<Option<Vec<_>>>() {
+        return items.into_iter().zip(ends).map(|(text, end)| &text[..end]).collect();
+    }
+    items
 }
 
 /// Takes tags off that open or close on this line and close or open on another: `<query>` alone, `<query>text`.
@@ -179,7 +221,7 @@ fn tidied(line: &str) -> String {
         return line.to_owned();
     }
     let line = marks::unquoted(line);
-    let line = chatter::without_courtesies(line);
+    let line = answer::without_answer(chatter::without_courtesies(line));
     let line = marks::without_emphasis(line);
     let line = line.trim_matches(['\u{200c}', '\u{200d}']);
     line.split_whitespace().collect::<Vec<_>>().join(" ")

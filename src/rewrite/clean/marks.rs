@@ -55,7 +55,7 @@ pub(super) fn mark(line: &str, numbering: Numbering) -> (Mark, &str) {
         return (Mark::Quote, rest.trim_start());
     }
     if let Some(rest) = bullet(line) {
-        return (Mark::Bullet, rest);
+        return (Mark::Bullet, without_box(rest));
     }
     // `**1.** text`
     if let Some((_, rest)) = number(line.trim_start_matches('*'), numbering.numbers)
@@ -81,6 +81,11 @@ pub(super) fn mark(line: &str, numbering: Numbering) -> (Mark, &str) {
         Some(rest) if numbering.dashes => (Mark::Bullet, rest),
         _ => (Mark::None, line),
     }
+}
+
+/// `[ ] text`, `[x] text`: an item of a task list.
+fn without_box(text: &str) -> &str {
+    ["[ ] ", "[x] ", "[X] "].iter().find_map(|sign| text.strip_prefix(sign)).unwrap_or(text).trim_start()
 }
 
 /// `-text`
@@ -154,7 +159,8 @@ fn number(line: &str, in_list: bool) -> Option<(u32, &str)> {
     if let Some(rest) = rest.strip_prefix(" - ").or_else(|| rest.strip_prefix(" – ")) {
         return Some((value, rest));
     }
-    let Some(rest) = rest.strip_prefix(['.', ':', '、', '．', '：']) else {
+    // `1\. text`, as some escape it.
+    let Some(rest) = rest.strip_prefix('\\').unwrap_or(rest).strip_prefix(['.', ':', '、', '．', '：']) else {
         return hash.and(Some((value, rest))).filter(|(_, rest)| rest.starts_with(' '));
     };
     // "3.5 mm", "10:30" and a lone "2.x" are not marks.

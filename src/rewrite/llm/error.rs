@@ -1,10 +1,10 @@
 //! What can be wrong with a language model behind HTTP, and what to do about each.
 
-use std::{error::Error as StdError, time::Duration};
+use std::{error::Error as StdError, sync::Arc, time::Duration};
 
 use crate::{
     http::{self, Said},
-    rewrite::{PromptError, Rejection, RewriteError},
+    rewrite::{Failure, PromptError, Rejection, RewriteError},
 };
 
 /// Why a language model cannot be asked, or did not answer.
@@ -47,7 +47,7 @@ pub enum LlmError {
         problem: &'static str,
         /// The client's own error, without the URL.
         #[source]
-        source: Box<dyn StdError + Send + Sync>,
+        source: Arc<dyn StdError + Send + Sync>,
         /// Whether the connection broke in the middle.
         broken: bool,
     },
@@ -79,6 +79,38 @@ pub enum LlmError {
         /// How long it is still left alone.
         left: Duration,
     },
+    /// It failed too often lately, and is left alone for a while.
+    #[error("the language model at {place} failed too often and is left alone for {} s more", left.as_secs() + 1)]
+    CircuitOpen {
+        /// Host and port.
+        place: String,
+        /// How long it is still left alone.
+        left: Duration,
+    },
+    /// As many calls as are allowed are under way, and none ended in time.
+    #[error("{calls} calls to the language model are under way already; raise rewrite.calls if it can take more")]
+    Busy {
+        /// How many are allowed.
+        calls: usize,
+    },
+    /// It does not know schemas for replies.
+    #[error(
+        "the language model at {place} does not take a schema for its reply ({status}); set rewrite.structured to auto or off"
+    )]
+    NoSchema {
+        /// Host and port.
+        place: String,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// Its provider blocks the question, or the reply to it.
+    #[error("the language model at {place} {problem}")]
+    Filtered {
+        /// Host and port.
+        place: String,
+        /// What was blocked.
+        problem: String,
+    },
     /// Its answer is not a chat completion.
     #[error("the language model at {place} {problem}")]
     Reply {
@@ -88,8 +120,8 @@ pub enum LlmError {
         problem: String,
     },
     /// Nothing that it said can be searched with.
-    #[error("the language model's reply was rejected: {0}")]
-    Rejected(Rejection),
+    #[error("the language model's reply was rejected: {}", Rejection::gravest(.0))]
+    Rejected(Vec<Rejection>),
 }
 
 impl LlmError {
@@ -97,12 +129,15 @@ impl LlmError {
     pub(super) fn transport(place: String, source: reqwest::Error) -> Self {
         let (problem, broken) = http::fault(&source);
         // The URL's query may hold a secret.
-        Self::Unreachable { place, problem, broken, source: Box::new(source.without_url()) }
+        Self::Unreachable { place, problem, broken, source: Arc::new(source.without_url()) }
     }
 
     /// Says what a status means, and what to do.
     pub(super) fn status(place: String, model: &str, status: u16, retry_after: Option<Duration>, said: &Said) -> Self {
         let quoted = said.quoted();
+        if status == 400 && said.is(&["content_filter", "content_policy_violation", "content management policy"]) {
+            return Self::Filtered { place, problem: "blocked the question with its content filter (400)".to_owned() };
+        }
         let retry_after = if said.is(&["insufficient_quota"]) { Some(Duration::MAX) } else { retry_after };
         let problem = match status {
             300..=399 => format!(
@@ -123,9 +158,6 @@ impl LlmError {
                 Some(after) => format!("is asked too often (429) and wants to be left alone for {} s", after.as_secs()),
                 None => format!("is asked too often (429){quoted}"),
             },
-            400 if said.is(&["content_filter", "content_policy_violation", "content management policy"]) => {
-                "blocked the question with its content filter (400)".to_owned()
-            }
             400 | 422 => format!(
                 "does not accept the request ({status}); a parameter may need replacing in rewrite.parameters{quoted}"
             ),
@@ -145,6 +177,21 @@ impl LlmError {
         }
     }
 
+    /// Whether the connection broke before the answer was whole.
+    pub(super) fn is_broken(&self) -> bool {
+        matches!(self, Self::Unreachable { broken: true, .. })
+    }
+
+    /// Whether another endpoint would hardly say anything else.
+    pub(super) fn is_about_the_question(&self) -> bool {
+        matches!(self, Self::Rejected(_) | Self::Filtered { .. } | Self::Prompt(_))
+    }
+
+    /// Whether it says that something is wrong with the endpoint, and not with one question.
+    pub(super) fn is_endpoints_fault(&self) -> bool {
+        !self.is_about_the_question()
+    }
+
     /// How long to leave the model alone after this.
     pub(super) fn pause(&self) -> Option<Duration> {
         match self {
@@ -153,26 +200,57 @@ impl LlmError {
             _ => None,
         }
     }
+
+    /// The broad class of what went wrong.
+    pub(super) fn failure(&self) -> Failure {
+        match self {
+            Self::Url { .. } | Self::Model | Self::Key { .. } | Self::Client { .. } | Self::Prompt(_) => Failure::Setup,
+            Self::Unreachable { broken: true, .. } => Failure::Broken,
+            Self::Unreachable { .. } => Failure::Connect,
+            Self::Timeout { .. } => Failure::Timeout,
+            Self::Status { status: 401 | 403, .. } => Failure::Unauthorized,
+            Self::Status { status: 402, .. } | Self::Status { status: 429, retry_after: Some(Duration::MAX), .. } => {
+                Failure::Quota
+            }
+            Self::Status { .. } | Self::NoSchema { .. } => Failure::Status,
+            Self::Paused { .. } => Failure::Paused,
+            Self::CircuitOpen { .. } => Failure::CircuitOpen,
+            Self::Busy { .. } => Failure::Busy,
+            Self::Filtered { .. } => Failure::Filtered,
+            Self::Reply { .. } => Failure::Parse,
+            // Becomes an error of its own.
+            Self::Rejected(_) => Failure::Other,
+        }
+    }
+
+    /// The reason in a word, for metrics.
+    pub(super) fn word(&self) -> &'static str {
+        if matches!(self, Self::Rejected(_)) { "rejected" } else { self.failure().word() }
+    }
 }
 
 impl From<LlmError> for RewriteError {
     fn from(error: LlmError) -> Self {
+        let failure = error.failure();
+        let failed = |problem: String, source| Self::Failed { failure, problem, source };
         match error {
-            LlmError::Rejected(reason) => Self::Rejected { reason },
-            LlmError::Timeout { place, timeout } => {
-                Self::Failed { problem: format!("at {place} {}", too_slow(timeout)), source: None }
-            }
+            LlmError::Rejected(reasons) => Self::Rejected { reasons },
+            LlmError::Timeout { place, timeout } => failed(format!("at {place} {}", too_slow(timeout)), None),
             LlmError::Unreachable { place, problem, source, .. } => {
-                Self::Failed { problem: format!("at {place} {problem}"), source: Some(source) }
+                failed(format!("at {place} {problem}"), Some(source))
             }
-            LlmError::Status { place, problem, .. } | LlmError::Reply { place, problem } => {
-                Self::Failed { problem: format!("at {place} {problem}"), source: None }
-            }
+            LlmError::Status { place, problem, .. }
+            | LlmError::Reply { place, problem }
+            | LlmError::Filtered { place, problem } => failed(format!("at {place} {problem}"), None),
             LlmError::Paused { place, left } => {
-                let problem = format!("at {place} is left alone for {} s more, as it asked", left.as_secs() + 1);
-                Self::Failed { problem, source: None }
+                failed(format!("at {place} is left alone for {} s more, as it asked", left.as_secs() + 1), None)
             }
-            other => Self::Failed { problem: "is not set up".to_owned(), source: Some(Box::new(other)) },
+            LlmError::CircuitOpen { place, left } => {
+                let seconds = left.as_secs() + 1;
+                failed(format!("at {place} failed too often and is left alone for {seconds} s more"), None)
+            }
+            LlmError::Busy { .. } => failed(format!("is busy: {error}"), None),
+            other => failed("is not set up".to_owned(), Some(Arc::new(other))),
         }
     }
 }
@@ -182,4 +260,11 @@ fn too_slow(timeout: Duration) -> String {
         "did not answer within {} ms; allow it more time (rewrite.deadline_ms), or choose a faster model",
         timeout.as_millis()
     )
+}
+
+/// Whether an error's answer says that the endpoint knows no schemas for replies.
+pub(super) fn is_about_schemas(said: &Said, status: u16) -> bool {
+    const SIGNS: &[&str] =
+        &["response_format", "json_schema", "response format", "structured output", "json schema", "grammar"];
+    matches!(status, 400 | 404 | 415 | 422 | 500 | 501) && said.is(SIGNS)
 }

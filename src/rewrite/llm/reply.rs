@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::sse;
 use crate::{http::excerpt, rewrite::Rejection};
 
 /// Why a body holds no text to clean.
@@ -10,29 +11,52 @@ use crate::{http::excerpt, rewrite::Rejection};
 pub(super) enum Problem {
     /// The model said something that cannot be searched with.
     Rejected(Rejection),
+    /// The provider's content filter stopped it.
+    Filtered,
     /// It is not a chat completion, or an empty one.
     Unusable(String),
+}
+
+/// What a chat completion says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Reply {
+    /// The text of the first choice.
+    pub(super) text: String,
+    /// How many tokens the server says it read and wrote; 0 if it does not say.
+    pub(super) tokens: (u64, u64),
 }
 
 fn unusable(problem: impl Into<String>) -> Problem {
     Problem::Unusable(problem.into())
 }
 
-/// The text of the first choice. What an error in its place repeats of the key is left out.
-pub(super) fn text(body: &str, key: Option<&str>) -> Result<String, Problem> {
+/// Reads a body. What an error in the completion's place repeats of the key is left out.
+pub(super) fn read(body: &str, key: Option<&str>) -> Result<Reply, Problem> {
     let body = body.trim_start_matches('\u{feff}').trim();
-    let reply: Value = serde_json::from_str(body).map_err(|error| unusable(not_json(body, &error)))?;
+    let reply: Value = if sse::is_stream(body) {
+        sse::completion(body)
+            .ok_or_else(|| unusable("answered with a stream of events, though asked not to, that ends in the middle"))?
+    } else {
+        serde_json::from_str(body).map_err(|error| unusable(not_json(body, &error)))?
+    };
     if let Some(error) = reply.get("error").filter(|error| !error.is_null()) {
         let message = error.get("message").and_then(Value::as_str).or(error.as_str()).unwrap_or("unknown");
         return Err(unusable(format!("answered with an error: {:?}", excerpt(message, key))));
     }
+    let count = |name: &str| reply.pointer(name).and_then(Value::as_u64).unwrap_or(0);
+    let tokens = (count("/usage/prompt_tokens"), count("/usage/completion_tokens"));
+    Ok(Reply { text: said(&reply)?, tokens })
+}
+
+/// The text of a completion's first choice.
+fn said(reply: &Value) -> Result<String, Problem> {
     let Some(choice) = reply.pointer("/choices/0") else {
         return Err(unusable("answered without a choice; is this an endpoint for chat completions?"));
     };
     let message = choice.get("message").unwrap_or(&Value::Null);
     let finish = choice.get("finish_reason").and_then(Value::as_str).unwrap_or_default();
     if finish == "content_filter" {
-        return Err(unusable("stopped its reply with its content filter"));
+        return Err(Problem::Filtered);
     }
     if message.get("refusal").and_then(Value::as_str).is_some_and(|refusal| !refusal.trim().is_empty()) {
         return Err(Problem::Rejected(Rejection::Refusal));
@@ -41,6 +65,8 @@ pub(super) fn text(body: &str, key: Option<&str>) -> Result<String, Problem> {
     let thought =
         ["reasoning_content", "reasoning", "thinking"].iter().any(|key| message.get(key).is_some_and(is_text));
     match (finish, said.trim().is_empty()) {
+        // Of JSON that was cut off, the strings that are whole are as good as ever.
+        ("length", false) if said.trim_start().starts_with('{') => Ok(said),
         ("length", _) => Err(unusable(
             "ran out of tokens before its reply was complete; switch its thinking off, or raise max_tokens in \
              rewrite.parameters",
@@ -80,8 +106,6 @@ fn not_json(body: &str, error: &serde_json::Error) -> String {
         "answered with nothing".to_owned()
     } else if body.starts_with('<') {
         "answered with a web page, not with JSON; does rewrite.url need a /v1?".to_owned()
-    } else if body.starts_with("data:") || body.starts_with("event:") {
-        "answered with a stream of events, though asked not to".to_owned()
     } else if error.is_eof() {
         "answered with JSON that ends in the middle".to_owned()
     } else {
@@ -100,16 +124,24 @@ mod tests {
             r#"{"choices":[{"message":{"content":"why?","reasoning_content":"hm","refusal":null}}],"usage":{"a":{"b":[]}}}"#,
             r#"{"choices":[{"message":{"content":[{"type":"thinking","thinking":"hm"},{"type":"text","text":"why?"}]}}]}"#,
             r#"{"choices":[{"message":{"content":["why?"]}}],"error":null}"#,
+            "data: {\"choices\":[{\"delta\":{\"content\":\"why?\"}}]}\n\ndata: [DONE]\n\n",
             "\u{feff} {\"choices\":[{\"message\":{\"content\":\"why?\"}}]}\n",
         ] {
-            assert_eq!(text(body, None), Ok("why?".to_owned()), "{body}");
+            assert_eq!(read(body, None).map(|reply| reply.text), Ok("why?".to_owned()), "{body}");
         }
     }
 
     #[test]
+    fn of_json_that_was_cut_off_the_beginning_is_read() {
+        let body = r#"{"choices":[{"message":{"content":"{\"multi\": [\"why?\", \"wh"},"finish_reason":"length"}],"usage":{"prompt_tokens":7,"completion_tokens":9}}"#;
+        assert_eq!(read(body, None), Ok(Reply { text: r#"{"multi": ["why?", "wh"#.to_owned(), tokens: (7, 9) }));
+    }
+
+    #[test]
     fn what_is_not_the_reply_is_told_from_it() {
-        let said = |body: &str| match text(body, None).unwrap_err() {
+        let said = |body: &str| match read(body, None).unwrap_err() {
             Problem::Rejected(rejection) => rejection.to_string(),
+            Problem::Filtered => "content filter".to_owned(),
             Problem::Unusable(problem) => problem,
         };
         for (body, part) in [
@@ -132,6 +164,22 @@ mod tests {
             ("OK", "not JSON"),
         ] {
             assert!(said(body).contains(part), "{body}: {}", said(body));
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { cases: 2_000, failure_persistence: None, ..Default::default() })]
+
+        /// Pieces of completions and of streams, in any order.
+        #[test]
+        fn whatever_comes_it_ends(pieces in proptest::collection::vec(proptest::sample::select(vec![
+            "data: ", "{", "}", "[", "]", "\"choices\"", ":", "\"message\"", "\"content\"", "\"delta\"", "\"why?\"", ",", "\n",
+            "[DONE]", "null", "0", "\\u0000", "\"finish_reason\"", "\"length\"", "\"error\"", "é", "event: x", "\"usage\"",
+        ]), 0..40)) {
+            let body = pieces.concat();
+            if let Ok(reply) = read(&body, Some("why")) {
+                proptest::prop_assert!(!reply.text.trim().is_empty());
+            }
         }
     }
 }
