@@ -12,12 +12,42 @@ use std::{fs, io, path::Path};
 
 use serde::{Deserialize, Serialize};
 
+use super::{Configuration, Searches, runs::Run, searches::SearchedQuestion};
+use crate::ranking::PointId;
+
 /// Fewer questions say too little.
 pub const LEAST_QUESTIONS: usize = 10;
 /// How strongly the fit is drawn towards knowing nothing.
 const RIDGE: f64 = 1.0;
 /// Newton's method doubles the right digits at each step; it needs fewer.
 const STEPS: usize = 50;
+
+impl Searches {
+    /// Calibrates on the judged questions: of a companion's run, or of the question alone. `top` is how many of the first
+    /// hits are looked at for a right answer.
+    ///
+    /// # Errors
+    /// [`CalibrationError`] if there are too few questions, or all ended alike.
+    pub fn calibrate(
+        &self,
+        configuration: &Configuration,
+        companion: Option<usize>,
+        top: usize,
+    ) -> Result<Calibration, CalibrationError> {
+        let run = companion.map_or(Run::Asked, Run::Fused);
+        let observe = |question: &SearchedQuestion| {
+            let hits = question.fuse(configuration, run);
+            let right = |id: &PointId| question.judged.grades.get(id).is_some_and(|grade| *grade > 0);
+            Observation {
+                agreement: question.agreement(configuration, run).unwrap_or_default(),
+                score: hits.first().map_or(0.0, |hit| hit.normalised),
+                right: question.documents(hits.iter().map(|hit| hit.id)).iter().take(top).any(right),
+            }
+        };
+        let observations: Vec<Observation> = self.questions.iter().map(observe).collect();
+        Calibration::fit(&observations, &configuration.name, top)
+    }
+}
 
 /// One judged question's retrieval.
 #[derive(Debug, Clone, Copy, PartialEq)]

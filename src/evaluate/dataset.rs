@@ -96,11 +96,11 @@ struct AnswerLine {
 }
 
 impl Dataset {
-    /// Reads a folder in BEIR's layout with the judgements of one or more splits, usually `test`.
+    /// Reads a folder in BEIR's layout with the judgements of a split, usually `test`, or of several: `train,test`.
     ///
     /// # Errors
     /// [`DatasetError`] names the file and the line.
-    pub fn open(folder: impl AsRef<Path>, splits: &[&str]) -> Result<Self, DatasetError> {
+    pub fn open(folder: impl AsRef<Path>, splits: &str) -> Result<Self, DatasetError> {
         let folder = folder.as_ref();
         let mut documents = HashSet::new();
         each_json(&folder.join("corpus.jsonl"), |line: CorpusLine| {
@@ -108,7 +108,7 @@ impl Dataset {
             Ok(())
         })?;
         let mut judged = HashMap::new();
-        for split in splits {
+        for split in splits.split(',').map(str::trim) {
             judgements(&folder.join("qrels").join(format!("{split}.tsv")), &mut judged)?;
         }
         let mut questions = vec![];
@@ -120,7 +120,7 @@ impl Dataset {
             Ok(())
         })?;
         if questions.is_empty() {
-            let hint = format!("queries.jsonl has none of the questions of qrels/{}.tsv", splits.join(", "));
+            let hint = format!("queries.jsonl has none of the questions of qrels/{splits}.tsv");
             return Err(DatasetError::Unjudged { place: folder.to_path_buf(), hint });
         }
         let missing_documents = relevant(&questions).difference(&documents).count();

@@ -11,7 +11,6 @@ mod feedback;
 pub use feedback::{Feedback, UnknownFeedback};
 
 mod recorded;
-pub(crate) use recorded::Line as RecordedLine;
 pub use recorded::{RecordedError, RecordedRewriter};
 
 #[cfg(feature = "llm")]
