@@ -75,7 +75,8 @@ impl Judged {
             (None, None) => anyhow::bail!("neither --data nor --questions is given"),
         };
         // Before indexing, which may take long: a file of other questions' rewrites shows at once.
-        let mut all: Vec<Companion> = self.sets(settings, &dataset).await?.into_iter().map(Companion::Rewrites).collect();
+        let mut all: Vec<Companion> =
+            self.sets(settings, &dataset).await?.into_iter().map(Companion::Rewrites).collect();
         all.extend(companions);
         let (evaluator, complete) = self.evaluator(settings).await?;
         let evaluator = evaluator

@@ -345,11 +345,8 @@ mod tests {
         let share = smoothed_share(&observations);
         let slopes = [model.agreement * scales[0].spread, model.score * scales[1].spread];
         let intercept = model.intercept + model.agreement * scales[0].mean + model.score * scales[1].mean;
-        let mut gradient = [
-            -RIDGE * (intercept - (share / (1.0 - share)).ln()),
-            -RIDGE * slopes[0],
-            -RIDGE * slopes[1],
-        ];
+        let mut gradient =
+            [-RIDGE * (intercept - (share / (1.0 - share)).ln()), -RIDGE * slopes[0], -RIDGE * slopes[1]];
         for o in &observations {
             let missed = f64::from(u8::from(o.right)) - model.probability(o.signals());
             gradient[0] += missed;

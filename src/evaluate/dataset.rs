@@ -163,10 +163,7 @@ fn relevant(questions: &[JudgedQuestion]) -> HashSet<PointId> {
 }
 
 /// Adds judgements by question: lines of question, document and grade between tabs, under a line of headings.
-fn judgements(
-    file: &Path,
-    judgements: &mut HashMap<String, HashMap<PointId, u32>>,
-) -> Result<(), DatasetError> {
+fn judgements(file: &Path, judgements: &mut HashMap<String, HashMap<PointId, u32>>) -> Result<(), DatasetError> {
     each_line(file, |number, line| {
         let columns: Vec<&str> = line.split('\t').map(str::trim).collect();
         let [question, document, grade] = columns[..] else {

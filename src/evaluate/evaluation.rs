@@ -160,8 +160,17 @@ impl fmt::Display for Evaluation {
         writeln!(
             f,
             "{:<named$}  {:<7}  {:<said$}  {:>7}  {:>6}  {:>9}  {:>10}  {:<25}  {:>11}  {:>9}  {:>6}",
-            "configuration", "run", "rewrites", "nDCG@10", "MRR@10", "recall@10", "recall@100",
-            "nDCG@10 − asked (95 %)", "+ / = / −", "LLM calls", "ms"
+            "configuration",
+            "run",
+            "rewrites",
+            "nDCG@10",
+            "MRR@10",
+            "recall@10",
+            "recall@100",
+            "nDCG@10 − asked (95 %)",
+            "+ / = / −",
+            "LLM calls",
+            "ms"
         )?;
         for run in &self.runs {
             let rewrites = run.rewrites.as_deref().unwrap_or_default();

@@ -75,8 +75,11 @@ fn threshold(agreements: &[f64], share: f64) -> f64 {
 fn step(agreement: f64, agreements: &[f64], asked: &[f64], fused: &[f64]) -> GateStep {
     // As in a retrieval: the model is asked where the legs agree less.
     let skipped: Vec<bool> = agreements.iter().map(|own| agreement < 1.0 && *own >= agreement).collect();
-    let gated: Vec<f64> =
-        skipped.iter().zip(asked.iter().zip(fused)).map(|(skip, (asked, fused))| if *skip { *asked } else { *fused }).collect();
+    let gated: Vec<f64> = skipped
+        .iter()
+        .zip(asked.iter().zip(fused))
+        .map(|(skip, (asked, fused))| if *skip { *asked } else { *fused })
+        .collect();
     GateStep {
         agreement,
         saved: bootstrap::mean(skipped.iter().map(|skip| f64::from(u8::from(*skip)))),

@@ -87,7 +87,10 @@ impl Evaluation {
         let at = |value: f64| LABELS + (WIDTH - LABELS - 90.0) * (value - low) / (high - low) + 10.0;
         let mut plot = figure("Gain in nDCG@10, with its interval", runs.len());
         let (zero, bottom) = (at(0.0), ROW * count(runs.len()));
-        add(&mut plot, format_args!("<line class=\"even\" x1=\"{zero:.1}\" x2=\"{zero:.1}\" y1=\"0\" y2=\"{bottom:.1}\"/>"));
+        add(
+            &mut plot,
+            format_args!("<line class=\"even\" x1=\"{zero:.1}\" x2=\"{zero:.1}\" y1=\"0\" y2=\"{bottom:.1}\"/>"),
+        );
         for (row, run) in runs.into_iter().enumerate() {
             let (delta, y) = (run.delta_ndcg_at_10, ROW * (count(row) + 0.5));
             let name = [run.configuration.as_str(), run.name, run.rewrites.as_deref().unwrap_or_default()].join(" ");

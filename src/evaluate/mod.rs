@@ -117,14 +117,8 @@ impl Evaluator {
         if let (Some(info), Some(encoder)) = (&info, sparse) {
             sparse = info.accepts_bm25(encoder.identity()).map_err(failed)?.then_some(encoder);
         }
-        let searcher = Searcher {
-            embedder: &self.embedder,
-            sparse,
-            store: &self.store,
-            depth: self.depth,
-            dataset,
-            companions,
-        };
+        let searcher =
+            Searcher { embedder: &self.embedder, sparse, store: &self.store, depth: self.depth, dataset, companions };
         let searched = (0..dataset.questions.len()).map(|place| searcher.question(place));
         let mut done = 0;
         let counted = stream::iter(searched).buffered(self.concurrency.get()).inspect_ok(|_| {

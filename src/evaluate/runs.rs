@@ -62,14 +62,18 @@ impl Searches {
 
     /// Says which questions have no answer that any search found: their answers' ids may be wrong.
     pub(super) fn never_found(&self) -> Option<String> {
-        let lost: Vec<&str> = self.questions.iter().filter(|q| !q.is_answered()).map(|q| q.judged.id.as_str()).collect();
+        let lost: Vec<&str> =
+            self.questions.iter().filter(|q| !q.is_answered()).map(|q| q.judged.id.as_str()).collect();
         let (count, first) = (lost.len(), lost.first()?);
-        Some(format!("no search found an answer of {count} questions, the first is {first}; are their answers' ids right?"))
+        Some(format!(
+            "no search found an answer of {count} questions, the first is {first}; are their answers' ids right?"
+        ))
     }
 
     /// Every question's nDCG@10 in a run.
     pub(super) fn ndcg(&self, configuration: &Configuration, run: Run) -> Vec<f64> {
-        let measured = |question: &SearchedQuestion| Measures::of(&question.ranked(configuration, run), &question.judged);
+        let measured =
+            |question: &SearchedQuestion| Measures::of(&question.ranked(configuration, run), &question.judged);
         self.questions.iter().map(|question| measured(question).ndcg_at_10).collect()
     }
 }

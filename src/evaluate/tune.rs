@@ -173,7 +173,11 @@ impl fmt::Display for Tuning {
         let rewrites = self.rewrites.as_deref().unwrap_or("the question alone");
         writeln!(f, "{rewrites}: {} questions, {} configurations tried", self.questions, self.tried)?;
         writeln!(f, "  before   nDCG@10 {:.4}  {}", self.before_ndcg_at_10, self.before)?;
-        writeln!(f, "  chosen   nDCG@10 {:.4}  {} (on the questions that chose it)", self.chosen_ndcg_at_10, self.chosen)?;
+        writeln!(
+            f,
+            "  chosen   nDCG@10 {:.4}  {} (on the questions that chose it)",
+            self.chosen_ndcg_at_10, self.chosen
+        )?;
         writeln!(f, "  tuned    nDCG@10 {:.4}  cross-validated; gain {}", self.tuned_ndcg_at_10, self.gain)?;
         match self.recommended() {
             Some(choice) => write!(f, "  recommended: {choice}"),
