@@ -19,7 +19,7 @@ use super::{
 use crate::{
     config::Settings,
     embed::Embedder as _,
-    evaluate::{Dataset, JudgedQuestion, Rewrites},
+    evaluate::{Dataset, JudgedQuestion},
     fuse::{Fuse as _, Fusion, Weighted},
     options::RetrieveOptions,
     ranking::{Hit, Ranking, Scored},
@@ -121,9 +121,8 @@ async fn prepare(settings: &Settings, corpus: &Path, dataset: &Dataset) -> anyho
 }
 
 fn replay(corpus: &Path, dataset: &Dataset) -> anyhow::Result<RecordedRewriter> {
-    let rewrites = Rewrites::open(corpus.join("rewrites.jsonl"))?;
-    let pair = |question: &JudgedQuestion| (question.text.clone(), rewrites.of(&question.id).to_vec());
-    Ok(RecordedRewriter::from_pairs(dataset.questions.iter().map(pair)))
+    let recorded = RecordedRewriter::read(corpus.join("rewrites.jsonl"))?;
+    Ok(recorded.for_questions(dataset.questions.iter().map(|question| (&question.id, &question.text))))
 }
 
 async fn show(

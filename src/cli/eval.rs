@@ -1,104 +1,128 @@
 //! `asktwice eval`: the question alone, its rewrite alone and both fused, measured on judged questions.
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use std::{collections::BTreeMap, fs, path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use indicatif::ProgressBar;
+use serde::Serialize;
 
 use super::{
-    corpus::{self, Corpus},
+    judged::{self, Judged, Searched},
     say,
 };
 use crate::{
     config::Settings,
-    evaluate::{Configuration, Dataset, DatasetError, Evaluation, Evaluator, Rewrites},
-    fuse::{Fusion, Weighting},
-    rewrite::Limits,
+    evaluate::{Choice, Companion, Configuration, Evaluation, Gate, Searches},
+    fuse::Fusion,
+    options::Legs,
+    rewrite::Feedback,
 };
 
 #[derive(Debug, Args)]
 pub(super) struct Eval {
-    /// A folder in BEIR's layout: corpus.jsonl, queries.jsonl, qrels/test.tsv.
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
-    /// Recorded rewrites: lines of {"_id": …, "rewrites": […]}.
-    #[arg(long, value_name = "FILE")]
-    rewrites: Option<PathBuf>,
-    /// Which judgements to use: qrels/SPLIT.tsv.
-    #[arg(long, default_value = "test")]
-    split: String,
-    /// Which channels to search.
-    #[arg(long, value_enum, default_value_t = Legs::Dense)]
-    legs: Legs,
-    /// A fusion to measure: rrf, rrf:K, intersection or intersection:strict; may be given several times [fuse.method].
+    #[command(flatten)]
+    judged: Judged,
+    /// Which channels to search: dense, bm25 or hybrid [search.legs].
+    #[arg(long)]
+    legs: Option<Legs>,
+    /// A fusion to measure; may be given several times [fuse.method].
     #[arg(long)]
     fusion: Vec<Fusion>,
+    /// A configuration to measure, such as fast=fusion:rrf:10,weight:0.5,legs:dense,depth:50; what it leaves out is as in
+    /// the settings. May be given several times.
+    #[arg(long, value_name = "NAME=PARTS")]
+    configuration: Vec<String>,
+    /// A TOML file of configurations: NAME = "fusion:rrf:10,weight:0.5", one a line.
+    #[arg(long, value_name = "FILE")]
+    configurations: Option<PathBuf>,
+    /// Measure a leg made of the question's own first hits, such as rocchio or average:3, beside the rewrites; may be given
+    /// several times.
+    #[arg(long)]
+    feedback: Vec<Feedback>,
+    /// Measure every fusion with the weights ½, 1 and adaptive on every set of rewrites.
+    #[arg(long)]
+    ablation: bool,
+    /// Measure what a gate would save: asking no model where the question's own legs agree.
+    #[arg(long)]
+    gate: bool,
     /// Print the results as JSON.
     #[arg(long)]
     json: bool,
+    /// Write a report with plots to a file that any browser opens.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
-/// The channels that are searched.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Legs {
-    /// Embeddings.
-    Dense,
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Results<'a> {
+    #[serde(flatten)]
+    evaluation: &'a Evaluation,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    gates: Vec<Gate>,
 }
 
 impl Eval {
     pub(super) async fn run(self, settings: &Settings) -> anyhow::Result<ExitCode> {
-        let Legs::Dense = self.legs;
-        let dataset = Dataset::open(&self.data, &self.split)?;
-        let rewrites = self.rewrites.as_ref().map(Rewrites::open).transpose()?.unwrap_or_default();
-        let (evaluation, complete) = self.measure(settings, &dataset, &rewrites).await?;
-        if self.json {
-            say(serde_json::to_string_pretty(&evaluation)?)?;
-            for note in &evaluation.notes {
-                eprintln!("asktwice: note: {note}");
-            }
+        let mut base = judged::chosen(settings)?;
+        base.legs = self.legs.unwrap_or(base.legs);
+        let configurations = self.choices(base)?;
+        let depth = configurations.iter().map(|configuration| configuration.depth).max().unwrap_or(base.depth);
+        let feedback = self.feedback.iter().copied().map(Companion::Feedback).collect();
+        let Searched { searches, complete } = self.judged.search(settings, depth, feedback).await?;
+        if self.ablation {
+            self.ablate(&searches, base)?;
         } else {
-            say(evaluation)?;
+            self.measure(&searches, &configurations)?;
         }
         Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    /// Indexes the corpus, unless it is, and measures; the second value says whether the whole corpus is indexed.
-    async fn measure(
-        &self,
-        settings: &Settings,
-        dataset: &Dataset,
-        rewrites: &Rewrites,
-    ) -> anyhow::Result<(Evaluation, bool)> {
-        let Corpus { embedder, store, complete } = corpus::indexed(settings, &self.data).await?;
-        let evaluator = Evaluator::new(Arc::new(embedder), store)
-            .with_depth(settings.search.depth.try_into().context("search.depth")?)
-            .with_cleaner(Arc::new(|rewrites, question| {
-                // What the recording rewriter does: expansions of many words are rewrites, too.
-                Limits::expansion().clean_all(rewrites, question).rewrites
-            }));
-        if let Some(file) = self.rewrites.clone()
-            && !evaluator.has_rewrites(dataset, rewrites)
-        {
-            return Err(DatasetError::NoRewrite { file }.into());
+    fn measure(&self, searches: &Searches, configurations: &[Configuration]) -> anyhow::Result<()> {
+        let evaluation = searches.evaluate(configurations);
+        let gated = configurations.first().filter(|_| self.gate);
+        let gates = gated.map_or(vec![], |configuration| searches.gate(configuration));
+        if let Some(file) = &self.html {
+            fs::write(file, evaluation.to_html()).with_context(|| format!("{} cannot be written", file.display()))?;
+            eprintln!("asktwice: the report is in {}", file.display());
         }
-        let bar = ProgressBar::new(dataset.questions.len() as u64);
-        let configurations = self.configurations(settings)?;
-        let evaluation =
-            evaluator.run(dataset, rewrites, &configurations, |done, _| bar.set_position(done as u64)).await;
-        bar.finish_and_clear();
-        Ok((evaluation?, complete))
+        if self.json {
+            for note in &evaluation.notes {
+                eprintln!("asktwice: note: {note}");
+            }
+            return say(serde_json::to_string_pretty(&Results { evaluation: &evaluation, gates })?);
+        }
+        say(&evaluation)?;
+        gates.iter().try_for_each(say)
     }
 
-    /// The settings' own fusion under the name `default`, or those named, under their own.
-    fn configurations(&self, settings: &Settings) -> anyhow::Result<Vec<Configuration>> {
-        let configurations = if self.fusion.is_empty() {
-            vec![Configuration::new("default", settings.fuse.fusion()?)]
-        } else {
-            self.fusion.iter().map(|fusion| Configuration::new(fusion.to_string(), *fusion)).collect()
-        };
-        // One weight for all rewrites; an evaluation that weighs each as a retrieval does is on its way.
-        let Weighting::Fixed(weight) = settings.rewrite.weight else { return Ok(configurations) };
-        Ok(configurations.into_iter().map(|configuration| configuration.with_rewrite_weight(weight)).collect())
+    fn ablate(&self, searches: &Searches, base: Choice) -> anyhow::Result<()> {
+        let fusions = if self.fusion.is_empty() { Fusion::all() } else { self.fusion.clone() };
+        let bar = ProgressBar::new(fusions.len() as u64);
+        let ablation = searches.ablation(base, &fusions, |done| bar.set_position(done as u64));
+        bar.finish_and_clear();
+        if self.json { say(serde_json::to_string_pretty(&ablation)?) } else { say(ablation) }
     }
+
+    /// The settings' own choice under the name `default`, or those named, under their own.
+    fn choices(&self, base: Choice) -> anyhow::Result<Vec<Configuration>> {
+        let fusions = self.fusion.iter().map(|fusion| Choice { fusion: *fusion, ..base }.named(fusion.to_string()));
+        let mut configurations: Vec<Configuration> = fusions.collect();
+        for given in &self.configuration {
+            let (name, parts) = given.split_once('=').with_context(|| {
+                format!("--configuration {given:?} is not of the form NAME=fusion:…,weight:…,legs:…,depth:…")
+            })?;
+            configurations.push(base.changed(parts)?.named(name.trim()));
+        }
+        for (name, parts) in self.configurations.as_ref().map(read).transpose()?.unwrap_or_default() {
+            configurations.push(base.changed(&parts).with_context(|| format!("the configuration {name}"))?.named(name));
+        }
+        Ok(if configurations.is_empty() { vec![base.named("default")] } else { configurations })
+    }
+}
+
+fn read(file: &PathBuf) -> anyhow::Result<BTreeMap<String, String>> {
+    let text = fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    toml::from_str(&text).with_context(|| format!("{} is not of the form NAME = \"fusion:…\"", file.display()))
 }

@@ -5,15 +5,18 @@
 
 mod adapt;
 mod ask;
+mod calibrate;
 mod corpus;
 mod demo;
 mod doctor;
 mod eval;
 mod import_model;
 mod index;
+mod judged;
 mod models;
 mod parts;
 mod timeline;
+mod tune;
 
 use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
@@ -24,7 +27,7 @@ use crate::{
     config::{Settings, SettingsError},
     embed::{EmbedError, HeadError, HubError},
     error::{Error, ErrorKind},
-    evaluate::{DatasetError, EvaluateError},
+    evaluate::{CalibrationError, ChoiceError, DatasetError, EvaluateError},
     index::IndexError,
     rerank::RerankError,
     rewrite::{LlmError, PromptError, RecordedError},
@@ -77,6 +80,10 @@ enum Command {
     Eval(eval::Eval),
     /// Learn a small correction of the model's question embeddings from judged questions.
     Adapt(adapt::Adapt),
+    /// Choose fusion, weights, depth and legs by judged questions, cross-validated.
+    Tune(tune::Tune),
+    /// Learn from judged questions how sure a retrieval may be of itself.
+    Calibrate(calibrate::Calibrate),
     /// Check the library, the model, the store and the language model, one by one.
     Doctor(doctor::Doctor),
     /// Show the main job on the help-centre corpus that comes with the program.
@@ -123,6 +130,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Index(command) => command.run(&settings).await,
             Command::Eval(command) => command.run(&settings).await,
             Command::Adapt(command) => command.run(&settings).await,
+            Command::Tune(command) => command.run(&settings).await,
+            Command::Calibrate(command) => command.run(&settings).await,
             Command::Doctor(command) => command.run(&settings).await,
             Command::Demo(command) => command.run(&settings).await,
             Command::ImportModel(command) => command.run(&settings),
@@ -181,6 +190,8 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
         let of_evaluation = cause.downcast_ref::<EvaluateError>().map(EvaluateError::kind);
         let invalid = cause.is::<SettingsError>()
             || cause.is::<DatasetError>()
+            || cause.is::<CalibrationError>()
+            || cause.is::<ChoiceError>()
             || cause.is::<HeadError>()
             || cause.is::<LlmError>()
             || cause.is::<PromptError>()

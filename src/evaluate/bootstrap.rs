@@ -1,6 +1,8 @@
 //! Whether a difference is more than luck: the paired bootstrap over questions (Efron and Tibshirani, "An Introduction
 //! to the Bootstrap", 1993; for retrieval: Sakai, SIGIR 2006). Pure, and the same every time: its seed is fixed.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use super::random::SplitMix64;
@@ -44,6 +46,13 @@ impl Delta {
     #[must_use]
     pub fn is_clear(&self) -> bool {
         self.low > 0.0 || self.high < 0.0
+    }
+}
+
+impl fmt::Display for Delta {
+    /// The mean, and the interval in brackets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:+.4} [{:+.4}, {:+.4}]", self.mean, self.low, self.high)
     }
 }
 

@@ -1,5 +1,5 @@
-//! What is measured with: a collection in BEIR's layout (`corpus.jsonl`, `queries.jsonl`, `qrels/SPLIT.tsv`) and
-//! recorded rewrites of its questions.
+//! What is measured with: a collection in BEIR's layout (`corpus.jsonl`, `queries.jsonl`, `qrels/SPLIT.tsv`), or a plain
+//! file of questions with their right answers.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -10,10 +10,7 @@ use std::{
 
 use serde::{Deserialize, de::DeserializeOwned};
 
-use crate::{
-    ranking::{Id, PointId},
-    rewrite::RecordedLine,
-};
+use crate::ranking::{Id, PointId};
 
 /// A question and the judgements of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,15 +30,17 @@ pub struct JudgedQuestion {
 pub struct Dataset {
     /// The questions that have judgements, in the order of their file.
     pub questions: Vec<JudgedQuestion>,
-    /// The ids of the corpus's documents, as points.
+    /// The ids of the corpus's documents, as points. Of a plain file of questions, only those of the answers are known.
     pub documents: HashSet<PointId>,
+    /// Whether `documents` are all that the store should hold.
+    pub has_corpus: bool,
     /// How many relevant documents the corpus lacks; nothing can find them, and they count as not found.
     pub missing_documents: usize,
     /// How many judged questions `queries.jsonl` lacks; they are left out.
     pub missing_questions: usize,
 }
 
-/// Why a dataset or its rewrites cannot be read.
+/// Why a dataset cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DatasetError {
@@ -64,23 +63,13 @@ pub enum DatasetError {
         /// What is wrong.
         problem: String,
     },
-    /// No question has a rewrite to search with.
-    #[error(
-        "{}: none of its rewrites can be searched with and belongs to a judged question; its ids have to be those of \
-         queries.jsonl",
-        file.display()
-    )]
-    NoRewrite {
-        /// The rewrites.
-        file: PathBuf,
-    },
     /// No question has a judgement.
-    #[error("{}: none of its questions is judged in {}; choose another split", folder.display(), judgements.display())]
+    #[error("{}: no question is judged; {hint}", place.display())]
     Unjudged {
         /// The dataset.
-        folder: PathBuf,
-        /// The judgements.
-        judgements: PathBuf,
+        place: PathBuf,
+        /// What to do.
+        hint: String,
     },
 }
 
@@ -97,77 +86,84 @@ struct QueryLine {
     text: String,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AnswerLine {
+    #[serde(rename = "_id")]
+    id: Option<Id>,
+    question: String,
+    answers: Vec<Id>,
+}
+
 impl Dataset {
-    /// Reads a folder in BEIR's layout with the judgements of a split, usually `test`.
+    /// Reads a folder in BEIR's layout with the judgements of a split, usually `test`, or of several: `train,test`.
     ///
     /// # Errors
     /// [`DatasetError`] names the file and the line.
-    pub fn open(folder: impl AsRef<Path>, split: &str) -> Result<Self, DatasetError> {
+    pub fn open(folder: impl AsRef<Path>, splits: &str) -> Result<Self, DatasetError> {
         let folder = folder.as_ref();
         let mut documents = HashSet::new();
         each_json(&folder.join("corpus.jsonl"), |line: CorpusLine| {
             documents.insert(PointId::of(&String::from(line.id)));
             Ok(())
         })?;
-        let file = folder.join("qrels").join(format!("{split}.tsv"));
-        let mut judgements = judgements(&file)?;
+        let mut judged = HashMap::new();
+        for split in splits.split(',').map(str::trim) {
+            judgements(&folder.join("qrels").join(format!("{split}.tsv")), &mut judged)?;
+        }
         let mut questions = vec![];
         each_json(&folder.join("queries.jsonl"), |line: QueryLine| {
             let id = String::from(line.id);
-            if let Some(grades) = judgements.remove(&id) {
+            if let Some(grades) = judged.remove(&id) {
                 questions.push(JudgedQuestion { id, text: line.text, grades });
             }
             Ok(())
         })?;
         if questions.is_empty() {
-            return Err(DatasetError::Unjudged { folder: folder.to_path_buf(), judgements: file });
+            let hint = format!("queries.jsonl has none of the questions of qrels/{splits}.tsv");
+            return Err(DatasetError::Unjudged { place: folder.to_path_buf(), hint });
         }
-        let relevant = questions.iter().flat_map(|question| &question.grades).filter(|(_, grade)| **grade > 0);
-        let relevant: HashSet<PointId> = relevant.map(|(id, _)| *id).collect();
-        let missing_documents = relevant.difference(&documents).count();
-        Ok(Self { questions, documents, missing_documents, missing_questions: judgements.len() })
+        let missing_documents = relevant(&questions).difference(&documents).count();
+        Ok(Self { questions, documents, has_corpus: true, missing_documents, missing_questions: judged.len() })
     }
-}
 
-/// Recorded rewrites by question.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Rewrites(HashMap<String, Vec<String>>);
-
-impl Rewrites {
-    /// Reads lines of `{"_id": question id, "rewrites": [text, …]}`; what a model said may also be recorded as `reply` or
-    /// `raw_lines`, as for a [`RecordedRewriter`](crate::rewrite::RecordedRewriter).
+    /// Reads a plain file of questions: lines of `{"question": …, "answers": [id, …]}`, where an answer is the id of a
+    /// passage or of a document. A line may have an `_id`; otherwise its number, counted from 1, is the question's id.
     ///
     /// # Errors
     /// [`DatasetError`] names the file and the line.
-    pub fn open(file: impl AsRef<Path>) -> Result<Self, DatasetError> {
-        let mut rewrites = HashMap::new();
-        each_json(file.as_ref(), |mut line: RecordedLine| {
-            let replies = line.replies()?;
-            let id = String::from(line.id.ok_or("it has no `_id`, the question's id")?);
-            match rewrites.insert(id.clone(), replies) {
-                None => Ok(()),
-                Some(_) => Err(format!("the question {id:?} has rewrites on an earlier line, too")),
+    pub fn of_answers(file: impl AsRef<Path>) -> Result<Self, DatasetError> {
+        let file = file.as_ref();
+        let (mut questions, mut known) = (vec![], HashSet::new());
+        each_json(file, |line: AnswerLine| {
+            let id = line.id.map_or_else(|| (questions.len() + 1).to_string(), String::from);
+            if line.answers.is_empty() {
+                return Err("names no answer".to_owned());
             }
+            if !known.insert(id.clone()) {
+                return Err(format!("the id {id:?} is that of an earlier question, too"));
+            }
+            let grades = line.answers.into_iter().map(|answer| (PointId::of(&String::from(answer)), 1)).collect();
+            questions.push(JudgedQuestion { id, text: line.question, grades });
+            Ok(())
         })?;
-        Ok(Self(rewrites))
-    }
-
-    /// The rewrites of a question, as they were recorded.
-    #[must_use]
-    pub fn of(&self, question_id: &str) -> &[String] {
-        self.0.get(question_id).map_or(&[], Vec::as_slice)
-    }
-}
-
-impl FromIterator<(String, Vec<String>)> for Rewrites {
-    fn from_iter<I: IntoIterator<Item = (String, Vec<String>)>>(rewrites: I) -> Self {
-        Self(rewrites.into_iter().collect())
+        if questions.is_empty() {
+            let hint = "each line is {\"question\": …, \"answers\": [id, …]}".to_owned();
+            return Err(DatasetError::Unjudged { place: file.to_path_buf(), hint });
+        }
+        let documents = relevant(&questions);
+        Ok(Self { questions, documents, has_corpus: false, missing_documents: 0, missing_questions: 0 })
     }
 }
 
-/// Judgements by question: lines of question, document and grade between tabs, under a line of headings.
-fn judgements(file: &Path) -> Result<HashMap<String, HashMap<PointId, u32>>, DatasetError> {
-    let mut judgements: HashMap<String, HashMap<PointId, u32>> = HashMap::new();
+/// What the judgements call relevant.
+fn relevant(questions: &[JudgedQuestion]) -> HashSet<PointId> {
+    let grades = questions.iter().flat_map(|question| &question.grades);
+    grades.filter(|(_, grade)| **grade > 0).map(|(id, _)| *id).collect()
+}
+
+/// Adds judgements by question: lines of question, document and grade between tabs, under a line of headings.
+fn judgements(file: &Path, judgements: &mut HashMap<String, HashMap<PointId, u32>>) -> Result<(), DatasetError> {
     each_line(file, |number, line| {
         let columns: Vec<&str> = line.split('\t').map(str::trim).collect();
         let [question, document, grade] = columns[..] else {
@@ -181,8 +177,7 @@ fn judgements(file: &Path) -> Result<HashMap<String, HashMap<PointId, u32>>, Dat
         let grade = u32::try_from(grade.max(0)).map_err(|_| format!("the grade {grade} is too large"))?;
         judgements.entry(question.to_owned()).or_default().insert(PointId::of(document), grade);
         Ok(())
-    })?;
-    Ok(judgements)
+    })
 }
 
 /// Reads a file of JSON lines; fields that are not asked for are passed over.

@@ -1,92 +1,83 @@
-//! Whether asking twice helps, on a judged collection: the question alone, its rewrite alone and both fused, over the
-//! same searches, with an interval that says whether a difference is more than luck.
+//! Whether asking twice helps, on a user's own judged questions: the question alone, its rewrites alone and both fused,
+//! over the same searches, with an interval that says whether a difference is more than luck.
 //!
-//! Every search runs once, however many fusions are compared. A question without a usable rewrite counts with what
-//! the question as asked finds, in every run: that is what a caller would get.
+//! An [`Evaluator`] searches every question and what it is asked with beside itself once, through every channel. The
+//! [`Searches`] that come of it are measured without searching again: any set of [`Configuration`]s
+//! ([`Searches::evaluate`]), every fusion with every weighting ([`Searches::ablation`]), what cross-validation would choose
+//! ([`Searches::tune`]), what a gate would save ([`Searches::gate`]), and how sure a retrieval may be of itself
+//! ([`Searches::calibrate`]). A question without a usable rewrite counts with what the question as asked finds, in every
+//! run: that is what a caller would get.
 
+mod ablation;
 mod adapt;
 mod adaptation;
 mod bootstrap;
+mod calibrate;
+mod configuration;
 mod dataset;
-mod legs;
+mod evaluation;
+mod gate;
+mod html;
 mod measures;
 mod random;
-mod result;
+mod rewrites;
+mod runs;
+mod searches;
+mod tune;
 
 use std::{num::NonZeroUsize, sync::Arc};
 
 use futures::{StreamExt, TryStreamExt, stream};
 
+pub use ablation::{Ablation, AblationRow, Compared};
 pub use adapt::{Example, Training, train};
 pub use adaptation::{Adaptation, Adapter, FEWEST_QUESTIONS, Gain};
 pub use bootstrap::Delta;
-pub use dataset::{Dataset, DatasetError, JudgedQuestion, Rewrites};
-pub use result::{Evaluation, RunMeasures};
+pub use calibrate::{Calibration, CalibrationError, LEAST_QUESTIONS, Observation};
+pub use configuration::{Choice, ChoiceError, Configuration};
+pub use dataset::{Dataset, DatasetError, JudgedQuestion};
+pub use evaluation::{Evaluation, QuestionMeasures, RunMeasures};
+pub use gate::{Gate, GateStep};
+pub use rewrites::RewriteSet;
+pub use runs::Searches;
+pub use searches::Companion;
+pub use tune::{Grid, Tuning};
 
-use self::{legs::Legs, result::Measured};
+use self::{runs::Cost, searches::Searcher};
 use crate::{
-    embed::{EmbedError, Embedder},
+    embed::{EmbedError, Embedder, SparseEncoder},
     error::ErrorKind,
-    fuse::Fuse,
     search::{StoreError, VectorStore},
 };
 
 /// How deep each search looks when nothing else is said; recall@100 needs no less.
 pub const DEFAULT_DEPTH: usize = 100;
 
-/// A way to fuse, under a name.
+/// Searches with a dataset's questions in a store that holds its corpus.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Configuration {
-    /// The name, for the results.
-    pub name: String,
-    /// How the rankings become one.
-    pub fusion: Arc<dyn Fuse>,
-    /// How much each rewrite counts; the question as asked counts 1.
-    pub rewrite_weight: f64,
-}
-
-impl Configuration {
-    /// A fusion in which each rewrite counts as much as the question.
-    pub fn new(name: impl Into<String>, fusion: impl Fuse + 'static) -> Self {
-        Self { name: name.into(), fusion: Arc::new(fusion), rewrite_weight: 1.0 }
-    }
-
-    /// Sets how much each rewrite counts.
-    #[must_use]
-    pub fn with_rewrite_weight(mut self, weight: f64) -> Self {
-        self.rewrite_weight = weight;
-        self
-    }
-}
-
-/// Turns what was recorded for a question (the second text) into the rewrites that are searched with.
-pub type Cleaner = Arc<dyn Fn(&[String], &str) -> Vec<String> + Send + Sync>;
-
-/// Measures configurations on a dataset whose corpus the store holds.
-#[derive(Clone)]
 pub struct Evaluator {
     embedder: Arc<dyn Embedder>,
+    sparse: Option<Arc<dyn SparseEncoder>>,
     store: Arc<dyn VectorStore>,
     depth: usize,
     concurrency: NonZeroUsize,
-    cleaner: Cleaner,
-}
-
-impl std::fmt::Debug for Evaluator {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Evaluator").field("store", &self.store).field("depth", &self.depth).finish_non_exhaustive()
-    }
 }
 
 impl Evaluator {
-    /// An evaluator that searches [`DEFAULT_DEPTH`] deep and takes recorded rewrites as they are, trimmed.
+    /// An evaluator that searches [`DEFAULT_DEPTH`] deep, by embeddings alone.
     #[must_use]
     pub fn new(embedder: Arc<dyn Embedder>, store: Arc<dyn VectorStore>) -> Self {
         // Two questions per core: while one is searched, another is embedded.
         let two = NonZeroUsize::MIN.saturating_add(1);
         let concurrency = std::thread::available_parallelism().map_or(two, |cores| cores.saturating_mul(two));
-        Self { embedder, store, depth: DEFAULT_DEPTH, concurrency, cleaner: Arc::new(legs::trimmed) }
+        Self { embedder, sparse: None, store, depth: DEFAULT_DEPTH, concurrency }
+    }
+
+    /// Searches by words, too, if the collection can.
+    #[must_use]
+    pub fn with_sparse_encoder(mut self, encoder: impl SparseEncoder + 'static) -> Self {
+        self.sparse = Some(Arc::new(encoder));
+        self
     }
 
     /// Sets how deep each search looks. Recall@100 of less than 100 is that of the depth.
@@ -103,78 +94,89 @@ impl Evaluator {
         self
     }
 
-    /// Sets what a question's recorded rewrites go through before they are searched with: what live ones would.
+    /// How many questions are under way at the same time.
     #[must_use]
-    pub fn with_cleaner(mut self, cleaner: Cleaner) -> Self {
-        self.cleaner = cleaner;
-        self
+    pub fn concurrency(&self) -> NonZeroUsize {
+        self.concurrency
     }
 
-    /// Whether any question of the dataset has a rewrite to search with.
-    #[must_use]
-    pub fn has_rewrites(&self, dataset: &Dataset, rewrites: &Rewrites) -> bool {
-        dataset.questions.iter().any(|question| !(self.cleaner)(rewrites.of(&question.id), &question.text).is_empty())
-    }
-
-    /// Searches with every question and its rewrites, and measures every configuration on what they find. `progress`
-    /// is told how many questions are done, and of how many.
+    /// Searches with every question, and with its companions beside it. `progress` is told how many questions are done.
     ///
     /// # Errors
     /// [`EvaluateError`] names the first question that could not be searched: a measurement with holes is none.
     #[tracing::instrument(name = "evaluate", skip_all)]
-    pub async fn run(
+    pub async fn search(
         &self,
         dataset: &Dataset,
-        rewrites: &Rewrites,
-        configurations: &[Configuration],
-        progress: impl Fn(usize, usize),
-    ) -> Result<Evaluation, EvaluateError> {
-        let info = self.store.info().await.map_err(|source| EvaluateError::Store { source })?;
-        let passages = info.map_or(0, |info| info.passages);
-        let legs = Legs { evaluator: self, dataset };
-        let total = dataset.questions.len();
-        let mut measured: Vec<(usize, Measured)> = stream::iter(dataset.questions.iter().enumerate())
-            .map(async |(index, question)| {
-                let searched = legs.search(question, rewrites.of(&question.id)).await?;
-                Ok::<_, EvaluateError>((index, searched.measure(question, configurations)))
-            })
-            .buffer_unordered(self.concurrency.get())
-            .inspect_ok({
-                let mut done = 0;
-                move |_| {
-                    done += 1;
-                    progress(done, total);
-                }
-            })
-            .try_collect()
-            .await?;
-        // Back into the dataset's order, so that the bootstrap draws the same questions every time.
-        measured.sort_by_key(|(index, _)| *index);
-        let measured: Vec<Measured> = measured.into_iter().map(|(_, measured)| measured).collect();
-        Ok(Evaluation::new(&measured, configurations, notes(dataset, &measured, passages)))
+        companions: &[Companion],
+        progress: impl Fn(usize),
+    ) -> Result<Searches, EvaluateError> {
+        let failed = |source| EvaluateError::Store { source };
+        let info = self.store.info().await.map_err(failed)?;
+        let mut sparse = self.sparse.as_ref();
+        if let (Some(info), Some(encoder)) = (&info, sparse) {
+            sparse = info.accepts_bm25(encoder.identity()).map_err(failed)?.then_some(encoder);
+        }
+        let searcher =
+            Searcher { embedder: &self.embedder, sparse, store: &self.store, depth: self.depth, dataset, companions };
+        let searched = (0..dataset.questions.len()).map(|place| searcher.question(place));
+        let mut done = 0;
+        let counted = stream::iter(searched).buffered(self.concurrency.get()).inspect_ok(|_| {
+            done += 1;
+            progress(done);
+        });
+        let questions: Vec<_> = counted.try_collect().await?;
+        let mut searches = Searches {
+            companions: companions.iter().map(Companion::name).collect(),
+            notes: vec![],
+            depth: self.depth,
+            questions,
+            costs: companions.iter().map(cost).collect(),
+        };
+        searches.notes = notes(dataset, companions, &searches, info.map_or(0, |info| info.passages));
+        Ok(searches)
+    }
+}
+
+fn cost(companion: &Companion) -> Cost {
+    match companion {
+        Companion::Rewrites(set) => Cost {
+            calls: set.replies.len(),
+            milliseconds: bootstrap::mean(set.replies.iter().map(|reply| reply.took.as_secs_f64() * 1e3)),
+        },
+        Companion::Feedback(_) => Cost::default(),
     }
 }
 
 /// What the numbers do not say by themselves.
-fn notes(dataset: &Dataset, measured: &[Measured], passages: u64) -> Vec<String> {
-    let bare = measured.iter().filter(|measured| !measured.rewritten).count();
+fn notes(dataset: &Dataset, companions: &[Companion], searches: &Searches, passages: u64) -> Vec<String> {
+    let mut notes = vec![];
+    for companion in companions {
+        if let Companion::Rewrites(set) = companion
+            && let Some((bare, first)) = set.failures()
+        {
+            let name = &set.name;
+            notes.push(format!(
+                "{bare} questions have no usable rewrite in {name} and count as asked there; the first: {first}"
+            ));
+        }
+    }
     let documents = dataset.documents.len();
-    let lacking = passages < documents as u64;
-    [
-        (bare > 0, format!("{bare} questions have no usable rewrite; they count as asked in every run")),
-        (lacking, format!("the store holds {passages} passages, fewer than the corpus's {documents} documents")),
-        (
-            dataset.missing_documents > 0,
-            format!("{} relevant documents are not in the corpus; they count as not found", dataset.missing_documents),
-        ),
-        (
-            dataset.missing_questions > 0,
-            format!("{} judged questions are not in queries.jsonl; they are left out", dataset.missing_questions),
-        ),
-    ]
-    .into_iter()
-    .filter_map(|(applies, note)| applies.then_some(note))
-    .collect()
+    if dataset.has_corpus && passages < documents as u64 {
+        notes.push(format!("the store holds {passages} passages, fewer than the corpus's {documents} documents"));
+    }
+    if dataset.missing_documents > 0 {
+        let missing = dataset.missing_documents;
+        notes.push(format!("{missing} relevant documents are not in the corpus; they count as not found"));
+    }
+    if dataset.missing_questions > 0 {
+        let missing = dataset.missing_questions;
+        notes.push(format!("{missing} judged questions are not in queries.jsonl; they are left out"));
+    }
+    if !dataset.has_corpus {
+        notes.extend(searches.never_found());
+    }
+    notes
 }
 
 /// Why there is no evaluation.
@@ -199,6 +201,17 @@ pub enum EvaluateError {
         #[source]
         source: StoreError,
     },
+    /// No question has a rewrite to search with.
+    #[error(
+        "{set}: none of its rewrites can be searched with and belongs to a judged question ({reason}); recorded ones need \
+         the ids of the questions"
+    )]
+    NoRewrite {
+        /// Whose rewrites.
+        set: String,
+        /// Why the first question has none.
+        reason: String,
+    },
     /// The store does not say what it holds.
     #[error("the store does not answer")]
     Store {
@@ -213,6 +226,7 @@ impl EvaluateError {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
+            Self::NoRewrite { .. } => ErrorKind::Invalid,
             Self::Embed { source, .. } => source.kind(),
             Self::Search { source, .. } | Self::Store { source } => source.kind(),
         }

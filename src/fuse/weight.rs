@@ -1,26 +1,91 @@
-//! How much a rewrite counts, by what can be seen of it when the question is asked. A rewrite that kept to the question
-//! counts almost as much as the question itself; one that strayed is heard, but cannot outvote it.
+//! How much a rewrite counts, by what can be seen of it when the question is asked: whether it is about the question at
+//! all, and how strongly the collection answers it, compared with the question. A rewrite of something else counts
+//! nothing, one that lost half of the question little, one that says the same half, and one that brings in words that the
+//! collection has as much as the question itself; never more.
+//!
+//! ```text
+//! weight = most(kind) · min(1, near · answered / 2) · 0.8 ^ strayed / √rewrites
+//! near     = (cosine − last) / (first − last), from 0 to 1
+//! answered = product over the channels of (rewrite's best score / question's best score)
+//! ```
+//!
+//! `first` and `last` are the scores of the question's own first and last dense hits, so that a model's scale of cosines
+//! does not matter: a rewrite that is no nearer to the question than the last passage found strayed, one that is as near
+//! as the best passage did not. `answered` is the ratio of what the channels give anyway. The constants: a half for a
+//! rewrite that is answered exactly as well, because its errors are the question's own again; √n for n rewrites of one
+//! question, which come from one model and are not n independent voters. How much the legs agree is deliberately not
+//! among it: where they agree least, a good rewrite helps most. `docs/evaluation.md` has the measurements.
 
-use std::{collections::HashSet, fmt, str::FromStr};
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::rewrite::RewriteKind;
+use super::{Weighted, number};
+use crate::{ranking::Scored, rewrite::RewriteKind, search::Channel};
 
-/// What is known of a rewrite before fusing.
+/// What is seen of a rewrite before fusing.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Signals {
     /// What the rewrite was to do.
     pub kind: RewriteKind,
-    /// The cosine of the rewrite's and the question's embeddings; `None` if they were not both embedded.
-    pub cosine: Option<f64>,
-    /// How many of the question's words the rewrite kept, from 0 to 1: [`word_overlap`].
-    pub overlap: f64,
-    /// How much the rewrite's legs agree with the question's own, from 0 to 1:
-    /// [`agreement_between`](super::agreement_between).
-    pub agreement: f64,
     /// How many signs of straying the cleaner counted, such as a lost number, negation or name.
     pub strayed: usize,
+    /// How many rewrites of the question are searched with, this one included.
+    pub rewrites: usize,
+    /// How near it is to the question: 0 no nearer than the question's last dense hit, 1 as near as its first or nearer.
+    pub near: f64,
+    /// How strongly the collection answers it: 1 as strongly as the question.
+    pub answered: f64,
+}
+
+impl Signals {
+    /// A rewrite of which nothing is seen that speaks for or against it.
+    #[must_use]
+    pub fn new(kind: RewriteKind) -> Self {
+        Self { kind, strayed: 0, rewrites: 1, near: 1.0, answered: 1.0 }
+    }
+
+    /// Sets how many signs of straying its text shows.
+    #[must_use]
+    pub fn with_strayed(mut self, strayed: usize) -> Self {
+        self.strayed = strayed;
+        self
+    }
+
+    /// Sets how many rewrites of the question are searched with.
+    #[must_use]
+    pub fn with_rewrites(mut self, rewrites: usize) -> Self {
+        self.rewrites = rewrites;
+        self
+    }
+
+    /// Reads what the legs show of the rewrite that is variant `rewrite`, beside the question, which is variant `asked`.
+    /// `cosine` is that of their embeddings. What is not known (no dense leg, a leg that was lost or found nothing) speaks
+    /// neither for nor against it.
+    #[must_use]
+    pub fn with_legs(mut self, legs: &[Weighted<'_>], asked: usize, rewrite: usize, cosine: Option<f64>) -> Self {
+        let hits = |variant, channel| {
+            let own = legs.iter().find(|leg| leg.variant == variant && leg.channel == channel);
+            own.map(|leg| leg.ranking.entries()).filter(|hits| !hits.is_empty())
+        };
+        if let (Some(cosine), Some(hits)) = (cosine, hits(asked, Channel::Dense)) {
+            self.near = near(cosine, hits);
+        }
+        let answered = [Channel::Dense, Channel::Bm25].into_iter().filter_map(|channel| {
+            let best = |hits: &[Scored]| hits.first().map(|hit| f64::from(hit.score)).filter(|score| *score > 0.0);
+            Some(best(hits(rewrite, channel)?)? / best(hits(asked, channel)?)?)
+        });
+        self.answered = answered.product();
+        self
+    }
+}
+
+/// Where a cosine stands between those of the last and of the first hit.
+fn near(cosine: f64, hits: &[Scored]) -> f64 {
+    let (Some(first), Some(last)) = (hits.first(), hits.last()) else { return 1.0 };
+    let (first, last) = (f64::from(first.score), f64::from(last.score));
+    if cosine >= first { 1.0 } else { within((cosine - last) / (first - last)) }
 }
 
 /// How a rewrite gets its weight. In settings: `adaptive`, or a number.
@@ -34,26 +99,17 @@ pub enum Weighting {
     Adaptive,
 }
 
-// The formula: weight = most(kind) · (FLOOR + (1 − FLOOR) · trust) · STRAYED^strayed, where trust is the mean of three
-// signals, each from 0 to 1, by the shares below. It rises with each signal, falls with each sign of straying, and never
-// exceeds the question's own weight of 1. The constants are a first choice, to be tuned on judged questions.
-
-/// What a rewrite counts at least, of what its kind may: one that is weighed 0 cannot help any more.
-const FLOOR: f64 = 0.25;
+/// What a rewrite counts that is answered as strongly as the question.
+const EQUAL: f64 = 0.5;
 /// What each sign of straying leaves.
 const STRAYED: f64 = 0.8;
-/// The cosine at and below which a rewrite is no longer about the question, and the one at and above which it is.
-const COSINE: (f64, f64) = (0.3, 0.9);
-/// How much the cosine, the kept words and the agreement of the legs say. Not all need to be known.
-const SHARES: (f64, f64, f64) = (0.4, 0.2, 0.4);
 
 /// What a rewrite of this kind counts at most.
 fn most(kind: RewriteKind) -> f64 {
     match kind {
-        // They say the same in other words, or what was meant.
-        RewriteKind::Paraphrase | RewriteKind::Multi | RewriteKind::Keywords | RewriteKind::Condense => 1.0,
-        // They say something else on purpose: a guess at the answer, the question behind it, a part of it.
-        _ => 0.75,
+        // It surrounds the answer on purpose.
+        RewriteKind::StepBack => 0.5,
+        _ => 1.0,
     }
 }
 
@@ -66,44 +122,16 @@ impl Weighting {
             Self::Adaptive => {
                 // A hundred signs of straying say no more than fifty.
                 let strayed = STRAYED.powi(i32::try_from(signals.strayed).unwrap_or(i32::MAX));
-                most(signals.kind) * (FLOOR + (1.0 - FLOOR) * trust(signals)) * strayed
+                let seen = within(EQUAL * within(signals.near) * signals.answered.max(0.0));
+                most(signals.kind) * seen * strayed / number(signals.rewrites.max(1)).sqrt()
             }
         }
     }
 }
 
-/// How much speaks for the rewrite, from 0 to 1.
-fn trust(signals: &Signals) -> f64 {
-    let (low, high) = COSINE;
-    let known = [
-        (signals.cosine.map(|cosine| (cosine - low) / (high - low)), SHARES.0),
-        (Some(signals.overlap), SHARES.1),
-        (Some(signals.agreement), SHARES.2),
-    ];
-    let known = known.into_iter().filter_map(|(signal, share)| Some((within(signal?), share)));
-    let (sum, shares) = known.fold((0.0, 0.0), |(sum, all), (signal, share)| (sum + signal * share, all + share));
-    sum / shares
-}
-
 /// The nearest number from 0 to 1; what is no number is 0.
 fn within(value: f64) -> f64 {
     if value.is_nan() { 0.0 } else { value.clamp(0.0, 1.0) }
-}
-
-/// The share of the question's different words that the rewrite has, too, upper and lower case alike. Of a question
-/// without words nothing is lost: 1.
-#[must_use]
-pub fn word_overlap(question: &str, rewrite: &str) -> f64 {
-    let (asked, rewritten) = (words(question), words(rewrite));
-    if asked.is_empty() {
-        1.0
-    } else {
-        super::number(asked.intersection(&rewritten).count()) / super::number(asked.len())
-    }
-}
-
-fn words(text: &str) -> HashSet<String> {
-    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
 }
 
 /// Why a text says no weighting.

@@ -4,7 +4,7 @@ use super::{ChannelWeights, call::Call};
 use crate::{
     error::Error,
     event,
-    fuse::{Signals, Weighted, agreement_between, word_overlap},
+    fuse::{Signals, Weighted},
     ranking::Ranking,
     retrieval::{AskedOnly, Degradation, Leg, Lost, Origin, Outcome, Variant},
     rewrite::RewriteError,
@@ -184,10 +184,11 @@ impl Found {
         let variant = &self.variants[at];
         let Some(kind) = variant.kind else { return variant.weight };
         let Seen { cosine, strayed } = self.seen[at];
-        let overlap = word_overlap(call.question.text(), variant.text());
-        // The question is always the first variant. Where its legs were lost there is nothing to agree with.
-        let agreement = agreement_between(&self.weighted(call.parts.channel_weights), 0, at).unwrap_or(0.0);
-        call.parts.weighting.weight(&Signals { kind, cosine: cosine.map(f64::from), overlap, agreement, strayed })
+        let rewrites = self.variants.iter().filter(|variant| variant.kind.is_some()).count();
+        // The question is always the first variant.
+        let legs = self.weighted(call.parts.channel_weights);
+        let signals = Signals::new(kind).with_strayed(strayed).with_rewrites(rewrites);
+        call.parts.weighting.weight(&signals.with_legs(&legs, 0, at, cosine.map(f64::from)))
     }
 
     /// The rankings as the fusion takes them.

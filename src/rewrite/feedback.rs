@@ -2,7 +2,7 @@
 //! (vector pseudo-relevance feedback; Li et al., "Pseudo Relevance Feedback with Deep Language Models and Dense
 //! Retrievers", TOIS 2023). Pure.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 /// How the vectors become one.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -56,6 +56,16 @@ impl Feedback {
     }
 }
 
+impl fmt::Display for Feedback {
+    /// As [`FromStr`] reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Average { top } => write!(f, "average:{top}"),
+            Self::Rocchio { top, alpha, beta } => write!(f, "rocchio:{top}:{alpha}:{beta}"),
+        }
+    }
+}
+
 /// Why a name is not one of a feedback.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{name:?} is not a feedback; use average, average:TOP, rocchio or rocchio:TOP:ALPHA:BETA")]
@@ -102,6 +112,9 @@ mod tests {
     fn the_names() {
         assert_eq!("rocchio:3:1:0.5".parse(), Ok(Feedback::Rocchio { top: 3, alpha: 1.0, beta: 0.5 }));
         assert_eq!("average:2".parse(), Ok(Feedback::Average { top: 2 }));
+        for feedback in [Feedback::ROCCHIO, Feedback::AVERAGE] {
+            assert_eq!(feedback.to_string().parse(), Ok(feedback));
+        }
         for name in ["", "rocchio:0:1:1", "average:x", "rocchio:3:-1:1", "mean"] {
             assert!(name.parse::<Feedback>().is_err(), "{name}");
         }

@@ -19,7 +19,6 @@ mod feedback;
 pub use feedback::{Feedback, UnknownFeedback};
 
 mod recorded;
-pub(crate) use recorded::Line as RecordedLine;
 pub use recorded::{Recorded, RecordedError, RecordedRewriter};
 
 #[cfg(feature = "llm")]

@@ -66,10 +66,10 @@ impl FromStr for Recorded {
 
 /// One line of the file.
 #[derive(Deserialize)]
-pub(crate) struct Line {
+struct Line {
     /// The question's id.
     #[serde(rename = "_id")]
-    pub(crate) id: Option<Id>,
+    id: Option<Id>,
     #[serde(alias = "text")]
     question: Option<String>,
     rewrites: Option<Vec<String>>,
@@ -84,7 +84,7 @@ impl Line {
     ///
     /// # Errors
     /// Says what is wrong with the line.
-    pub(crate) fn replies(&mut self) -> Result<Vec<String>, String> {
+    fn replies(&mut self) -> Result<Vec<String>, String> {
         match (self.rewrites.take(), self.reply.take(), self.raw_lines.take()) {
             (Some(rewrites), None, None) => Ok(rewrites),
             (None, Some(reply), None) => Ok(vec![reply]),

@@ -2,15 +2,24 @@
 
 use asktwice::{
     RewriteKind,
-    fuse::{Signals, Weighting, word_overlap},
+    fuse::{Signals, Weighting},
 };
 
 use super::*;
 
+fn signals(kind: RewriteKind, near: f64, answered: f64) -> Signals {
+    let mut signals = Signals::new(kind);
+    (signals.near, signals.answered) = (near, answered);
+    signals
+}
+
 fn any_signals() -> impl Strategy<Value = Signals> {
-    let cosine = prop::option::of(-1.0..1.0);
-    (prop::sample::select(&RewriteKind::ALL[..]), cosine, 0.0..=1.0, 0.0..=1.0, 0..20usize)
-        .prop_map(|(kind, cosine, overlap, agreement, strayed)| Signals { kind, cosine, overlap, agreement, strayed })
+    let counts = (0..20usize, 0..9usize);
+    (prop::sample::select(&RewriteKind::ALL[..]), 0.0..=1.0, 0.0..=9.0, counts).prop_map(
+        |(kind, near, answered, (strayed, rewrites))| {
+            signals(kind, near, answered).with_strayed(strayed).with_rewrites(rewrites)
+        },
+    )
 }
 
 fn adaptive(signals: Signals) -> f64 {
@@ -19,19 +28,16 @@ fn adaptive(signals: Signals) -> f64 {
 
 proptest! {
     #[test]
-    fn it_is_monotone_in_each_signal_and_never_above_the_questions_own(signals in any_signals(), more in 0.0..1.0) {
-        let weight = adaptive(signals);
+    fn it_is_monotone_in_each_signal_and_never_above_the_questions_own(given in any_signals(), more in 0.0..1.0) {
+        let weight = adaptive(given);
         prop_assert!((0.0..=1.0).contains(&weight));
-        let up = |value: f64| f64::min(value + more, 1.0);
-        for better in [
-            Signals { cosine: signals.cosine.map(up), ..signals },
-            Signals { overlap: up(signals.overlap), ..signals },
-            Signals { agreement: up(signals.agreement), ..signals },
-        ] {
-            prop_assert!(adaptive(better) >= weight);
-        }
-        let strayed = Signals { strayed: signals.strayed + 1, ..signals };
-        prop_assert!(adaptive(strayed) < weight);
+        let change = |near, answered| {
+            signals(given.kind, near, answered).with_strayed(given.strayed).with_rewrites(given.rewrites)
+        };
+        prop_assert!(adaptive(change(f64::min(given.near + more, 1.0), given.answered)) >= weight);
+        prop_assert!(adaptive(change(given.near, given.answered + more)) >= weight);
+        prop_assert!(adaptive(given.with_strayed(given.strayed + 1)) <= weight);
+        prop_assert!(adaptive(given.with_rewrites(given.rewrites + 1)) <= weight);
     }
 
     #[test]
@@ -41,20 +47,56 @@ proptest! {
 }
 
 #[test]
-fn a_rewrite_that_keeps_to_the_question_counts_more_than_one_that_strayed() {
-    let kept = Signals { kind: RewriteKind::Paraphrase, cosine: Some(0.95), overlap: 0.8, agreement: 0.9, strayed: 0 };
-    let strayed = Signals { cosine: Some(0.2), overlap: 0.0, agreement: 0.0, strayed: 2, ..kept };
-    assert!(adaptive(kept) > 0.9 && adaptive(strayed) < 0.2, "{} {}", adaptive(kept), adaptive(strayed));
+fn the_same_again_counts_half_and_twice_the_answer_counts_whole() {
+    let weight = |near, answered| adaptive(signals(RewriteKind::Paraphrase, near, answered));
+    assert_eq!(weight(1.0, 1.0), 0.5);
+    assert_eq!(weight(1.0, 2.0), 1.0);
+    assert_eq!(weight(1.0, 50.0), 1.0);
+    assert_eq!(weight(0.5, 1.0), 0.25);
+    assert_eq!(weight(0.0, 50.0), 0.0);
+    let four = signals(RewriteKind::Multi, 1.0, 2.0).with_rewrites(4);
+    assert_eq!(adaptive(four), 0.5, "four rewrites count together as much as two questions");
     // What is no number, or far too much, does no harm.
-    let odd = Signals { cosine: Some(f64::NAN), overlap: f64::NAN, agreement: 7.0, strayed: usize::MAX, ..kept };
-    assert!((0.0..=1.0).contains(&adaptive(odd)));
+    for odd in [signals(RewriteKind::Multi, f64::NAN, f64::INFINITY), four.with_strayed(usize::MAX)] {
+        assert!((0.0..=1.0).contains(&adaptive(odd)));
+    }
 }
 
 #[test]
-fn words_are_compared_without_case_and_signs() {
-    assert_eq!(word_overlap("Why is my sourdough flat?", "sourdough bread: flat, why"), 0.6);
-    assert_eq!(word_overlap("?!", "anything"), 1.0);
-    assert_eq!(word_overlap("anything", ""), 0.0);
+fn the_legs_show_how_near_a_rewrite_is_and_how_strongly_it_is_answered() {
+    let scored = |scores: &[f32]| {
+        Ranking::new((0..).zip(scores).map(|(id, score)| Scored { id: PointId::Number(id), score: *score }).collect())
+    };
+    let (asked, said) = (scored(&[0.6, 0.5, 0.2]), scored(&[0.9, 0.1]));
+    let (asked_words, said_words) = (scored(&[8.0, 1.0]), scored(&[12.0]));
+    let leg = |ranking, variant, channel| Weighted::new(ranking, variant).with_channel(channel);
+    let legs = [
+        leg(&asked, 0, Channel::Dense),
+        leg(&asked_words, 0, Channel::Bm25),
+        leg(&said, 1, Channel::Dense),
+        leg(&said_words, 1, Channel::Bm25),
+    ];
+    let seen = |legs: &[Weighted<'_>], cosine| {
+        let seen = Signals::new(RewriteKind::Paraphrase).with_legs(legs, 0, 1, cosine);
+        (seen.near, seen.answered)
+    };
+    let close = |(a, b): (f64, f64), (c, d): (f64, f64)| {
+        assert!((a - c).abs() < 1e-6 && (b - d).abs() < 1e-6, "({a}, {b}) is not ({c}, {d})");
+    };
+    // Between 0.2 and 0.6; 0.9 / 0.6 · 12 / 8.
+    close(seen(&legs, Some(0.4)), (0.5, 2.25));
+    close(seen(&legs, Some(0.7)), (1.0, 2.25));
+    close(seen(&legs, Some(-0.1)), (0.0, 2.25));
+    // What is not known speaks neither for nor against it.
+    close(seen(&legs, None), (1.0, 2.25));
+    close(seen(&legs[..3], Some(0.4)), (0.5, 1.5));
+    close(seen(&legs[1..], Some(0.4)), (1.0, 1.5));
+    let nothing = Ranking::default();
+    close(seen(&[leg(&nothing, 0, Channel::Dense), legs[2]], Some(0.4)), (1.0, 1.0));
+    // One hit is its own first and last.
+    let one = scored(&[0.5]);
+    close(seen(&[leg(&one, 0, Channel::Dense)], Some(0.5)), (1.0, 1.0));
+    close(seen(&[leg(&one, 0, Channel::Dense)], Some(0.4)), (0.0, 1.0));
 }
 
 #[test]

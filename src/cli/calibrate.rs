@@ -1,0 +1,56 @@
+//! `asktwice calibrate`: learns from judged questions how sure a retrieval may be of itself.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Args;
+
+use super::{
+    judged::{self, Judged, Searched},
+    say,
+};
+use crate::config::Settings;
+
+#[derive(Debug, Args)]
+pub(super) struct Calibrate {
+    #[command(flatten)]
+    judged: Judged,
+    /// Among how many of the first hits a right answer has to be.
+    #[arg(long, default_value = "1", value_name = "HITS")]
+    top: usize,
+    /// Where to write the calibration.
+    #[arg(long, default_value = "calibration.json", value_name = "FILE")]
+    out: PathBuf,
+    /// Print the calibration as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Calibrate {
+    pub(super) async fn run(self, settings: &Settings) -> anyhow::Result<ExitCode> {
+        let choice = judged::chosen(settings)?;
+        let Searched { searches, complete } = self.judged.search(settings, choice.depth, vec![]).await?;
+        let companion = (!searches.companions.is_empty()).then_some(0);
+        let calibration = searches.calibrate(&choice.named(choice.to_string()), companion, self.top)?;
+        if self.json {
+            say(serde_json::to_string_pretty(&calibration)?)?;
+        } else {
+            let (questions, right) = (calibration.questions, 100.0 * calibration.right);
+            say(format!(
+                "{questions} questions, {right:.0} % with a right answer among the first {}.\n\
+                 Brier score, each question judged by the others (0 is best): {:.4}; always saying {right:.0} %: {:.4}.",
+                self.top, calibration.brier, calibration.brier_of_share
+            ))?;
+            for (agreement, score) in [(0.1, 0.5), (0.3, 0.6), (0.5, 0.7), (0.7, 0.8)] {
+                let probability = 100.0 * calibration.probability(agreement, score);
+                say(format!("  agreement {agreement:.1}, first score {score:.1}: {probability:.0} %"))?;
+            }
+        }
+        if calibration.is_of_use() {
+            calibration.save(&self.out)?;
+            eprintln!("asktwice: {} is written", self.out.display());
+        } else {
+            eprintln!("asktwice: the signals say no more than the share of right answers does, so nothing was written");
+        }
+        Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}

@@ -1,0 +1,133 @@
+//! What `eval`, `tune` and `calibrate` share: judged questions, what they are rewritten to, and their searches.
+
+use std::{num::NonZeroUsize, path::PathBuf, str::FromStr, sync::Arc};
+
+use anyhow::Context as _;
+use clap::Args;
+use indicatif::ProgressBar;
+
+use super::{
+    corpus::{self, Corpus},
+    parts::{self, Workers},
+};
+use crate::{
+    config::Settings,
+    evaluate::{Choice, Companion, Dataset, Evaluator, RewriteSet, Searches},
+    rewrite::{RecordedRewriter, RewriteKind, Rewriter, UnknownKind},
+};
+
+/// Recall@100 needs so many.
+const LEAST_DEPTH: usize = 100;
+
+/// Judged questions and their rewrites.
+#[derive(Debug, Args)]
+pub(super) struct Judged {
+    /// A folder in BEIR's layout: corpus.jsonl, queries.jsonl, qrels/SPLIT.tsv. Its corpus is indexed and kept.
+    #[arg(long, value_name = "DIR", required_unless_present = "questions", conflicts_with = "questions")]
+    data: Option<PathBuf>,
+    /// A file of questions, lines of {"question": …, "answers": [id, …]}, to ask the collection that the settings name.
+    #[arg(long, value_name = "FILE")]
+    questions: Option<PathBuf>,
+    /// Which judgements to use: qrels/SPLIT.tsv; several as train,test.
+    #[arg(long, default_value = "test")]
+    split: String,
+    /// Recorded rewrites, lines of {"_id": …, "rewrites": […]}, and which kind they are; may be given several times.
+    /// Without it, the language model that the settings name is asked.
+    #[arg(long, value_name = "FILE[:KIND]")]
+    rewrites: Vec<RewriteFile>,
+}
+
+/// A file of rewrites, and which kind they are.
+#[derive(Debug, Clone)]
+pub(super) struct RewriteFile {
+    file: PathBuf,
+    kind: Option<RewriteKind>,
+}
+
+impl FromStr for RewriteFile {
+    type Err = UnknownKind;
+
+    fn from_str(text: &str) -> Result<Self, UnknownKind> {
+        match text.rsplit_once(':').filter(|(_, kind)| kind.chars().all(|c| c.is_ascii_lowercase() || c == '-')) {
+            Some((file, kind)) => Ok(Self { file: file.into(), kind: Some(kind.parse()?) }),
+            None => Ok(Self { file: text.into(), kind: None }),
+        }
+    }
+}
+
+/// Searches, and whether everything that should be searched is indexed.
+pub(super) struct Searched {
+    pub(super) searches: Searches,
+    pub(super) complete: bool,
+}
+
+impl Judged {
+    /// Rewrites and searches every question, `depth` deep or deeper, with `companions` beside its rewrites.
+    pub(super) async fn search(
+        &self,
+        settings: &Settings,
+        depth: usize,
+        companions: Vec<Companion>,
+    ) -> anyhow::Result<Searched> {
+        let dataset = match (&self.data, &self.questions) {
+            (Some(data), _) => Dataset::open(data, &self.split)?,
+            (None, Some(questions)) => Dataset::of_answers(questions)?,
+            (None, None) => anyhow::bail!("neither --data nor --questions is given"),
+        };
+        // Before indexing, which may take long: a file of other questions' rewrites shows at once.
+        let mut all: Vec<Companion> =
+            self.sets(settings, &dataset).await?.into_iter().map(Companion::Rewrites).collect();
+        all.extend(companions);
+        let (evaluator, complete) = self.evaluator(settings).await?;
+        let evaluator = evaluator
+            .with_sparse_encoder(settings.bm25.encoder()?)
+            .with_depth(NonZeroUsize::new(depth.max(LEAST_DEPTH)).context("search.depth")?);
+        let bar = ProgressBar::new(dataset.questions.len() as u64);
+        let searches = evaluator.search(&dataset, &all, |done| bar.set_position(done as u64)).await;
+        bar.finish_and_clear();
+        Ok(Searched { searches: searches?, complete })
+    }
+
+    async fn evaluator(&self, settings: &Settings) -> anyhow::Result<(Evaluator, bool)> {
+        if let Some(data) = &self.data {
+            let Corpus { embedder, store, complete } = corpus::indexed(settings, data).await?;
+            return Ok((Evaluator::new(Arc::new(embedder), store), complete));
+        }
+        let embedder = parts::embedder(settings, Workers::PerCore)?;
+        Ok((Evaluator::new(Arc::new(embedder), parts::store(&settings.store)?), true))
+    }
+
+    /// The sets of rewrites: the recorded ones, or what the language model says now.
+    async fn sets(&self, settings: &Settings, dataset: &Dataset) -> anyhow::Result<Vec<RewriteSet>> {
+        let questions = || dataset.questions.iter().map(|question| (&question.id, &question.text));
+        let mut sets = vec![];
+        for RewriteFile { file, kind } in &self.rewrites {
+            let recorded = RecordedRewriter::read(file)?.for_questions(questions());
+            let name = file.file_stem().unwrap_or(file.as_os_str()).to_string_lossy();
+            let set = ask(&name, &recorded, dataset).await.with_context(|| format!("{}", file.display()))?;
+            sets.push(if let Some(kind) = kind { set.with_kind(*kind) } else { set });
+        }
+        if self.rewrites.is_empty()
+            && let Some(rewriter) = parts::rewriter(&settings.rewrite)?
+        {
+            let name = if settings.rewrite.model.is_empty() { "recorded" } else { &settings.rewrite.model };
+            sets.push(ask(name, &rewriter, dataset).await?);
+        }
+        Ok(sets)
+    }
+}
+
+async fn ask(name: &str, rewriter: &dyn Rewriter, dataset: &Dataset) -> anyhow::Result<RewriteSet> {
+    // A local model answers one question at a time anyway; a hosted one is not to be overrun.
+    let at_once = NonZeroUsize::MIN.saturating_add(3);
+    let bar = ProgressBar::new(dataset.questions.len() as u64);
+    let set = RewriteSet::ask(name, rewriter, dataset, at_once, |done| bar.set_position(done as u64)).await;
+    bar.finish_and_clear();
+    Ok(set?)
+}
+
+/// What the settings choose.
+pub(super) fn chosen(settings: &Settings) -> anyhow::Result<Choice> {
+    let (search, fusion) = (&settings.search, settings.fuse.fusion()?);
+    Ok(Choice { fusion, weight: settings.rewrite.weight, legs: search.legs, depth: search.depth })
+}

@@ -1,0 +1,83 @@
+//! What judged questions choose: ablation, tuning, gate, calibration.
+
+use asktwice::evaluate::{CalibrationError, Grid};
+
+use super::*;
+
+const BASE: Choice =
+    Choice { fusion: Fusion::Rrf { k: 60.0 }, weight: Weighting::Adaptive, legs: Legs::Hybrid, depth: 100 };
+
+/// Twenty questions whose words stand in the wrong document, and rewrites whose words stand in the right one.
+async fn rewarding() -> Searches {
+    const WORDS: [&str; 20] = [
+        "apple", "bridge", "candle", "desert", "engine", "forest", "garden", "hammer", "island", "jacket", "kettle",
+        "ladder", "mirror", "needle", "orange", "pencil", "quarry", "rocket", "saddle", "tunnel",
+    ];
+    let word = |at: usize| WORDS[at % WORDS.len()];
+    let passages =
+        (0..20).map(|at| Passage::new(format!("d{at}"), format!("{} {} notes", word(at), word(at + 7)))).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("questions.jsonl");
+    let lines = (0..20).map(|at| format!("{{\"question\": \"{}\", \"answers\": [\"d{at}\"]}}\n", word(at + 3)));
+    fs::write(&file, lines.collect::<String>()).unwrap();
+    let dataset = Dataset::of_answers(&file).unwrap();
+    let said = (0..20).map(|at| (word(at + 3), [format!("{} {}", word(at), word(at + 7))]));
+    let said = RecordedRewriter::from_pairs(said);
+    let said = RewriteSet::ask("said", &said, &dataset, NonZeroUsize::MIN, |_| {}).await;
+    let said = Companion::Rewrites(said.unwrap());
+    let (embedder, store) = filled(passages).await;
+    let evaluator = Evaluator::new(embedder, store).with_sparse_encoder(Bm25::new("english").unwrap());
+    evaluator.search(&dataset, &[said], |_| {}).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_ablation_has_every_fusion_with_every_weighting() {
+    let searches = searched(passages()).await;
+    let ablation = searches.ablation(BASE, &[Fusion::rrf(), Fusion::dbsf()], |_| {});
+    let rows: Vec<_> = ablation.rows.iter().map(|row| format!("{} {}", row.fusion, row.weight)).collect();
+    assert_eq!(rows, ["rrf 0.5", "rrf 1", "rrf adaptive", "dbsf 0.5", "dbsf 1", "dbsf adaptive"]);
+    let evaluation = searches.evaluate(&[Choice { weight: Weighting::Fixed(0.5), ..BASE }.named("half")]);
+    assert_eq!(ablation.rows[0].asked, evaluation.runs[0].ndcg_at_10);
+    assert_eq!(ablation.rows[0].fused[0].ndcg_at_10, evaluation.runs[2].ndcg_at_10);
+    assert_eq!(ablation.to_string().lines().count(), 8, "{ablation}");
+}
+
+#[tokio::test]
+async fn tuning_recommends_what_gains_and_nothing_where_nothing_does() {
+    let searches = rewarding().await;
+    let mut grid = Grid::default();
+    grid.fusions = vec![Fusion::rrf(), Fusion::min_max()];
+    let deaf = Choice { weight: Weighting::Fixed(0.0), ..BASE };
+    let tuning = searches.tune(Some(0), deaf, &grid, |_, _| {}).unwrap();
+    let chosen = tuning.recommended().unwrap();
+    assert_ne!(chosen.weight, Weighting::Fixed(0.0), "{tuning}");
+    assert!(tuning.tuned_ndcg_at_10 <= tuning.chosen_ndcg_at_10 && tuning.gain.low > 0.0, "{tuning}");
+    // From what it chose there is nothing to gain.
+    let again = searches.tune(Some(0), chosen, &grid, |_, _| {}).unwrap();
+    assert_eq!((again.recommended(), again.chosen), (None, chosen), "{again}");
+    assert!(again.to_string().contains("nothing is recommended"), "{again}");
+    // Two questions are fewer than the folds.
+    assert_eq!(searched(passages()).await.tune(None, BASE, &grid, |_, _| {}), None);
+}
+
+#[tokio::test]
+async fn a_gate_is_measured_where_there_are_legs_that_can_agree() {
+    let searches = rewarding().await;
+    let gates = searches.gate(&BASE.named("default"));
+    let steps = &gates[0].steps;
+    assert_eq!((gates[0].rewrites.as_str(), steps[0].saved, steps[steps.len() - 1].saved), ("said", 1.0, 0.0));
+    let evaluation = searches.evaluate(&[BASE.named("default")]);
+    assert_eq!(steps[0].ndcg_at_10, evaluation.runs[0].ndcg_at_10, "never asking");
+    assert_eq!(steps[steps.len() - 1].ndcg_at_10, evaluation.runs[2].ndcg_at_10, "always asking");
+    assert!(searches.gate(&Choice { legs: Legs::Dense, ..BASE }.named("dense")).is_empty());
+}
+
+#[tokio::test]
+async fn calibration_wants_enough_questions_that_ended_differently() {
+    let few = searched(passages()).await.calibrate(&BASE.named("default"), None, 1);
+    assert!(matches!(few, Err(CalibrationError::TooFew { questions: 2 })));
+    let searches = rewarding().await;
+    // Alone, every question finds the document that has its word, and that is the wrong one.
+    let wrong = searches.calibrate(&BASE.named("default"), None, 1);
+    assert!(matches!(wrong, Err(CalibrationError::Alike { right: false, questions: 20, .. })), "{wrong:?}");
+}
