@@ -179,8 +179,10 @@ pub enum Fusion {
 }
 
 impl Default for Fusion {
+    /// Distribution-based score fusion: the best of the ablation in `docs/evaluation.md` for the question alone and with
+    /// every recorded set of rewrites.
     fn default() -> Self {
-        Self::rrf()
+        Self::dbsf()
     }
 }
 
