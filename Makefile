@@ -11,7 +11,8 @@ BUILD := --release --locked --features virtual-time
 
 # Set-up comes before what needs it, in the order written here.
 .NOTPARALLEL:
-.PHONY: demo test build setup fmt clippy unit doc features faults test-litellm bench bench-deadline eval footprint clean
+.PHONY: demo test build setup fmt clippy unit doc features faults test-litellm test-page image-root \
+	bench bench-deadline eval footprint clean
 
 demo: setup ## Run the main job on the help-centre corpus. ARGS="--llm URL --model NAME" asks a real language model.
 	@$(ASKTWICE) demo $(ARGS)
@@ -73,6 +74,17 @@ eval: setup ## The figures of README, on BEIR's SciFact (SCIFACT=folder).
 footprint: setup ## Disk, start-up time and peak memory.
 	@$(ASKTWICE) demo >/dev/null
 	@python3 scripts/footprint.py
+
+PAGE := .asktwice/page-test
+test-page: setup ## The sidecar's page in Debian's Chromium: mouse, keyboard, phone, dark mode; screenshots in target/page.
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || \
+		{ apt-get update && apt-get install --yes --no-install-recommends chromium chromium-driver; }
+	@[ -x $(PAGE)/bin/python ] || python3 -m venv $(PAGE)
+	@$(PAGE)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement scripts/page-requirements.txt
+	@$(PAGE)/bin/python scripts/page_test.py
+
+image-root: setup ## The files of a small image, run with nothing else around them (as root); deploy/Dockerfile takes them.
+	@scripts/image.sh
 
 clean:
 	rm -rf target .asktwice

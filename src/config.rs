@@ -1,10 +1,15 @@
 //! Settings: the compiled-in `config/default.toml`, then a file, then the environment, then flags; the later wins. An
 //! unknown key or a contradiction is an error that names it.
 
+mod client;
+mod layers;
 mod rerank;
+mod shown;
+pub use client::ClientSettings;
 pub use rerank::RerankSettings;
 mod rewrite;
 pub use rewrite::{EndpointSettings, RewriteSettings};
+pub use shown::{changed, for_callers};
 
 use std::{
     collections::HashMap,
@@ -12,7 +17,6 @@ use std::{
     time::Duration,
 };
 
-use config::{Config, Environment, File, FileFormat};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -23,6 +27,7 @@ use crate::{
     options::Legs,
     retriever::LEG_TIMEOUT,
     rewrite::is_local_url,
+    server::ServerSettings,
 };
 
 /// Every setting; see `config/default.toml` for what each means.
@@ -48,6 +53,10 @@ pub struct Settings {
     pub rerank: RerankSettings,
     /// How files become passages.
     pub index: IndexSettings,
+    /// The sidecar.
+    pub server: ServerSettings,
+    /// How other commands reach it.
+    pub client: ClientSettings,
 }
 
 /// What is wrong with an endpoint elsewhere where questions have to stay.
@@ -183,6 +192,9 @@ pub enum SettingsError {
         /// What was given.
         given: String,
     },
+    /// The sidecar's settings contradict themselves or would be careless.
+    #[error(transparent)]
+    Server(#[from] crate::Error),
     /// A setting contradicts itself or another.
     #[error("{setting}: {problem}")]
     Value {
@@ -210,19 +222,7 @@ impl Settings {
         environment: HashMap<String, String>,
         flags: &[String],
     ) -> Result<Self, SettingsError> {
-        let environment =
-            Environment::with_prefix("ASKTWICE").prefix_separator("__").separator("__").source(Some(environment));
-        let mut builder =
-            Config::builder().add_source(File::from_str(include_str!("../config/default.toml"), FileFormat::Toml));
-        if let Some(file) = file {
-            builder = builder.add_source(File::from(file).format(FileFormat::Toml));
-        }
-        builder = builder.add_source(environment);
-        for flag in flags {
-            let (key, value) = flag.split_once('=').ok_or_else(|| SettingsError::Flag { given: flag.clone() })?;
-            builder = builder.set_override(key.trim(), value)?;
-        }
-        let settings: Self = builder.build()?.try_deserialize()?;
+        let settings: Self = layers::merge(file, environment, flags)?.try_deserialize()?;
         settings.check()?;
         Ok(settings)
     }
@@ -252,6 +252,7 @@ impl Settings {
         self.bm25.encoder()?;
         self.embed.check(self.privacy)?;
         self.rerank.check()?;
+        self.server.check()?;
         self.fuse.fusion().map(drop)
     }
 }
@@ -433,6 +434,14 @@ mod tests {
             let error = load(&[], flags).unwrap_err().to_string();
             assert!(error.contains(named), "{flags:?}: {error}");
         }
+    }
+
+    #[test]
+    fn the_sidecars_defaults_are_those_of_the_file() {
+        let (of_file, of_code) = (load(&[], &[]).unwrap().server, ServerSettings::default());
+        assert_eq!(format!("{of_file:?}"), format!("{of_code:?}"));
+        let error = load(&[], &["server.listen=0.0.0.0:80"]).unwrap_err().to_string();
+        assert!(error.starts_with("server.listen: 0.0.0.0:80 can be reached from elsewhere"), "{error}");
     }
 
     #[test]

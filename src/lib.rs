@@ -100,6 +100,9 @@ pub mod index;
 
 pub mod evaluate;
 
+#[cfg(feature = "server")]
+pub mod server;
+
 #[cfg(feature = "http")]
 mod http;
 

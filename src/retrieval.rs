@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
-use serde::{Serialize, Serializer, ser::SerializeStruct as _};
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct as _};
 
 use crate::{
     embed::Role,
-    ranking::Hit,
+    ranking::{Hit, Ranking},
     rerank::RerankError,
     rewrite::{Rewrite, RewriteError, RewriteKind},
     search::Channel,
 };
 
 /// Where a variant comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Origin {
@@ -116,7 +117,8 @@ pub struct Leg {
 }
 
 /// The four steps, the optional reranking, and the fetching of what the hits say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Step {
@@ -168,7 +170,8 @@ pub struct Timing {
 }
 
 /// How much of what was meant to run did run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Outcome {
@@ -202,7 +205,8 @@ impl Outcome {
 }
 
 /// Why a question was searched as asked only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AskedOnly {
@@ -227,7 +231,8 @@ pub enum AskedOnly {
 }
 
 /// A leg that did not answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Lost {
     /// Whose leg.
     pub origin: Origin,
@@ -363,6 +368,9 @@ pub struct Retrieval {
     pub variants: Vec<Variant>,
     /// The searches that answered.
     pub legs: Vec<Leg>,
+    /// What each of them found, best first; enough to fuse otherwise.
+    #[serde(skip)]
+    pub rankings: Vec<Ranking>,
     /// How much the legs agree, from 0 to 1; `None` if fewer than two answered.
     pub agreement: Option<f64>,
     /// How much of what was meant to run did run.

@@ -1,6 +1,10 @@
 //! The examples run, and say what they promise.
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    io::Write as _,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
 
 use crate::support::{self, front::Front};
 
@@ -65,4 +69,21 @@ fn local() {
     }
     let said = run("local");
     assert!(said.lines().next().is_some_and(|line| line.starts_with("sourdough")), "{said}");
+}
+
+#[test]
+fn chat() {
+    if support::model_folder().is_none() {
+        return;
+    }
+    let mut child = Command::new(example("chat"))
+        .current_dir(support::root())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"my courier stole my soup\nand what about the money?\n\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && said.lines().filter(|line| line.starts_with("  [1] ")).count() == 2, "{said}");
 }

@@ -42,4 +42,5 @@ mod qdrant_faults;
 mod refine;
 mod remote;
 mod rewrite;
+mod server;
 mod stream;

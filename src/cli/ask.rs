@@ -5,16 +5,17 @@ use std::{ffi::OsString, io::Read as _, process::ExitCode, time::Duration};
 use anyhow::Context as _;
 use clap::Args;
 
-use super::{parts, say, timeline};
+use serde_json::{Value, json};
+
+use super::{parts, remote::Remote, say, timeline};
 use crate::{
     config::Settings,
     error::Error,
     fuse::Fusion,
     options::{Legs, RetrieveOptions},
-    ranking::Hit,
-    retrieval::{Origin, Report, Retrieval},
     rewrite::RewriteKind,
     search::Filter,
+    server::{Reply, ReplyHit},
 };
 
 /// How much of a passage is shown.
@@ -49,23 +50,46 @@ pub(super) struct Ask {
     /// How long the whole answer may take, in milliseconds.
     #[arg(long, value_name = "MS")]
     deadline: Option<u64>,
+    /// Ask a sidecar instead, such as `http://127.0.0.1:8080`.
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
 }
 
 impl Ask {
     pub(super) async fn run(self, settings: &Settings) -> anyhow::Result<ExitCode> {
         let question = self.question()?;
-        let options = self.options(settings);
-        let mut settings = settings.clone();
-        if !self.kinds.is_empty() {
-            settings.rewrite.kinds.clone_from(&self.kinds);
-        }
-        let retrieval = parts::retriever(&settings)?.retrieve_with(&question, &options).await?;
-        if self.json {
-            say(serde_json::to_string_pretty(&retrieval)?)?;
-        } else {
-            say(describe(&retrieval))?;
-        }
+        let reply = match &self.server {
+            Some(url) => Remote::new(url, settings)?.ask(self.request(&question)).await?,
+            None => {
+                let options = self.options(settings);
+                let mut settings = settings.clone();
+                if !self.kinds.is_empty() {
+                    settings.rewrite.kinds.clone_from(&self.kinds);
+                }
+                Reply::from(parts::retriever(&settings)?.retrieve_with(&question, &options).await?)
+            }
+        };
+        say(if self.json { serde_json::to_string_pretty(&reply)? } else { describe(&reply) })?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// What is asked of a sidecar; what is not chosen here is as the sidecar is set up.
+    fn request(&self, question: &str) -> Value {
+        let chosen = [
+            ("limit", self.limit.map(Value::from)),
+            ("filter", self.filter.as_ref().map(|filter| json!(filter))),
+            ("deadline_ms", self.deadline.map(Value::from)),
+            ("legs", self.legs.map(|legs| legs.to_string().into())),
+            ("fusion", self.fusion.map(|fusion| fusion.to_string().into())),
+            ("rewrite", self.no_rewrite.then_some(Value::Bool(false))),
+        ];
+        let mut request = json!({ "question": question });
+        for (name, value) in chosen {
+            if let Some(value) = value {
+                request[name] = value;
+            }
+        }
+        request
     }
 
     /// The question as text. Bytes that are not UTF-8 are an error, not a guess.
@@ -106,36 +130,28 @@ impl Ask {
     }
 }
 
-fn describe(retrieval: &Retrieval) -> String {
+fn describe(reply: &Reply) -> String {
     let mut lines = vec![];
-    for variant in &retrieval.variants {
-        lines.push(format!("{:<8} {}", origin(variant.origin), variant.text()));
+    for variant in &reply.variants {
+        lines.push(format!("{:<8} {}", variant.origin.name(), variant.text));
     }
-    for degradation in &retrieval.degradations {
-        lines.push(format!("lost     {}", Report(degradation)));
+    for lost in &reply.degradations {
+        lines.push(format!("lost     {}", lost.message));
     }
     lines.push(String::new());
-    if retrieval.hits.is_empty() {
+    if reply.hits.is_empty() {
         lines.push("Nothing was found.".to_owned());
     }
-    for (index, hit) in retrieval.hits.iter().enumerate() {
+    for (index, hit) in reply.hits.iter().enumerate() {
         lines.push(format!("{:>3}. {}", index + 1, title(hit)));
         lines.push(format!("     {}", excerpt(&hit.passage.text)));
-        lines.push(format!("     {}", found_by(hit, retrieval)));
+        lines.push(format!("     {}", found_by(hit, reply)));
     }
-    format!("{}\n\n{}", lines.join("\n"), timeline::draw(retrieval))
-}
-
-pub(super) fn origin(origin: Origin) -> &'static str {
-    match origin {
-        Origin::Asked => "asked",
-        Origin::Rewrite => "rewrite",
-        Origin::Feedback => "feedback",
-    }
+    format!("{}\n\n{}", lines.join("\n"), timeline::draw(reply))
 }
 
 /// The title and id of a hit; only the id where there is no title.
-pub(super) fn title(hit: &Hit) -> String {
+fn title(hit: &ReplyHit) -> String {
     let passage = &hit.passage;
     if passage.title.is_empty() { passage.id.clone() } else { format!("{}  [{}]", passage.title, passage.id) }
 }
@@ -150,12 +166,13 @@ fn excerpt(text: &str) -> String {
 }
 
 /// Why the hit is where it is: its rank and native score in each leg that found it.
-pub(super) fn found_by(hit: &Hit, retrieval: &Retrieval) -> String {
+fn found_by(hit: &ReplyHit, reply: &Reply) -> String {
     let legs = hit.found_by.iter().map(|by| {
-        let leg = &retrieval.legs[by.leg];
-        let origin = origin(retrieval.variants[leg.variant].origin);
-        format!("{origin} {} #{} ({:.3})", leg.channel.name(), by.rank, by.score)
+        // A sidecar's answer comes from outside: what it numbers wrongly is left out, and not a crash.
+        let leg = reply.legs.get(by.leg)?;
+        let origin = reply.variants.get(leg.variant)?.origin.name();
+        Some(format!("{origin} {} #{} ({:.3})", leg.channel.name(), by.rank, by.score))
     });
     let reranked = hit.reranked.map(|score| format!("reranked {score:.4}, ")).unwrap_or_default();
-    format!("{reranked}score {:.4} = {}", hit.score, legs.collect::<Vec<_>>().join(" + "))
+    format!("{reranked}score {:.4} = {}", hit.score, legs.flatten().collect::<Vec<_>>().join(" + "))
 }

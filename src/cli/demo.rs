@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::{
-    ask, index,
+    index,
     parts::{self, Workers},
     say, timeline,
 };
@@ -26,6 +26,7 @@ use crate::{
     retrieval::{Origin, Report, Retrieval},
     retriever::Retriever,
     rewrite::RecordedRewriter,
+    server::Reply,
 };
 
 /// Where the demo keeps its corpus and its index.
@@ -136,14 +137,14 @@ async fn show(
     let retrieval = retriever.retrieve_with(question, &options).await?;
     say("─".repeat(3 * COLUMN + 10))?;
     for variant in &retrieval.variants {
-        say(format!("{:<8} {}", ask::origin(variant.origin), variant.text()))?;
+        say(format!("{:<8} {}", variant.origin.name(), variant.text()))?;
     }
     for degradation in &retrieval.degradations {
         say(format!("lost     {}", Report(degradation)))?;
     }
     say("")?;
     say(table(&retrieval, judged, fusion))?;
-    say(timeline::draw(&retrieval))?;
+    say(timeline::draw(&Reply::from(retrieval)))?;
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::{
     parts::{self, AnyEmbedder, Workers},
+    remote::Remote,
     say,
 };
 use crate::{
@@ -28,14 +29,26 @@ pub(super) struct Index {
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
+    /// Index through a sidecar, such as `http://127.0.0.1:8080`, which embeds and stores.
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
 }
 
 impl Index {
     pub(super) async fn run(self, settings: &Settings) -> anyhow::Result<ExitCode> {
-        let store = parts::store(&settings.store)?;
-        let embedder = parts::embedder(settings, Workers::PerCore)?;
-        let encoder = settings.bm25.encoder()?;
-        let report = index(&embedder, encoder, store, &self.sources, settings.index.passage_tokens).await?;
+        let tokens = settings.index.passage_tokens;
+        let report = match &self.server {
+            Some(url) => {
+                let remote = Remote::new(url, settings)?;
+                let indexer = Indexer::new(remote.embedder().await?, Arc::new(remote));
+                run(indexer, &self.sources, tokens).await?
+            }
+            None => {
+                let store = parts::store(&settings.store)?;
+                let embedder = parts::embedder(settings, Workers::PerCore)?;
+                index(&embedder, settings.bm25.encoder()?, store, &self.sources, tokens).await?
+            }
+        };
         if self.json {
             say(serde_json::to_string_pretty(&report)?)?;
         }
@@ -43,7 +56,7 @@ impl Index {
     }
 }
 
-/// Indexes with a progress bar; Ctrl-C finishes the batches under way and ends the run.
+/// Indexes on this machine.
 pub(super) async fn index(
     embedder: &AnyEmbedder,
     encoder: Bm25,
@@ -51,11 +64,16 @@ pub(super) async fn index(
     sources: &[PathBuf],
     passage_tokens: usize,
 ) -> Result<Report, IndexError> {
-    let mut indexer =
-        Indexer::new(Arc::new(embedder.clone()), store).with_sparse_encoder(encoder).with_stop(stop_on_ctrl_c());
+    let mut indexer = Indexer::new(Arc::new(embedder.clone()), store).with_sparse_encoder(encoder);
     if let Some(counter) = &embedder.token_counter {
         indexer = indexer.with_token_counter(Arc::clone(counter));
     }
+    run(indexer, sources, passage_tokens).await
+}
+
+/// Runs with a progress bar; Ctrl-C finishes the batches under way and ends the run.
+async fn run(indexer: Indexer, sources: &[PathBuf], passage_tokens: usize) -> Result<Report, IndexError> {
+    let mut indexer = indexer.with_stop(stop_on_ctrl_c());
     if passage_tokens > 0 {
         indexer = indexer.with_passage_tokens(passage_tokens);
     }

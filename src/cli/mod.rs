@@ -10,15 +10,19 @@ mod corpus;
 mod demo;
 mod doctor;
 mod eval;
+mod holder;
 mod import_model;
 mod index;
 mod judged;
 mod models;
 mod parts;
+mod remote;
+mod serve;
+mod telemetry;
 mod timeline;
 mod tune;
 
-use std::{io::Write as _, path::PathBuf, process::ExitCode};
+use std::{collections::HashMap, io::Write as _, path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
@@ -84,6 +88,8 @@ enum Command {
     Tune(tune::Tune),
     /// Learn from judged questions how sure a retrieval may be of itself.
     Calibrate(calibrate::Calibrate),
+    /// Serve questions over HTTP, for chat apps.
+    Serve(serve::Serve),
     /// Check the library, the model, the store and the language model, one by one.
     Doctor(doctor::Doctor),
     /// Show the main job on the help-centre corpus that comes with the program.
@@ -101,15 +107,6 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_env("ASKTWICE_LOG")
-                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("off")),
-        )
-        .with_writer(std::io::stderr)
-        .finish();
-    // Fails only if the process has a subscriber already, and then that one serves.
-    let _ = tracing::subscriber::set_global_default(subscriber);
     match run(cli) {
         Ok(code) => code,
         // Who reads has heard enough, as in `asktwice ask … | head`.
@@ -122,7 +119,12 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let settings = cli.global.settings()?;
+    let serve = match &cli.command {
+        Command::Serve(serve) => Some(serve.flags()),
+        _ => None,
+    };
+    let settings = cli.global.settings(serve.as_deref().unwrap_or_default())?;
+    telemetry::start(serve.map(|_| &settings.server));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
     let code = runtime.block_on(async {
         match cli.command {
@@ -132,6 +134,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Adapt(command) => command.run(&settings).await,
             Command::Tune(command) => command.run(&settings).await,
             Command::Calibrate(command) => command.run(&settings).await,
+            Command::Serve(command) => command.run(&cli.global, &settings).await,
             Command::Doctor(command) => command.run(&settings).await,
             Command::Demo(command) => command.run(&settings).await,
             Command::ImportModel(command) => command.run(&settings),
@@ -144,7 +147,19 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 impl Global {
-    fn settings(&self) -> Result<Settings, SettingsError> {
+    /// The settings, with further flags of the command's own.
+    fn settings(&self, flags: &[String]) -> Result<Settings, SettingsError> {
+        let (file, environment, flags) = self.layers(flags);
+        Settings::load(file.as_deref(), environment, &flags)
+    }
+
+    /// The same settings, to be shown.
+    fn effective(&self, flags: &[String]) -> Result<serde_json::Value, SettingsError> {
+        let (file, environment, flags) = self.layers(flags);
+        Settings::effective(file.as_deref(), environment, &flags)
+    }
+
+    fn layers(&self, flags: &[String]) -> (Option<PathBuf>, HashMap<String, String>, Vec<String>) {
         let named = [
             ("store.url", &self.store),
             ("store.collection", &self.collection),
@@ -153,13 +168,13 @@ impl Global {
             ("rewrite.model", &self.model),
         ];
         let named = named.into_iter().filter_map(|(key, value)| value.as_ref().map(|value| format!("{key}={value}")));
-        let flags: Vec<String> = self.set.iter().cloned().chain(named).collect();
+        let flags = self.set.iter().cloned().chain(named).chain(flags.iter().cloned()).collect();
         let default = PathBuf::from("asktwice.toml");
         let file = self.config.clone().or_else(|| default.exists().then_some(default));
         let environment = std::env::vars_os()
             .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        Settings::load(file.as_deref(), environment, &flags)
+        (file, environment, flags)
     }
 }
 

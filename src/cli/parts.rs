@@ -8,6 +8,7 @@ use std::{
 use anyhow::Context as _;
 use async_trait::async_trait;
 
+use super::holder;
 use crate::{
     config::{EmbedSettings, RerankSettings, RewriteSettings, Settings, SettingsError, StoreSettings},
     embed::{
@@ -145,9 +146,21 @@ pub(super) fn store(settings: &StoreSettings) -> anyhow::Result<Arc<dyn VectorSt
     Ok(Arc::new(store))
 }
 
-/// A collection of the embedded engine.
-pub(super) fn edge(folder: &Path, collection: &str) -> Result<EdgeStore, StoreError> {
-    EdgeStore::open(folder.join(collection))
+/// A collection of the embedded engine. If a sidecar holds it, the error says which.
+pub(super) fn edge(folder: &Path, collection: &str) -> anyhow::Result<EdgeStore> {
+    let folder = folder.join(collection);
+    let opened = EdgeStore::open(&folder);
+    match (&opened, holder::of(&folder)) {
+        (Ok(_), _) => holder::forget(&folder),
+        (Err(StoreError::Locked { .. }), Some(who)) => return opened.context(who),
+        _ => {}
+    }
+    Ok(opened?)
+}
+
+/// The folder of a collection, if it is one of the embedded engine.
+pub(super) fn folder(settings: &StoreSettings, collection: &str) -> Option<PathBuf> {
+    settings.url.strip_prefix("edge:").map(|folder| Path::new(folder).join(collection))
 }
 
 /// The rewriter that the settings name, if they name one; with a memory, unless it replays a file anyway.
@@ -196,7 +209,7 @@ pub(super) fn llm(settings: &RewriteSettings) -> anyhow::Result<Option<LlmRewrit
 }
 
 /// The reranker that the settings name, if they name one.
-fn reranker(settings: &Settings) -> anyhow::Result<Option<Arc<dyn Reranker>>> {
+pub(super) fn reranker(settings: &Settings) -> anyhow::Result<Option<Arc<dyn Reranker>>> {
     let rerank = &settings.rerank;
     if !rerank.folder.as_os_str().is_empty() {
         let options = OnnxRerankerOptions { library: library(settings), ..OnnxRerankerOptions::default() };

@@ -70,6 +70,7 @@ pub use worker::{OnnxEmbedder, OnnxOptions};
 
 /// Which side of a search a text stands on. Many models want a different prefix for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Something to search with.

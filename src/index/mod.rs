@@ -30,6 +30,7 @@ use self::{
 };
 use crate::{
     embed::{Embedder, SparseEncoder},
+    ranking::Passage,
     search::{PayloadKind, StoreError, VectorStoreWriter},
 };
 
@@ -144,6 +145,27 @@ impl Indexer {
         Ok(run.finish())
     }
 
+    /// Indexes passages that the caller has cut already; those that are stored unchanged are skipped. The engine is not
+    /// asked to tidy up afterwards.
+    ///
+    /// # Errors
+    /// [`IndexError`] if the embedder or the store failed; what had been done is in it.
+    pub async fn add(&self, passages: Vec<Passage>) -> Result<Report, IndexError> {
+        let mut run = Run::new(|_| {});
+        self.prepare().await.map_err(|error| run.failed(Failure::Store(error)))?;
+        let work = self.work();
+        for some in passages.chunks(self.batch_size) {
+            let (done, result) = work.batch(Batch { passages: some.to_vec(), ..Batch::default() }).await;
+            run.add(done);
+            result.map_err(|failure| run.failed(failure))?;
+        }
+        Ok(run.finish())
+    }
+
+    fn work(&self) -> Work<'_> {
+        Work { embedder: &*self.embedder, sparse: self.sparse.as_ref(), store: &*self.store }
+    }
+
     /// Creates or checks the collection, and makes finding the passages of a document fast.
     async fn prepare(&self) -> Result<(), StoreError> {
         let mut identity = self.embedder.identity().clone();
@@ -157,7 +179,7 @@ impl Indexer {
         let (sender, mut batches) = mpsc::channel::<Batch>(1);
         let reader = Reader::new(self.chunker.clone(), self.batch_size, sender);
         let reading = spawn_blocking(move || reader.run(&found.files, found.problems));
-        let work = Work { embedder: &*self.embedder, sparse: self.sparse.as_ref(), store: &*self.store };
+        let work = self.work();
         let mut under_way = FuturesUnordered::new();
         let mut stopped = std::pin::pin!(stopped(self.stop.clone()));
         let mut failure = None;

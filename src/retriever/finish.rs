@@ -46,9 +46,9 @@ impl Call<'_> {
         note(&outcome, &degradations);
         let mut timings = std::mem::take(&mut *self.timings.lock().unwrap_or_else(PoisonError::into_inner));
         timings.sort_by_key(|timing| timing.start);
-        let Found { variants, legs, .. } = found;
+        let Found { variants, legs, rankings, .. } = found;
         let took = self.budget.start().elapsed();
-        Ok(Retrieval { hits, variants, legs, agreement, outcome, degradations, timings, took })
+        Ok(Retrieval { hits, variants, legs, rankings, agreement, outcome, degradations, timings, took })
     }
 
     /// What the question alone found, as it was fused, neither reranked nor spread; told to who listens. Empty if it

@@ -83,12 +83,31 @@ impl Call<'_> {
         origin: Option<Origin>,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        let span = tracing::debug_span!("step", name = step.name(), origin = origin.map(Origin::name));
+        let span = span(step, origin);
         let mut running = Running { call: self, step, origin, started: Instant::now(), completed: false };
         let result = work.instrument(span).await;
         running.completed = result.is_ok();
         result
     }
+}
+
+/// A step's span. OpenTelemetry's conventions for generative AI and for databases have names for three of the steps.
+fn span(step: Step, origin: Option<Origin>) -> tracing::Span {
+    let (model, database) = match step {
+        Step::Rewrite => (Some("chat"), None),
+        Step::Embed => (Some("embeddings"), None),
+        Step::Search => (None, Some("query")),
+        Step::Fuse | Step::Rerank | Step::Fetch => (None, None),
+    };
+    tracing::debug_span!(
+        "step",
+        name = step.name(),
+        origin = origin.map(Origin::name),
+        otel.name = model.or(database).unwrap_or(step.name()),
+        gen_ai.operation.name = model,
+        db.operation.name = database,
+        db.system.name = database.map(|_| "qdrant"),
+    )
 }
 
 /// Refuses a rewrite whose embedding is too far from the question's. Where one of the two was not embedded, nothing is

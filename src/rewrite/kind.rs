@@ -10,6 +10,7 @@ use crate::{embed::Role, question::Question, search::Channel};
 
 /// What a rewrite does to a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum RewriteKind {

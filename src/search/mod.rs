@@ -4,7 +4,7 @@
 //! fetched once, at the end. Everything that a search of four legs would haul for nothing stays in the store.
 
 mod filter;
-pub use filter::{Condition, FieldMatch, FieldRange, Filter, FilterError, Match, Range};
+pub use filter::{Condition, FieldMatch, FieldRange, Filter, FilterError, HasId, IsEmpty, IsNull, Key, Match, Range};
 
 mod request;
 pub use request::{Channel, DEFAULT_SEARCH_TIMEOUT, Search, SearchVector};

@@ -3,6 +3,7 @@
 pub mod embedder;
 pub mod failing;
 pub mod front;
+pub mod http;
 pub mod http_server;
 pub mod hub;
 pub mod llm_server;

@@ -1,0 +1,70 @@
+"""A chat app: searches with asktwice's sidecar, answers with a language model. `pip install openai`."""
+
+import argparse
+import sys
+
+from openai import APIStatusError, OpenAI
+
+INSTRUCTIONS = """Answer from the passages alone, in two or three sentences, and name the passages that you used in
+brackets, like [2]. If they do not hold the answer, say so."""
+
+
+def search(sidecar, collection, question, earlier):
+    """What the sidecar finds; it rewrites the question itself, and is told what was said before."""
+    context = " ".join(turn["content"] for turn in earlier[-2:] if turn["role"] == "user")
+    query = [question, f"{context} {question}"] if context else question
+    page = sidecar.vector_stores.search(collection, query=query, rewrite_query=True, max_num_results=4)
+    return list(page)
+
+
+def answer(llm, model, question, hits, earlier):
+    """Streams the language model's answer; returns it whole."""
+    passages = "\n\n".join(f"[{n}] {hit.filename}\n{hit.content[0].text}" for n, hit in enumerate(hits, 1))
+    prompt = {"role": "user", "content": f"Passages:\n{passages}\n\nQuestion: {question}"}
+    messages = [{"role": "system", "content": INSTRUCTIONS}, *earlier, prompt]
+    said = ""
+    for chunk in llm.chat.completions.create(model=model, messages=messages, stream=True):
+        piece = chunk.choices[0].delta.content if chunk.choices else None
+        said += piece or ""
+        print(piece or "", end="", flush=True)
+    print()
+    return said
+
+
+def show(hits):
+    for n, hit in enumerate(hits, 1):
+        print(f"  [{n}] {hit.filename}  ({hit.score:.2f})")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sidecar", default="http://127.0.0.1:8080/v1")
+    parser.add_argument("--key", default="none needed", help="the sidecar's key, where it wants one")
+    parser.add_argument("--collection", default="passages")
+    parser.add_argument("--llm", help="an OpenAI-compatible endpoint, such as http://localhost:11434/v1")
+    parser.add_argument("--llm-key", default="none needed")
+    parser.add_argument("--model", default="qwen3:4b")
+    options = parser.parse_args()
+    sidecar = OpenAI(base_url=options.sidecar, api_key=options.key, timeout=10)
+    llm = OpenAI(base_url=options.llm, api_key=options.llm_key) if options.llm else None
+    earlier = []
+    print("Ask away; an empty line ends.")
+    for line in sys.stdin:
+        question = line.strip()
+        if not question:
+            break
+        try:
+            hits = search(sidecar, options.collection, question, earlier)
+        except APIStatusError as error:
+            print(f"The sidecar answered: {error.body['message'] if error.body else error}")
+            continue
+        show(hits)
+        if llm and hits:
+            said = answer(llm, options.model, question, hits, earlier)
+            earlier += [{"role": "user", "content": question}, {"role": "assistant", "content": said}]
+        else:
+            earlier.append({"role": "user", "content": question})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""The sidecar through OpenAI's own Python client. Run by `make test-clients`, which installs it."""
+
+import os
+import pathlib
+import subprocess
+import tempfile
+
+import openai
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+KEY = "the-key-of-the-openai-client"
+
+
+def serve(folder):
+    environment = {
+        **os.environ,
+        "ASKTWICE__EMBED__MODEL": str(ROOT / ".asktwice/models/all-MiniLM-L6-v2"),
+        "ASKTWICE__EMBED__LIBRARY": str(ROOT / ".asktwice/lib/libonnxruntime.so"),
+        "ASKTWICE__SERVER__ADMIN": "",
+        "ASKTWICE__SERVER__TENANTS__CHAT__KEY": KEY,
+        "ASKTWICE__SERVER__TENANTS__SLOW__KEY": KEY + "-slow",
+        "ASKTWICE__SERVER__TENANTS__SLOW__REQUESTS_PER_MINUTE": "60",
+        "ASKTWICE_LOG": "error",
+    }
+    program = str(ROOT / "target/release/asktwice")
+    corpus = str(ROOT / "examples/help-centre/corpus.jsonl")
+    subprocess.run([program, "index", corpus], cwd=folder, env=environment, check=True, stderr=subprocess.DEVNULL)
+    command = [program, "serve", "--listen", "127.0.0.1:0"]
+    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
+    return process, process.stdout.readline().split()[-1] + "/v1"
+
+
+def refused(kind, work):
+    try:
+        work()
+    except kind as error:
+        return error
+    raise AssertionError(f"{kind.__name__} was expected")
+
+
+def check_search(client):
+    page = client.vector_stores.search("passages", query="someone stole my food", max_num_results=3)
+    assert page.search_query == ["someone stole my food"] and len(page.data) == 3, page
+    hit = page.data[0]
+    assert hit.content[0].type == "text" and hit.content[0].text and 0 <= hit.score <= 1, hit
+    assert isinstance(hit.attributes, dict) and hit.file_id and hit.filename, hit
+    several = client.vector_stores.search("passages", query=["where is my money?", "refund status"], rewrite_query=True)
+    assert several.search_query == ["where is my money?", "refund status"], several
+    threshold = client.vector_stores.search("passages", query="refund", ranking_options={"score_threshold": 0.99})
+    assert len(threshold.data) <= len(page.data) + 7
+    nothing = {"type": "and", "filters": [{"type": "eq", "key": "passage_id", "value": "none"}]}
+    assert client.vector_stores.search("passages", query="refund", filters=nothing).data == []
+
+
+def check_listing(client):
+    stores = client.vector_stores.list()
+    assert [store.id for store in stores] == ["passages"]
+    store = client.vector_stores.retrieve("passages")
+    assert store.file_counts.total > 100 and store.status == "completed", store
+    assert [model.id for model in client.models.list()] == ["all-MiniLM-L6-v2"]
+
+
+def check_embeddings(client):
+    # Without a format the client asks for base64 and decodes it.
+    default = client.embeddings.create(model="all-MiniLM-L6-v2", input=["late order", "soup"])
+    floats = client.embeddings.create(model="all-MiniLM-L6-v2", input="late order", encoding_format="float")
+    assert len(default.data) == 2 and len(default.data[0].embedding) == 384
+    close = zip(default.data[0].embedding, floats.data[0].embedding)
+    assert all(abs(a - b) < 1e-6 for a, b in close) and floats.usage.total_tokens > 0
+
+
+def check_errors(client, url):
+    error = refused(openai.NotFoundError, lambda: client.vector_stores.search("other", query="x"))
+    assert error.code == "no_collection", error
+    error = refused(openai.BadRequestError, lambda: client.vector_stores.search("passages", query="x", max_num_results=99))
+    assert error.param == "max_num_results", error
+    error = refused(openai.BadRequestError, lambda: client.vector_stores.search("passages", query="x", extra_body={"quer": 1}))
+    assert "quer" in error.message, error
+    refused(openai.NotFoundError, lambda: client.embeddings.create(model="text-embedding-3-small", input="x"))
+    stranger = openai.OpenAI(base_url=url, api_key="nobody", max_retries=0)
+    refused(openai.AuthenticationError, lambda: stranger.models.list())
+
+
+def check_limits(url):
+    """Over its rate the client waits as long as it is told, and gets its answer."""
+    hasty = openai.OpenAI(base_url=url, api_key=KEY + "-slow", max_retries=2)
+    for _ in range(63):
+        hasty.models.list()
+    never = hasty.with_options(max_retries=0)
+    refused(openai.RateLimitError, lambda: [never.models.list() for _ in range(70)])
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        process, url = serve(folder)
+        try:
+            client = openai.OpenAI(base_url=url, api_key=KEY, timeout=20)
+            check_search(client)
+            check_listing(client)
+            check_embeddings(client)
+            check_errors(client, url)
+            check_limits(url)
+        finally:
+            process.terminate()
+        assert process.wait(20) == 0
+    print(f"openai {openai.__version__}: well")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,257 @@
+//! The sidecar: the same [`Retriever`](crate::Retriever) over HTTP, for chat apps in any language. Our own routes, and
+//! those of OpenAI and Dify that clients speak already; a page to look at; health, metrics, keys and limits.
+//!
+//! ```no_run
+//! # use std::sync::Arc;
+//! # use asktwice::{Embedder, Retriever, VectorStoreWriter, server::{Server, ServerSettings, Sidecar}};
+//! # async fn example(embedder: Arc<dyn Embedder>, store: Arc<dyn VectorStoreWriter>) -> Result<(), Box<dyn std::error::Error>> {
+//! let retriever = Retriever::new(embedder.clone(), store.clone());
+//! let sidecar = Sidecar::new(ServerSettings::default(), embedder)?.with_collection("notes", retriever, store);
+//! let server = Server::bind(sidecar).await?;
+//! println!("listening on {}", server.address());
+//! server.run().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Layout
+//! The way of a request: [`settings`] say what is borne; `accept` takes its connection in, `observe` names and counts it,
+//! `guard` and `tenant` let it in, `body`, `deadline` and `gate` read it and wait for its turn, `routes` and `wire` know
+//! its form, `pipeline` asks the library, `reply` and `problem` are what comes back.
+
+mod accept;
+mod admission;
+mod body;
+mod bucket;
+mod budget;
+mod connections;
+mod deadline;
+mod gate;
+mod guard;
+mod health;
+mod observe;
+mod pipeline;
+mod problem;
+mod reply;
+mod routes;
+pub mod settings;
+mod sidecar;
+mod stalled;
+mod stream;
+mod tenant;
+mod trace;
+mod wire;
+
+pub use budget::Budgeted;
+pub use observe::{BUCKETS, describe_metrics};
+pub use reply::{
+    Reply, ReplyDegradation, ReplyExplanation, ReplyFoundBy, ReplyHit, ReplyLeg, ReplyPassage, ReplyPoint, ReplyScored,
+    ReplyTiming, ReplyVariant, ReplyWithout,
+};
+pub use routes::openapi_json;
+pub use settings::ServerSettings;
+pub use sidecar::Sidecar;
+pub use stream::ReplyEvent;
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use axum::Router;
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    time::{sleep, timeout},
+};
+
+use self::{
+    accept::{Door, Phase, reached},
+    connections::Connections,
+};
+
+/// How many connections the second listener bears.
+const ADMIN_CONNECTIONS: usize = 32;
+
+/// A sidecar that has its addresses, and listens.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    admin: Option<TcpListener>,
+    handle: Handle,
+    phase: watch::Receiver<Phase>,
+}
+
+/// What can be done to a server while it runs. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    current: Arc<RwLock<Current>>,
+    phase: Arc<watch::Sender<Phase>>,
+}
+
+#[derive(Debug, Clone)]
+struct Current {
+    sidecar: Arc<Sidecar>,
+    router: Router,
+}
+
+impl Current {
+    fn new(sidecar: Sidecar) -> Self {
+        let sidecar = Arc::new(sidecar);
+        Self { router: routes::router(sidecar.clone()), sidecar }
+    }
+}
+
+impl Server {
+    /// Takes the addresses of the settings.
+    ///
+    /// # Errors
+    /// What the system says, with the address.
+    pub async fn bind(sidecar: Sidecar) -> io::Result<Self> {
+        let settings = &sidecar.settings;
+        let listener = listen(settings.listen, "server.listen").await?;
+        let admin = match settings.admin.filter(|_| sidecar.metrics.is_some()) {
+            Some(address) => Some(listen(address, "server.admin").await?),
+            None => None,
+        };
+        let (sender, phase) = watch::channel(Phase::Serving);
+        let current = Arc::new(RwLock::new(Current::new(sidecar)));
+        Ok(Self { listener, admin, handle: Handle { current, phase: Arc::new(sender) }, phase })
+    }
+
+    /// Where it listens; of interest where port 0 was asked for.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.listener.local_addr().unwrap_or(self.handle.sidecar().settings.listen)
+    }
+
+    /// Where `/metrics` is.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().and_then(|admin| admin.local_addr().ok())
+    }
+
+    /// To reload and to end it.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Serves until [`Handle::drain`] or [`Handle::stop`]. When this returns, every answer is out, or was given up.
+    pub async fn run(self) {
+        let Self { listener, admin, handle, phase } = self;
+        let sidecar = handle.sidecar();
+        let (limits, drain) = (sidecar.settings.limits.clone(), sidecar.settings.drain.clone());
+        drop(sidecar);
+        let most = affordable(limits.connections);
+        let answering = handle.clone();
+        let door = Door {
+            listener,
+            router: move || answering.router(),
+            limits: limits.clone(),
+            connections: Connections::new(most),
+            phase: phase.clone(),
+        };
+        let looking = handle.clone();
+        let watching = tokio::spawn(health::watch(move || looking.sidecar()));
+        let administering = admin.map(|admin| tokio::spawn(self::admin(admin, handle.clone(), limits)));
+        let ending = async {
+            reached(&mut phase.clone(), Phase::Draining).await;
+            handle.sidecar().health.drain();
+            sleep(drain.delay()).await;
+            handle.advance(Phase::Closing);
+            sleep(drain.timeout()).await;
+            tracing::warn!("what was accepted took longer than server.drain.timeout_ms, and is broken off");
+            handle.advance(Phase::Over);
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = door.serve() => {}
+            () = ending => {}
+        }
+        handle.advance(Phase::Over);
+        watching.abort();
+        if let Some(administering) = administering {
+            // It has nothing to lose, and is closed by the phase.
+            let _ = timeout(std::time::Duration::from_secs(1), administering).await;
+        }
+    }
+}
+
+/// Serves the second listener; it ends with the first.
+async fn admin(listener: TcpListener, handle: Handle, limits: settings::Limits) {
+    let phase = handle.phase.subscribe();
+    let router = routes::admin(move || handle.sidecar());
+    let connections = Connections::new(ADMIN_CONNECTIONS);
+    Door { listener, router: move || router.clone(), limits, connections, phase }.serve().await;
+}
+
+impl Handle {
+    /// Puts another sidecar in the place of the current one. Requests under way are still answered by the old one; the
+    /// addresses, the limits of connections and the drain stay as they were.
+    pub fn replace(&self, mut sidecar: Sidecar) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        sidecar.health = current.sidecar.health.clone();
+        *current = Current::new(sidecar);
+    }
+
+    /// Ends the server in an orderly way: it says that it is not ready, takes connections in for the delay of the
+    /// settings, then no more, and finishes what it has accepted.
+    pub fn drain(&self) {
+        self.advance(Phase::Draining);
+    }
+
+    /// Ends the server at once.
+    pub fn stop(&self) {
+        self.advance(Phase::Over);
+    }
+
+    fn advance(&self, to: Phase) {
+        self.phase.send_if_modified(|phase| {
+            let further = to > *phase;
+            *phase = to.max(*phase);
+            further
+        });
+    }
+
+    fn sidecar(&self) -> Arc<Sidecar> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).sidecar.clone()
+    }
+
+    fn router(&self) -> Router {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).router.clone()
+    }
+}
+
+async fn listen(address: SocketAddr, setting: &str) -> io::Result<TcpListener> {
+    let refused =
+        |error: io::Error| io::Error::new(error.kind(), format!("{setting}: cannot listen on {address}: {error}"));
+    TcpListener::bind(address).await.map_err(refused)
+}
+
+/// How many connections there may be: as many as wanted, but no more than leave the stores their files. Raises the limit
+/// of open files as far as the system lets it.
+fn affordable(wanted: usize) -> usize {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit, setrlimit};
+        let mut limit = getrlimit(Resource::Nofile);
+        let before = limit.current;
+        limit.current = limit.maximum;
+        // Where the system says no, the limit stays as it was.
+        let raised = setrlimit(Resource::Nofile, limit).is_ok();
+        let files = if raised { limit.maximum } else { before };
+        let half = files.map_or(usize::MAX, |files| usize::try_from(files / 2).unwrap_or(usize::MAX));
+        if half < wanted {
+            tracing::warn!(
+                connections = half,
+                wanted,
+                "the limit of open files allows fewer connections; see ulimit -n"
+            );
+        }
+        wanted.min(half).max(1)
+    }
+    #[cfg(not(unix))]
+    wanted
+}

@@ -1,0 +1,127 @@
+//! Our own way to ask: in one piece, in steps, or many questions at once.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    response::{
+        IntoResponse, Response,
+        sse::{KeepAlive, Sse},
+    },
+};
+use futures::{StreamExt as _, stream};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use crate::server::{
+    admission::Admitted,
+    observe,
+    pipeline::Call,
+    problem::{Problem, ProblemBody},
+    reply::Reply,
+    sidecar::Sidecar,
+    stream::ReplyEvent,
+    wire::{BatchRequest, RetrieveRequest},
+};
+
+/// How many questions of a batch are under way at once: a batch has one place, and must not be everybody's.
+const SIDE_BY_SIDE: usize = 4;
+
+impl IntoResponse for Reply {
+    fn into_response(self) -> Response {
+        let timing = observe::server_timing(&self.timings, self.took_ms);
+        let mut response = Json(&self).into_response();
+        response.headers_mut().extend(timing);
+        response
+    }
+}
+
+/// Ask a question.
+///
+/// Searches with the question and with its rewritten version at the same time, and fuses what both find. What is lost on
+/// the way, for one a rewrite that comes too late, is in `degradations`; the status is 200 as long as anything answered.
+#[utoipa::path(
+    post, path = "/v1/retrieve", tag = "retrieve", request_body = RetrieveRequest,
+    responses((status = OK, body = Reply), (status = "default", body = ProblemBody, content_type = "application/problem+json"))
+)]
+pub(super) async fn retrieve(
+    State(sidecar): State<Arc<Sidecar>>,
+    asked: Admitted<RetrieveRequest>,
+) -> Result<Reply, Problem> {
+    let Admitted { tenant, body, deadline, place: _place } = asked;
+    Call::new(&sidecar, &tenant, body.wanted()?, deadline.left()?)?.run().await
+}
+
+/// Ask a question, and see the answer come.
+///
+/// Server-sent events: `asked` with the question's own hits, `variant` for each variant as it arrives, `fused` with the
+/// hits of all, `done` with the whole answer; or `error` with a problem.
+#[utoipa::path(
+    post, path = "/v1/retrieve/stream", tag = "retrieve", request_body = RetrieveRequest,
+    responses(
+        (status = OK, body = ReplyEvent, content_type = "text/event-stream"),
+        (status = "default", body = ProblemBody, content_type = "application/problem+json")
+    )
+)]
+pub(super) async fn stream(
+    State(sidecar): State<Arc<Sidecar>>,
+    asked: Admitted<RetrieveRequest>,
+) -> Result<Response, Problem> {
+    let Admitted { tenant, body, deadline, place } = asked;
+    let call = Call::new(&sidecar, &tenant, body.wanted()?, deadline.left()?)?;
+    let owner = tenant.is_owner();
+    let events = call.stream().map(move |event| {
+        // The place is given back when the stream ends, or its reader has gone.
+        let _place = &place;
+        sse(event, owner)
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
+}
+
+fn sse(event: Result<ReplyEvent, Problem>, owner: bool) -> Result<axum::response::sse::Event, axum::Error> {
+    let new = axum::response::sse::Event::default;
+    match event {
+        Ok(event) => new().event(event.name()).json_data(&event),
+        Err(problem) => new().event("error").json_data(described(&problem, owner)),
+    }
+}
+
+/// A problem inside of an answer that has already begun.
+fn described(problem: &Problem, owner: bool) -> Value {
+    json!({"status": problem.status.as_u16(), "code": problem.code, "detail": problem.detail(owner)})
+}
+
+/// The answers to a batch, in the order of the questions.
+#[derive(Debug, serde::Serialize, ToSchema)]
+pub(super) struct BatchReply {
+    /// For each question `{"retrieval": …}`, or `{"problem": …}` if it alone could not be answered.
+    #[schema(value_type = Vec<Object>)]
+    results: Vec<Value>,
+}
+
+/// Ask several questions at once.
+///
+/// A question that cannot be answered is a problem in its place and does not touch the others.
+#[utoipa::path(
+    post, path = "/v1/retrieve/batch", tag = "retrieve", request_body = BatchRequest,
+    responses((status = OK, body = BatchReply), (status = "default", body = ProblemBody, content_type = "application/problem+json"))
+)]
+pub(super) async fn batch(
+    State(sidecar): State<Arc<Sidecar>>,
+    asked: Admitted<BatchRequest>,
+) -> Result<Json<BatchReply>, Problem> {
+    let Admitted { tenant, body, deadline, place: _place } = asked;
+    let requests = body.checked()?;
+    let one = async |request: RetrieveRequest| {
+        let left = request.deadline_ms.map(std::time::Duration::from_millis).unwrap_or(std::time::Duration::MAX);
+        let call = Call::new(&sidecar, &tenant, request.wanted()?, deadline.left()?.min(left))?;
+        call.run().await
+    };
+    let answers = stream::iter(requests).map(one).buffered(SIDE_BY_SIDE);
+    let results = answers.map(|answer| match answer {
+        Ok(reply) => json!({ "retrieval": reply }),
+        Err(problem) => json!({"problem": described(&problem, tenant.is_owner())}),
+    });
+    Ok(Json(BatchReply { results: results.collect().await }))
+}

@@ -1,0 +1,252 @@
+//! `asktwice serve` as a process: settings, signals, and the folder that it holds. Needs what `make setup` installs.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _},
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use super::ready;
+use crate::support::{self, http::Request};
+
+/// A folder with a sidecar in it.
+struct Home {
+    folder: tempfile::TempDir,
+    model: String,
+}
+
+impl Home {
+    fn new() -> Option<Self> {
+        let model = support::model_folder()?.display().to_string();
+        Some(Self { folder: tempfile::tempdir().unwrap(), model })
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = support::asktwice();
+        command
+            .current_dir(self.path())
+            .args(arguments)
+            .env("ASKTWICE__EMBED__MODEL", &self.model)
+            .env("ASKTWICE__EMBED__LIBRARY", support::library())
+            .env("ASKTWICE__SERVER__ADMIN", "127.0.0.1:0");
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    fn serve(&self, arguments: &[&str]) -> Served {
+        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
+        let mut child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().rsplit("http://").next().and_then(|address| address.parse().ok());
+        let Some(address) = address else {
+            let mut error = String::new();
+            child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+            panic!("it does not serve: {line}{error}");
+        };
+        Served { child, address }
+    }
+}
+
+struct Served {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Served {
+    fn signal(&self, name: &str) {
+        let process = self.child.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &process]).status().unwrap().success());
+    }
+
+    /// Waits for its end; its exit code and what it logged.
+    fn end(mut self) -> (Option<i32>, String) {
+        let start = Instant::now();
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(start.elapsed() < Duration::from_secs(20), "it does not end");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let mut log = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        (self.child.wait().unwrap().code(), log)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn error(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_serves_an_empty_folder_keeps_what_is_written_and_says_who_holds_it() {
+    let Some(home) = Home::new() else { return };
+    let served = home.serve(&[]);
+    ready(served.address).await;
+    let passages = json!({"passages": [{"id": "late", "text": "Your order is late: follow the courier on the map."}]});
+    let written = Request::post("/v1/passages", &passages).send(served.address).await;
+    assert_eq!(written.json()["indexed"], 1, "{}", written.text());
+    let locked = home.run(&["ask", "where is my food?"]);
+    assert_eq!(locked.status.code(), Some(4));
+    let said = error(&locked);
+    assert!(said.contains(&format!("http://{}", served.address)) && said.contains("--server"), "{said}");
+    assert!(said.contains(&served.child.id().to_string()), "{said}");
+    served.signal("TERM");
+    let (code, log) = served.end();
+    assert_eq!(code, Some(0), "{log}");
+    let asked = home.run(&["ask", "--json", "where is my food?"]);
+    let answer: Value = serde_json::from_slice(&asked.stdout).unwrap_or_else(|_| panic!("{}", error(&asked)));
+    assert_eq!(answer["hits"][0]["passage"]["id"], "late");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_are_read_again_and_a_mistake_leaves_the_old_ones() {
+    let Some(home) = Home::new() else { return };
+    let write = |text: &str| fs::write(home.path().join("asktwice.toml"), text).unwrap();
+    write("[search]\nlimit = 7\n[server]\nlog = \"json\"\n");
+    let served = home.serve(&[]);
+    let limit = async || Request::get("/v1/settings").send(served.address).await.json()["search"]["limit"].clone();
+    let becomes = async |wanted: Value| {
+        for _ in 0..200 {
+            if limit().await == wanted {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        false
+    };
+    assert_eq!(limit().await, 7);
+    write("[search]\nlimit = 8\n[server]\nlog = \"json\"\n");
+    served.signal("HUP");
+    assert!(becomes(json!(8)).await);
+    for bad in ["[search]\nlimt = 9\n", "[search]\nlimit = 9\n[server]\nlog = \"text\"\n"] {
+        write(bad);
+        served.signal("HUP");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(limit().await, 8);
+    }
+    served.signal("INT");
+    let (code, log) = served.end();
+    assert_eq!(code, Some(0), "{log}");
+    let lines: Vec<Value> =
+        log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect();
+    let problems: Vec<&str> = lines.iter().filter_map(|line| line["problem"].as_str()).collect();
+    assert!(problems[0].contains("limt") && problems[1].contains("server.log changed"), "{problems:?}");
+}
+
+#[test]
+fn what_is_careless_or_wrong_does_not_start() {
+    let Some(home) = Home::new() else { return };
+    let cases = [
+        (vec!["--listen", "0.0.0.0:0"], "nobody needs a key"),
+        (vec!["--listen", "nowhere"], "server.listen"),
+        (vec!["--set", "server.limits.concurrent=0"], "server.limits.concurrent"),
+        (vec!["--set", "server.tenants.ann.key=short"], "server.tenants.ann"),
+        (vec!["--set", "server.listn=1"], "listn"),
+    ];
+    for (arguments, named) in cases {
+        let output = home.run(&[&["serve"], &arguments[..]].concat());
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", error(&output));
+        assert!(error(&output).contains(named), "{arguments:?}: {}", error(&output));
+    }
+}
+
+#[test]
+fn settings_can_be_checked_and_are_shown_without_their_secrets() {
+    let Some(home) = Home::new() else { return };
+    fs::write(home.path().join("keys"), "canary-key-of-ann\n").unwrap();
+    let mut command = home.command(&["serve", "--check", "--set", "server.tenants.ann.key_file=keys"]);
+    command
+        .env("ASKTWICE__STORE__API_KEY", "canary-key-of-store")
+        .env("ASKTWICE__SERVER__TENANTS__BOB__KEY", "canary-key-of-bob");
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", error(&output));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(!text.contains("canary"), "{text}");
+    let shown: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&shown["server"]["tenants"]["bob"]["key"], &shown["search"]["limit"]), (&json!("***"), &json!(10)));
+    let missing = home.run(&["serve", "--check", "--set", "server.tenants.ann.key_file=nowhere"]);
+    assert!(missing.status.code() == Some(2) && error(&missing).contains("nowhere"), "{}", error(&missing));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_it_at_once() {
+    let Some(home) = Home::new() else { return };
+    let served = home.serve(&["--set", "server.drain.delay_ms=60000"]);
+    served.signal("TERM");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(Request::get("/livez").send(served.address).await.status, 200);
+    served.signal("TERM");
+    let start = Instant::now();
+    let (code, log) = served.end();
+    assert!(start.elapsed() < Duration::from_secs(10) && code == Some(0), "{code:?} {log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_goes_through_a_sidecar() {
+    let Some(home) = Home::new() else { return };
+    let key = "the-key-of-the-writer";
+    let tenants = ["--set", &format!("server.tenants.ann.key={key}"), "--set", "server.tenants.ann.write=true"];
+    let served = home.serve(&tenants);
+    ready(served.address).await;
+    let url = format!("http://{}", served.address);
+    let run = |arguments: &[&str]| {
+        let mut command = home.command(arguments);
+        let output = command.args(["--server", &url]).env("ASKTWICE__CLIENT__KEY", key).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", error(&output));
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let article = |id: &str, text: &str| json!({"_id": id, "text": text, "topic": "orders"}).to_string();
+    let articles =
+        [article("late", "Follow the courier on the map."), article("twice", "A second payment is pending.")];
+    fs::write(home.path().join("articles.jsonl"), articles.join("\n")).unwrap();
+    let paragraph =
+        |n: usize| format!("## Part {n}\n\n{}", "The bread is flat because the dough was young. ".repeat(40));
+    let bread = |parts: usize| {
+        fs::write(home.path().join("bread.md"), (0..parts).map(paragraph).collect::<Vec<_>>().join("\n\n"))
+    };
+    bread(6).unwrap();
+    let report = |said: String| -> Value { serde_json::from_str(&said).unwrap() };
+    let first = report(run(&["index", "articles.jsonl", "bread.md", "--json"]).0);
+    let second = report(run(&["index", "articles.jsonl", "bread.md", "--json"]).0);
+    assert!(first["indexed"].as_u64().unwrap() > 6 && first["problems"]["count"] == 0, "{first}");
+    assert_eq!((&second["indexed"], &second["skipped"]), (&json!(0), &first["indexed"]));
+    bread(2).unwrap();
+    let shorter = report(run(&["index", "bread.md", "--json"]).0);
+    assert!(shorter["deleted"].as_u64().unwrap() >= 3, "{shorter}");
+
+    let (answer, _) = run(&["ask", "where is my courier?", "--json", "--limit", "1"]);
+    assert_eq!(report(answer)["hits"][0]["passage"]["id"], "late");
+    let filter = r#"{"must": [{"key": "topic", "match": {"value": "orders"}}]}"#;
+    let (text, _) = run(&["ask", "why is my bread flat?", "--filter", filter, "--fusion", "rrf:10", "--legs", "dense"]);
+    assert!(
+        text.contains("asked    why is my bread flat?") && text.contains("dense #1") && !text.contains("bread.md"),
+        "{text}"
+    );
+
+    let without_key = home.run(&["ask", "where?", "--server", &url]);
+    assert_eq!(without_key.status.code(), Some(2));
+    assert!(error(&without_key).contains("client.key_file"), "{}", error(&without_key));
+    served.signal("TERM");
+    assert_eq!(served.end().0, Some(0));
+    let gone = home.run(&["ask", "where?", "--server", &url]);
+    assert_eq!(gone.status.code(), Some(4));
+    assert!(error(&gone).contains("refused the connection"), "{}", error(&gone));
+}
