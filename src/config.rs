@@ -418,7 +418,7 @@ mod tests {
             (&["search.depth=many"], "search.depth"),
             (&["search.depth=5"], "search.depth"),
             (&["rewrite.url=http://localhost"], "rewrite.model"),
-            (&["fuse.method=borda"], "fuse.method"),
+            (&["fuse.method=best"], "fuse.method"),
             (&["embed.precision=int4"], "int4"),
             (&["bm25.language=klingon"], "bm25.language: \"klingon\""),
             (&["store.adopt_bm25=words"], "store.adopt_text"),

@@ -51,6 +51,9 @@ impl Folder {
     /// Reads a folder as sentence-transformers and the exporters write it: `tokenizer.json`, `config.json`, an ONNX
     /// file beside them or in `onnx/`. Returns that file's bytes, too, which are needed to open sessions and no longer.
     pub(super) fn open(path: &Path) -> Result<(Self, Vec<u8>), EmbedError> {
+        if !path.is_dir() {
+            return Err(unusable(path, "there is no such folder".to_owned()));
+        }
         let file = ONNX_FILES.iter().map(|file| path.join(file)).find(|file| file.exists());
         let file = file.ok_or_else(|| unusable(path, format!("it has none of {}", ONNX_FILES.join(", "))))?;
         let model: Option<ModelConfig> = settings(path, "config.json")?;

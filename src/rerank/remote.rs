@@ -83,16 +83,8 @@ impl RemoteReranker {
     /// # Errors
     /// [`RerankError::Setup`] if it is empty or cannot stand in an HTTP header.
     pub fn with_api_key(mut self, key: SecretString) -> Result<Self, RerankError> {
-        // Keys are read from files, and files end with a line end.
-        let trimmed = SecretString::from(key.expose_secret().trim());
-        if trimmed.expose_secret().is_empty() {
-            return Err(setup("rerank.api_key", "it is empty"));
-        }
-        http::bearer(&trimmed).map_err(|problem| setup("rerank.api_key", problem))?;
-        if self.url.scheme() == "http" && !http::is_loopback(&self.url) {
-            tracing::warn!(place = http::place(&self.url), "the reranker's API key goes over plain http; use https");
-        }
-        self.key = Some(trimmed);
+        self.key = Some(http::key(&key).map_err(|problem| setup("rerank.api_key", problem))?);
+        http::warn_of_plain_http(&self.url, "the reranker's API key");
         Ok(self)
     }
 

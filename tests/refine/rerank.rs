@@ -12,9 +12,15 @@ const MS: Duration = Duration::from_millis(1);
 const MENU: [(&str, &[&str]); 1] =
     [("menu", &["late food, and what to do about it", "late food again", "food", "something else that is long"])];
 
+/// What is said of so many passages.
+type Scores = fn(usize) -> Result<Vec<f32>, RerankError>;
+
+/// The last first.
+const REVERSED: Scores = |count| Ok((0..count).map(|at| at as f32).collect());
+
 /// Does what it is told to after a while.
 #[derive(Debug)]
-struct Does(Duration, fn(usize) -> Result<Vec<f32>, RerankError>);
+struct Does(Duration, Scores);
 
 #[async_trait]
 impl Reranker for Does {
@@ -22,11 +28,6 @@ impl Reranker for Does {
         sleep(self.0).await;
         (self.1)(passages.len())
     }
-}
-
-/// The last first.
-fn reversed(count: usize) -> Result<Vec<f32>, RerankError> {
-    Ok((0..count).map(|at| at as f32).collect())
 }
 
 #[tokio::test]
@@ -90,7 +91,7 @@ async fn comes_inside_the_deadline_or_not_at_all() {
     let fused = retriever(&MENU).await.retrieve(QUESTION).await.unwrap();
     let options = RetrieveOptions::default().with_deadline(MS * 200);
     for (took, kinds_lost) in [(MS * 100, vec![]), (MS * 60_000, vec!["rerank_deadline"])] {
-        let retriever = retriever(&MENU).await.with_reranker(Does(took, reversed));
+        let retriever = retriever(&MENU).await.with_reranker(Does(took, REVERSED));
         let start = Instant::now();
         let found = retriever.retrieve_with(QUESTION, &options).await.unwrap();
         assert!(start.elapsed() <= MS * 200, "{:?}", start.elapsed());
@@ -101,7 +102,7 @@ async fn comes_inside_the_deadline_or_not_at_all() {
     }
     // Without a deadline, a second, or what was set.
     for (set, wait) in [(None, MS * 1_000), (Some(MS * 70), MS * 70)] {
-        let retriever = retriever(&MENU).await.with_reranker(Does(MS * 60_000, reversed));
+        let retriever = retriever(&MENU).await.with_reranker(Does(MS * 60_000, REVERSED));
         let retriever = set.into_iter().fold(retriever, Retriever::with_rerank_deadline);
         let start = Instant::now();
         let found = retriever.retrieve(QUESTION).await.unwrap();
@@ -113,7 +114,7 @@ async fn comes_inside_the_deadline_or_not_at_all() {
 #[tokio::test]
 async fn whatever_it_does_the_fused_order_stands_and_it_is_told() {
     let fused = retriever(&MENU).await.retrieve(QUESTION).await.unwrap();
-    let does: [(fn(usize) -> Result<Vec<f32>, RerankError>, &str); 6] = [
+    let does: [(Scores, &str); 6] = [
         (|_| Err(RerankError::failed("is out of order")), "is out of order"),
         (|_| panic!("this panic is part of a test"), "crashed"),
         (|count| Ok(vec![1.0; count - 1]), "3 scores for 4 passages"),
