@@ -18,7 +18,7 @@ use ort::{
 };
 use prost::Message as _;
 
-use self::{fuse::Fused, quantise::Quantised};
+use self::quantise::Quantised;
 use super::{
     EmbedError, Int8Kernel, ModelFolder, Precision, agreement::agreement, import::LARGEST_WEIGHT, manifest::sha256,
     model::unusable, precision::FULL_RANGE_FILE,
@@ -76,8 +76,9 @@ pub fn optimize(folder: &Path, library: &Path, options: &OptimizeOptions) -> Res
     let fused = read.map_err(|error| refuse(format!("ONNX Runtime cannot fuse the fp32 model: {error}")))?;
 
     let full = options.kernel.adds_in_32_bits();
-    let (int8, made, quantised) = to_int8(&fused, if full { LARGEST_BYTE } else { LARGEST_WEIGHT }).map_err(refuse)?;
-    tracing::debug!(?made, ?quantised, "edited the graph");
+    let (int8, attentions, quantised) =
+        to_int8(&fused, if full { LARGEST_BYTE } else { LARGEST_WEIGHT }).map_err(refuse)?;
+    tracing::debug!(attentions, ?quantised, "edited the graph");
     let near = agreement(&model, &environment, [&fp32, &int8])?;
     // Also refuses what is no number.
     if near.least.is_nan() || near.least < options.least_cosine {
@@ -112,13 +113,16 @@ fn tempfile_in(folder: &Path) -> Result<std::path::PathBuf, EmbedError> {
     }
 }
 
-/// Lets ONNX Runtime fuse what it can and save the graph. The embeddings stay apart: fused with what follows, their
-/// table could not be brought to int8.
+/// What ONNX Runtime shall not fuse: with the embeddings, their table could not be brought to int8; the other two are
+/// slower on a CPU than their parts.
+const NOT_FUSED: &str = "EmbedLayerNormFusion;SkipLayerNormFusion;BiasGeluFusion";
+
+/// Lets ONNX Runtime fuse what else it can, and save the graph.
 fn fused_by_library(environment: &Environment, onnx: &[u8], to: &Path) -> Result<(), String> {
     let save = || -> ort::Result<()> {
         let mut builder = Session::builder(environment)?
             .with_optimization_level(GraphOptimizationLevel::Level2)?
-            .with_disabled_optimizers("EmbedLayerNormFusion")?
+            .with_disabled_optimizers(NOT_FUSED)?
             .with_optimized_model_path(to)?;
         builder.commit_from_memory(onnx).map(drop)
     };
@@ -126,7 +130,7 @@ fn fused_by_library(environment: &Environment, onnx: &[u8], to: &Path) -> Result
 }
 
 /// Edits an ONNX file: fuses what is left to fuse, and brings it to int8.
-fn to_int8(onnx: &[u8], largest: f32) -> Result<(Vec<u8>, Fused, Quantised), String> {
+fn to_int8(onnx: &[u8], largest: f32) -> Result<(Vec<u8>, usize, Quantised), String> {
     let mut model = onnx::Model::decode(onnx).map_err(|error| format!("the fused model is not understood: {error}"))?;
     let graph = model.graph.as_mut().ok_or("the fused model has no graph")?;
     let branches = |node: &onnx::Node| node.attribute.iter().any(|a| a.g.is_some() || !a.graphs.is_empty());

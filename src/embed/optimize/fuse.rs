@@ -1,5 +1,5 @@
-//! Fuses what ONNX Runtime itself does not: attention and the normalisation after it, however an exporter spelt them
-//! out. Texts run one at a time and unpadded, so the mask is all ones; a fused attention leaves it away.
+//! Fuses attention where ONNX Runtime itself does not, however an exporter spelt it out. Texts run one at a time and
+//! unpadded, so the mask is all ones; a fused attention leaves it away.
 
 use std::collections::HashSet;
 
@@ -9,25 +9,13 @@ use super::{
 };
 use crate::embed::import::Matrix;
 
-/// What was fused.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Fused {
-    pub attentions: usize,
-    pub normalisations: usize,
-}
-
-/// Fuses all that is found.
-pub(super) fn fuse(graph: &mut Graph) -> Fused {
-    let mut fused = Fused::default();
+/// Fuses every attention that is found, and says how many.
+pub(super) fn fuse(graph: &mut Graph) -> usize {
+    let mut fused = 0;
     while let Some(found) = Index::of(graph).attention() {
         found.apply(graph);
         sweep(graph);
-        fused.attentions += 1;
-    }
-    while let Some((place, node)) = Index::of(graph).normalisation() {
-        graph.node[place] = node;
-        sweep(graph);
-        fused.normalisations += 1;
+        fused += 1;
     }
     fused
 }
@@ -176,22 +164,6 @@ impl<'a> Index<'a> {
         // Batch and tokens are asked for at run time.
         let concat = self.producer(shape).filter(|node| node.is("Concat") && node.input.len() == 4)?;
         self.constant(concat.input(2)?)?.whole_numbers()?.first().copied()
-    }
-
-    /// `LayerNormalization(product + bias + skipped)`, and where it stands.
-    fn normalisation(&self) -> Option<(usize, Node)> {
-        let nodes = self.graph.node.iter().enumerate().filter(|(_, node)| node.is("LayerNormalization"));
-        nodes.filter(|(_, node)| matches!(node.whole("axis"), None | Some(-1))).find_map(|(place, node)| {
-            let sum = self.producer_of_one(node.input(0)?, "Add")?;
-            let (skipped, (product, bias)) = Self::pair(sum, |side| {
-                let add = self.producer_of_one(side, "Add")?;
-                let (product, (bias, _)) = Self::pair(add, |side| self.vector(side))?;
-                self.producer(product).filter(|node| node.is("MatMul")).map(|_| (product, bias))
-            })?;
-            let inputs = [product, skipped, node.input(1)?, node.input(2)?, bias];
-            let fused = Node::new("SkipLayerNormalization", MICROSOFT, &inputs, &[node.output()]);
-            Some((place, fused.with(Attribute::float("epsilon", node.float("epsilon").unwrap_or(1e-5)))))
-        })
     }
 }
 

@@ -38,12 +38,6 @@ impl<'a> Index<'a> {
         self.producers.get(value).map(|place| &self.graph.node[*place])
     }
 
-    /// The node that makes a value, if it is this operator and the value is used once only.
-    pub(super) fn producer_of_one(&self, value: &str, operator: &str) -> Option<&'a Node> {
-        let node = self.producer(value).filter(|node| node.is(operator))?;
-        self.only_consumer(value).map(|_| node)
-    }
-
     /// The place of the only node that uses a value, which is no output of the graph either.
     pub(super) fn only_consumer(&self, value: &str) -> Option<usize> {
         let is_output = self.graph.output.iter().any(|output| output.name.as_deref() == Some(value));

@@ -1,5 +1,8 @@
 //! From a graph in fp32 to one in int8: weights of one scale per output column, multiplied with inputs that are
-//! quantised as they come, and word embeddings of one scale per row. The same operators and ranges as `import` uses.
+//! quantised as they come, and word embeddings of one scale per row. The same operators and ranges as `import` uses: the
+//! bias is part of the product, and what comes after it (an activation, a sum, a normalisation) stays apart.
+
+use std::collections::HashMap;
 
 use super::{
     fuse::matrix,
@@ -26,16 +29,20 @@ pub(super) fn quantise(graph: &mut Graph, largest: f32) -> Quantised {
 
 pub(super) fn quantise_from(graph: &mut Graph, largest: f32, smallest_table: usize) -> Quantised {
     let mut quantised = Quantised::default();
-    let mut constants = vec![];
     let index = Index::of(graph);
+    let mut constants = vec![];
+    // What becomes of nodes whose bias moved into the product before them.
+    let mut after = HashMap::new();
     let mut nodes = Vec::with_capacity(graph.node.len());
-    for node in &graph.node {
-        let made = if node.is("Attention") {
+    for (place, node) in graph.node.iter().enumerate() {
+        let made = if let Some(rest) = after.remove(&place) {
+            Some((rest, vec![]))
+        } else if node.is("Attention") {
             index.attention_in_int8(node, largest).inspect(|_| quantised.attentions += 1)
         } else if node.is("Gather") {
             index.table_in_int8(node, smallest_table).inspect(|_| quantised.tables += 1)
         } else {
-            index.product_in_int8(node, largest).inspect(|_| quantised.products += 1)
+            index.product_in_int8(node, largest, &mut after).inspect(|_| quantised.products += 1)
         };
         match made {
             Some((new, tensors)) => {
@@ -53,9 +60,19 @@ pub(super) fn quantise_from(graph: &mut Graph, largest: f32, smallest_table: usi
 
 type Made = (Vec<Node>, Vec<Tensor>);
 
+/// A bias that is added to a product.
+struct AddedBias<'a> {
+    /// Where the node that adds it stands.
+    place: usize,
+    bias: &'a str,
+    /// What is left of that node.
+    rest: Vec<Node>,
+}
+
 impl Index<'_> {
-    /// `MatMul` with a constant on its right, or `Gemm` with one and a bias.
-    fn product_in_int8(&self, node: &Node, largest: f32) -> Option<Made> {
+    /// `MatMul` with a constant on its right, or `Gemm` with one and a bias; and in `after`, what is left of the node
+    /// that added a bias to the product.
+    fn product_in_int8(&self, node: &Node, largest: f32, after: &mut HashMap<usize, Vec<Node>>) -> Option<Made> {
         let right = matrix(self.constant(node.input(1)?)?)?;
         let (weight, bias) = if node.is("MatMul") {
             (right, None)
@@ -69,11 +86,43 @@ impl Index<'_> {
         if bias.is_some_and(|bias| !fits(bias)) {
             return None;
         }
-        let [name, scale] = names(node, ["weight", "weight_scale"]);
+        let [name, scale, sum] = names(node, ["weight", "weight_scale", "sum"]);
+        let (mut bias, mut output) = (bias, node.output());
+        if let (None, Some(added)) = (bias, self.added_bias(node.output(), &sum).filter(|added| fits(added.bias))) {
+            bias = Some(added.bias);
+            output = if added.rest.is_empty() { self.graph.node[added.place].output() } else { &sum };
+            after.insert(added.place, added.rest);
+        }
         let inputs = [node.input(0)?, &name, &scale].into_iter().chain(bias.into_iter().flat_map(|bias| ["", bias]));
-        let inputs: Vec<_> = inputs.collect();
-        let product = Node::new("DynamicQuantizeMatMul", MICROSOFT, &inputs, &[node.output()]);
+        let product = Node::new("DynamicQuantizeMatMul", MICROSOFT, &inputs.collect::<Vec<_>>(), &[output]);
         Some((vec![product], by_column(&weight, largest, &name, &scale)))
+    }
+
+    /// The bias that the only user of a product adds to it, and what that node does with the sum, which will be called
+    /// `sum`.
+    fn added_bias(&self, product: &str, sum: &str) -> Option<AddedBias<'_>> {
+        let place = self.only_consumer(product)?;
+        let node = &self.graph.node[place];
+        if node.is("Add") {
+            let (_, (bias, _)) = Index::pair(node, |side| self.vector(side)).filter(|(other, _)| *other == product)?;
+            return Some(AddedBias { place, bias, rest: vec![] });
+        }
+        let is_first = node.input(0) == Some(product);
+        if node.is("BiasGelu") && is_first {
+            let rest = vec![Node::new("Gelu", MICROSOFT, &[sum], &[node.output()])];
+            return Some(AddedBias { place, bias: node.input(1)?, rest });
+        }
+        // Its further outputs are for training.
+        let is_alone = node.output.iter().skip(1).all(String::is_empty);
+        if node.is("SkipLayerNormalization") && is_first && is_alone {
+            let around = format!("{sum}.around");
+            let normalised =
+                Node::new("LayerNormalization", "", &[&around, node.input(2)?, node.input(3)?], &[node.output()]);
+            let epsilon = Attribute::float("epsilon", node.float("epsilon").unwrap_or(1e-12));
+            let rest = vec![Node::new("Add", "", &[sum, node.input(1)?], &[&around]), normalised.with(epsilon)];
+            return Some(AddedBias { place, bias: node.input(4)?, rest });
+        }
+        None
     }
 
     /// ONNX Runtime's fused attention over a constant weight.
