@@ -112,7 +112,7 @@ fn fuse(criterion: &mut Criterion) {
     let rankings = [ranking(0), ranking(40)];
     let legs: Vec<_> = rankings.iter().zip(0..).map(|(ranking, variant)| Weighted::new(ranking, variant)).collect();
     let mut group = criterion.benchmark_group("fuse 2 x 100");
-    for fusion in [Fusion::default(), Fusion::intersection()] {
+    for fusion in [Fusion::rrf(), Fusion::intersection()] {
         group.bench_function(fusion.to_string(), |bencher| {
             bencher.iter(|| fusion.fuse(black_box(&legs), LIMIT));
         });

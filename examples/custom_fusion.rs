@@ -37,7 +37,7 @@ fn main() {
     let (asked, rewrite) = (ranking([1, 2, 3]), ranking([4, 2, 1]));
     let legs = [Weighted::new(&asked, 0), Weighted::new(&rewrite, 1)];
     // A retriever takes it as it takes its own: `Retriever::new(…).with_fusion(BestRank)`.
-    let fusions: [(&str, &dyn Fuse); 2] = [("best rank", &BestRank), ("reciprocal rank fusion", &Fusion::default())];
+    let fusions: [(&str, &dyn Fuse); 2] = [("best rank", &BestRank), ("reciprocal rank fusion", &Fusion::rrf())];
     for (name, fusion) in fusions {
         let fused = fusion.fuse(&legs, 10);
         let order: Vec<String> = fused.iter().map(|fused| fused.id.to_string()).collect();

@@ -177,7 +177,7 @@ fn weights_count_and_what_is_none_counts_as_nothing() {
 #[test]
 fn ties_break_by_the_best_rank_then_by_id() {
     let rankings = [ranking(&[9, 4]), ranking(&[7, 5])];
-    assert_eq!(ids(&fuse(Fusion::default(), &rankings, ALL)), [7, 9, 4, 5]);
+    assert_eq!(ids(&fuse(Fusion::rrf(), &rankings, ALL)), [7, 9, 4, 5]);
 }
 
 #[test]

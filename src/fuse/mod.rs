@@ -179,8 +179,9 @@ pub enum Fusion {
 }
 
 impl Default for Fusion {
+    /// Distribution-based score fusion, which the ablation in `docs/evaluation.md` chose.
     fn default() -> Self {
-        Self::rrf()
+        Self::dbsf()
     }
 }
 

@@ -111,7 +111,7 @@ async fn each_search_runs_once_and_a_missing_collection_is_an_error() {
     let told = std::cell::RefCell::new(vec![]);
     let progress = |done| told.borrow_mut().push(done);
     let searches = Evaluator::new(embedder.clone(), store).search(&dataset, &said, progress).await.unwrap();
-    searches.evaluate(&["a", "b", "c"].map(|name| Configuration::new(name, Fusion::default())));
+    let _ = searches.evaluate(&["a", "b", "c"].map(|name| Configuration::new(name, Fusion::default())));
     assert_eq!(embedder.embedded() - before, 3);
     assert_eq!(told.into_inner(), [1, 2]);
     let evaluator = Evaluator::new(embedder, Arc::new(MemoryStore::new()));

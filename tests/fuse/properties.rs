@@ -145,7 +145,7 @@ proptest! {
     #[test]
     fn at_sixty_rrf_and_filled_intersection_agree(one in any_ids(), other in any_ids()) {
         let rankings = [ranking(&one), ranking(&other)];
-        prop_assert_eq!(ids(&fuse(Fusion::default(), &rankings, ALL)), ids(&fuse(FILLED, &rankings, ALL)));
+        prop_assert_eq!(ids(&fuse(Fusion::rrf(), &rankings, ALL)), ids(&fuse(FILLED, &rankings, ALL)));
     }
 }
 
