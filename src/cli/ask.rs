@@ -12,7 +12,7 @@ use crate::{
     config::Settings,
     error::Error,
     fuse::Fusion,
-    options::{Legs, RetrieveOptions},
+    options::{Legs, RetrieveOptions, RewriteChoice},
     rewrite::RewriteKind,
     search::Filter,
     server::{Reply, ReplyHit},
@@ -62,11 +62,7 @@ impl Ask {
             Some(url) => Remote::new(url, settings)?.ask(self.request(&question)).await?,
             None => {
                 let options = self.options(settings);
-                let mut settings = settings.clone();
-                if !self.kinds.is_empty() {
-                    settings.rewrite.kinds.clone_from(&self.kinds);
-                }
-                Reply::from(parts::retriever(&settings)?.retrieve_with(&question, &options).await?)
+                Reply::from(parts::retriever(settings)?.retrieve_with(&question, &options).await?)
             }
         };
         say(if self.json { serde_json::to_string_pretty(&reply)? } else { describe(&reply) })?;
@@ -120,6 +116,9 @@ impl Ask {
         options.filter.clone_from(&self.filter);
         options.legs = self.legs;
         options.deadline = self.deadline.map(Duration::from_millis);
+        if !self.kinds.is_empty() {
+            options.rewrite = RewriteChoice::Kinds(self.kinds.clone());
+        }
         if self.no_rewrite {
             options = options.without_rewrite();
         }
