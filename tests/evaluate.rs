@@ -6,7 +6,7 @@ mod runs;
 use std::{fs, num::NonZeroUsize, path::Path, sync::Arc};
 
 use asktwice::{
-    Fusion, Passage, RewriteKind, VectorStoreWriter,
+    Fusion, Passage, VectorStoreWriter,
     embed::{Bm25, Embedder, Role, SparseEncoder as _},
     evaluate::{
         Choice, Companion, Configuration, Dataset, DatasetError, EvaluateError, Evaluation, Evaluator, RewriteSet,

@@ -45,15 +45,19 @@ impl Adapt {
         };
         let seconds = start.elapsed().as_secs_f64();
         let epochs = adaptation.training.epochs;
-        say(describe(
-            &format!("cross-validated on {} ({epochs} epochs, {seconds:.0} s)", self.split),
-            &adaptation.gain,
-        ))?;
+        let how = format!("cross-validated on {} ({epochs} epochs, {seconds:.0} s)", self.split);
+        say(describe(&how, &adaptation.gain))?;
+        say(describe("  the same, each trained without its own answers", &adaptation.gain_on_new))?;
         if let (Some(test), Some(split)) = (&test, &self.test_split) {
-            say(describe(split, &adapter.measure_head(test, &adaptation.head).await?))?;
+            let measured = adapter.measure_head(&adaptation.head, &dataset, test).await?;
+            say(describe(split, &measured.all))?;
+            say(describe("  about answers of training questions", &measured.known))?;
+            say(describe("  about other answers", &measured.new))?;
         }
-        if adaptation.gain.delta.low <= 0.0 {
-            say("The interval does not lie above zero, so that no head is recommended, and none was written.")?;
+        if !adaptation.is_of_use() {
+            say(
+                "The gain's interval does not lie above zero, or questions about new answers lose: no head was written.",
+            )?;
             return Ok(ExitCode::SUCCESS);
         }
         adaptation.head.write(&self.out)?;

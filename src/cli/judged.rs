@@ -1,6 +1,6 @@
 //! What `eval`, `tune` and `calibrate` share: judged questions, what they are rewritten to, and their searches.
 
-use std::{num::NonZeroUsize, path::PathBuf, str::FromStr, sync::Arc};
+use std::{num::NonZeroUsize, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     config::Settings,
     evaluate::{Choice, Companion, Dataset, Evaluator, RewriteSet, Searches},
-    rewrite::{RecordedRewriter, RewriteKind, Rewriter, UnknownKind},
+    rewrite::{Recorded, RecordedRewriter, Rewriter},
 };
 
 /// Recall@100 needs so many.
@@ -34,25 +34,7 @@ pub(super) struct Judged {
     /// Recorded rewrites, lines of {"_id": …, "rewrites": […]}, and which kind they are; may be given several times.
     /// Without it, the language model that the settings name is asked.
     #[arg(long, value_name = "FILE[:KIND]")]
-    rewrites: Vec<RewriteFile>,
-}
-
-/// A file of rewrites, and which kind they are.
-#[derive(Debug, Clone)]
-pub(super) struct RewriteFile {
-    file: PathBuf,
-    kind: Option<RewriteKind>,
-}
-
-impl FromStr for RewriteFile {
-    type Err = UnknownKind;
-
-    fn from_str(text: &str) -> Result<Self, UnknownKind> {
-        match text.rsplit_once(':').filter(|(_, kind)| kind.chars().all(|c| c.is_ascii_lowercase() || c == '-')) {
-            Some((file, kind)) => Ok(Self { file: file.into(), kind: Some(kind.parse()?) }),
-            None => Ok(Self { file: text.into(), kind: None }),
-        }
-    }
+    rewrites: Vec<Recorded>,
 }
 
 /// Searches, and whether everything that should be searched is indexed.
@@ -101,11 +83,11 @@ impl Judged {
     async fn sets(&self, settings: &Settings, dataset: &Dataset) -> anyhow::Result<Vec<RewriteSet>> {
         let questions = || dataset.questions.iter().map(|question| (&question.id, &question.text));
         let mut sets = vec![];
-        for RewriteFile { file, kind } in &self.rewrites {
-            let recorded = RecordedRewriter::read(file)?.for_questions(questions());
+        for recorded in &self.rewrites {
+            let file = &recorded.file;
+            let rewriter = RecordedRewriter::open(recorded)?.for_questions(questions());
             let name = file.file_stem().unwrap_or(file.as_os_str()).to_string_lossy();
-            let set = ask(&name, &recorded, dataset).await.with_context(|| format!("{}", file.display()))?;
-            sets.push(if let Some(kind) = kind { set.with_kind(*kind) } else { set });
+            sets.push(ask(&name, &rewriter, dataset).await.with_context(|| file.display().to_string())?);
         }
         if self.rewrites.is_empty()
             && let Some(rewriter) = parts::rewriter(&settings.rewrite)?

@@ -6,6 +6,7 @@
 mod adapt;
 mod ask;
 mod calibrate;
+mod compare_models;
 mod corpus;
 mod demo;
 mod doctor;
@@ -86,6 +87,8 @@ enum Command {
     Adapt(adapt::Adapt),
     /// Choose fusion, weights, depth and legs by judged questions, cross-validated.
     Tune(tune::Tune),
+    /// Measure several models on the same judged questions: quality, milliseconds, memory.
+    CompareModels(compare_models::CompareModels),
     /// Learn from judged questions how sure a retrieval may be of itself.
     Calibrate(calibrate::Calibrate),
     /// Serve questions over HTTP, for chat apps.
@@ -133,6 +136,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Eval(command) => command.run(&settings).await,
             Command::Adapt(command) => command.run(&settings).await,
             Command::Tune(command) => command.run(&settings).await,
+            Command::CompareModels(command) => command.run(&settings).await,
             Command::Calibrate(command) => command.run(&settings).await,
             Command::Serve(command) => command.run(&cli.global, &settings).await,
             Command::Doctor(command) => command.run(&settings).await,

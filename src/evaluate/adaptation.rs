@@ -1,6 +1,13 @@
 //! Whether a linear head helps on somebody's own judged questions: cross-validated, with an interval.
+//!
+//! A head learns mostly where its training's answers lie. So what it is worth is said twice: for questions as they come,
+//! which often have an answer that another question has, too, and for questions about answers that it never saw.
 
-use std::{collections::HashMap, num::NonZeroUsize, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    num::NonZeroUsize,
+    sync::Arc,
+};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
@@ -10,6 +17,7 @@ use super::{
     adapt::{Example, Training, train},
     bootstrap::{Delta, mean},
     measures::{self, Ideal},
+    random::SplitMix64,
 };
 use crate::{
     embed::{EmbedError, Embedder, Head, Role},
@@ -19,6 +27,8 @@ use crate::{
 
 /// How many parts the questions are cut into for cross-validation.
 const FOLDS: usize = 5;
+/// Any number; fixed, so that the same questions are cut the same way.
+const SEED: u64 = 0x666f_6c64;
 /// How many trainings are tried: how often every example is seen.
 const EPOCHS: [usize; 4] = [3, 10, 30, 60];
 /// How deep a question searches for passages that are not right.
@@ -52,6 +62,29 @@ pub struct Adaptation {
     pub training: Training,
     /// What heads so trained are worth on the questions that each was not trained on.
     pub gain: Gain,
+    /// The same on questions none of whose answers it was trained on.
+    pub gain_on_new: Gain,
+}
+
+impl Adaptation {
+    /// Whether the head can be recommended: clearly better on questions as they come, and not clearly worse on those about
+    /// new answers.
+    #[must_use]
+    pub fn is_of_use(&self) -> bool {
+        self.gain.delta.low > 0.0 && self.gain_on_new.delta.high >= 0.0
+    }
+}
+
+/// What a head is worth on other questions than those that it was trained on.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct MeasuredHead {
+    /// On all of them.
+    pub all: Gain,
+    /// On those that share a right answer with a question that it was trained on.
+    pub known: Gain,
+    /// On the others.
+    pub new: Gain,
 }
 
 /// A judged question with its embedding.
@@ -89,44 +122,64 @@ impl Adapter {
             return Ok(None);
         }
         let before = self.measure(&judged, |_, vector| vector.to_vec()).await?;
-        let mut best: Option<(Training, Vec<f64>)> = None;
+        let (random, grouped) = (folds_at_random(judged.len()), folds_by_answer(&judged));
+        let mut best: Option<Adaptation> = None;
+        let all: Vec<Example> = judged.iter().flat_map(|judged| judged.examples.clone()).collect();
         for epochs in EPOCHS {
             let training = Training { epochs, ..Training::default() };
-            let after = self.cross_validate(&judged, training).await?;
-            let better =
-                best.as_ref().is_none_or(|(_, known)| mean(after.iter().copied()) > mean(known.iter().copied()));
-            if better {
-                best = Some((training, after));
+            let gain = Gain::between(&before, &self.cross_validate(&judged, training, &random).await?);
+            let gain_on_new = Gain::between(&before, &self.cross_validate(&judged, training, &grouped).await?);
+            let Some(head) = train(self.embedder.identity(), &all, training) else { return Ok(None) };
+            let tried = Adaptation { head, training, gain, gain_on_new };
+            let rank = |tried: &Adaptation| (tried.is_of_use(), tried.gain.after);
+            if best.as_ref().is_none_or(|best| rank(&tried) > rank(best)) {
+                best = Some(tried);
             }
         }
-        let all: Vec<Example> = judged.iter().flat_map(|judged| judged.examples.clone()).collect();
-        Ok(best.and_then(|(training, after)| {
-            let head = train(self.embedder.identity(), &all, training)?;
-            Some(Adaptation { head, training, gain: Gain::between(&before, &after) })
-        }))
+        Ok(best)
     }
 
-    /// Measures a head on a dataset's questions, which it must not have been trained on.
+    /// Measures a head that was trained on one dataset on the questions of another.
     ///
     /// # Errors
     /// [`EvaluateError`] names the question that could not be embedded or searched.
-    pub async fn measure_head(&self, dataset: &Dataset, head: &Head) -> Result<Gain, EvaluateError> {
+    pub async fn measure_head(
+        &self,
+        head: &Head,
+        trained: &Dataset,
+        dataset: &Dataset,
+    ) -> Result<MeasuredHead, EvaluateError> {
         let judged = self.judged(dataset, false).await?;
         let before = self.measure(&judged, |_, vector| vector.to_vec()).await?;
         let after = self.measure(&judged, |_, vector| head.apply(vector)).await?;
-        Ok(Gain::between(&before, &after))
+        let seen: HashSet<PointId> = trained.questions.iter().flat_map(answers).collect();
+        let known: Vec<bool> =
+            judged.iter().map(|judged| answers(judged.question).any(|id| seen.contains(&id))).collect();
+        let part = |wanted: bool| {
+            let of = |values: &[f64]| {
+                let kept = values.iter().zip(&known).filter(|(_, known)| **known == wanted);
+                kept.map(|(value, _)| *value).collect::<Vec<f64>>()
+            };
+            Gain::between(&of(&before), &of(&after))
+        };
+        Ok(MeasuredHead { all: Gain::between(&before, &after), known: part(true), new: part(false) })
     }
 
     /// nDCG@10 of each question with a head that was trained on the other folds' questions.
-    async fn cross_validate(&self, judged: &[Judged<'_>], training: Training) -> Result<Vec<f64>, EvaluateError> {
+    async fn cross_validate(
+        &self,
+        judged: &[Judged<'_>],
+        training: Training,
+        folds: &[usize],
+    ) -> Result<Vec<f64>, EvaluateError> {
         let heads: Vec<Option<Head>> = (0..FOLDS)
             .map(|fold| {
-                let others = judged.iter().enumerate().filter(|(at, _)| at % FOLDS != fold);
-                let examples: Vec<Example> = others.flat_map(|(_, judged)| judged.examples.clone()).collect();
+                let others = judged.iter().zip(folds).filter(|(_, own)| **own != fold);
+                let examples: Vec<Example> = others.flat_map(|(judged, _)| judged.examples.clone()).collect();
                 train(self.embedder.identity(), &examples, training)
             })
             .collect();
-        let corrected = |at: usize, vector: &[f32]| match &heads[at % FOLDS] {
+        let corrected = |at: usize, vector: &[f32]| match &heads[folds[at]] {
             Some(head) => head.apply(vector),
             None => vector.to_vec(),
         };
@@ -184,9 +237,71 @@ impl Adapter {
     }
 }
 
+/// A question's right answers.
+fn answers(question: &JudgedQuestion) -> impl Iterator<Item = PointId> {
+    question.grades.iter().filter(|(_, grade)| **grade > 0).map(|(id, _)| *id)
+}
+
+/// Folds of the same size, at random: questions beside each other in a file are often alike.
+fn folds_at_random(questions: usize) -> Vec<usize> {
+    let mut folds: Vec<usize> = (0..questions).map(|question| question % FOLDS).collect();
+    SplitMix64::new(SEED).shuffle(&mut folds);
+    folds
+}
+
+/// Folds in which no right answer is in two of them: questions that share one are kept together, and whoever shares one
+/// with those, too.
+fn folds_by_answer(judged: &[Judged<'_>]) -> Vec<usize> {
+    let mut groups: Vec<usize> = (0..judged.len()).collect();
+    let mut first: HashMap<PointId, usize> = HashMap::new();
+    for (question, judged) in judged.iter().enumerate() {
+        for answer in answers(judged.question) {
+            let (one, other) = (groups[*first.entry(answer).or_insert(question)], groups[question]);
+            groups.iter_mut().filter(|group| **group == other).for_each(|group| *group = one);
+        }
+    }
+    let mut numbers: HashMap<usize, usize> = HashMap::new();
+    let next = |numbers: &HashMap<usize, usize>| numbers.len() % FOLDS;
+    groups
+        .into_iter()
+        .map(|group| {
+            let new = next(&numbers);
+            *numbers.entry(group).or_insert(new)
+        })
+        .collect()
+}
+
 impl Gain {
     fn between(before: &[f64], after: &[f64]) -> Self {
         let mean = |values: &[f64]| mean(values.iter().copied());
         Self { questions: before.len(), before: mean(before), after: mean(after), delta: Delta::between(before, after) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn questions_that_share_an_answer_share_a_fold() {
+        let question = |id: u64, answers: &[u64]| JudgedQuestion {
+            id: id.to_string(),
+            text: String::new(),
+            grades: answers.iter().map(|answer| (PointId::Number(*answer), 1)).collect(),
+        };
+        let questions = [
+            question(0, &[1]),
+            question(1, &[2]),
+            question(2, &[1, 3]),
+            question(3, &[3]),
+            question(4, &[4]),
+            question(5, &[2, 5]),
+        ];
+        let judged: Vec<Judged<'_>> =
+            questions.iter().map(|question| Judged { question, vector: vec![], examples: vec![] }).collect();
+        let folds = folds_by_answer(&judged);
+        assert_eq!((folds[0], folds[2]), (folds[2], folds[3]), "by way of the third question");
+        assert_eq!(folds[1], folds[5]);
+        assert!(folds[0] != folds[1] && folds[0] != folds[4] && folds[1] != folds[4]);
     }
 }

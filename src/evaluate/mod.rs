@@ -31,7 +31,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 pub use ablation::{Ablation, AblationRow, Compared};
 pub use adapt::{Example, Training, train};
-pub use adaptation::{Adaptation, Adapter, FEWEST_QUESTIONS, Gain};
+pub use adaptation::{Adaptation, Adapter, FEWEST_QUESTIONS, Gain, MeasuredHead};
 pub use bootstrap::Delta;
 pub use calibrate::{Calibration, CalibrationError, LEAST_QUESTIONS, Observation};
 pub use configuration::{Choice, ChoiceError, Configuration};

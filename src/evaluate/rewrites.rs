@@ -12,7 +12,7 @@ use super::{EvaluateError, dataset::Dataset};
 use crate::{
     question::Question,
     retrieval::Report,
-    rewrite::{Rewrite, RewriteKind, RewriteRequest, Rewriter},
+    rewrite::{Rewrite, RewriteRequest, Rewriter},
 };
 
 /// One rewriter's rewrites of a dataset's questions.
@@ -62,13 +62,6 @@ impl RewriteSet {
             return Err(EvaluateError::NoRewrite { set: name, reason });
         }
         Ok(Self { name, replies })
-    }
-
-    /// Says which kind of rewrite all of these are.
-    #[must_use]
-    pub fn with_kind(mut self, kind: RewriteKind) -> Self {
-        self.replies.iter_mut().flat_map(|reply| &mut reply.rewrites).for_each(|rewrite| rewrite.kind = kind);
-        self
     }
 
     /// How many questions have no rewrite to search with, and why the first of them has none.

@@ -181,7 +181,7 @@ async fn rewrites_are_what_the_rewriter_makes_of_them() {
     let (embedder, store) = filled(passages()).await;
     let said = rewrites(&dataset, &["1. engine oil\n2. motor oil", "Engine oil!"]).await.unwrap();
     let before = embedder.embedded();
-    let said = [Companion::Rewrites(said.with_kind(RewriteKind::Multi))];
+    let said = [Companion::Rewrites(said)];
     Evaluator::new(embedder.clone(), store).search(&dataset, &said, |_| {}).await.unwrap();
     // Two questions, and two rewrites: one is a repetition.
     assert_eq!(embedder.embedded() - before, 4);
