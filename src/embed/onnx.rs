@@ -5,16 +5,19 @@ use std::{path::Path, sync::Arc};
 
 use ort::{
     environment::Environment,
-    ep::CPU,
-    session::{Session, SessionInputValue, builder::GraphOptimizationLevel},
+    session::{
+        RunOptions, Session, SessionInputValue,
+        builder::{AutoDevicePolicy, GraphOptimizationLevel, SessionBuilder},
+    },
     value::TensorRef,
 };
 use tokenizers::{Tokenizer, TruncationParams};
 
 use super::{
-    EmbedError, Embedding, Role,
+    EmbedError, Embedding, Provider, Role,
     model::{ModelFolder, unusable},
     pooling::normalise,
+    shared::SharedOnnx,
 };
 
 /// Longer words are one unknown token to the tokenizers in use, so no text needs more characters per token.
@@ -66,6 +69,11 @@ impl Encoder {
         Ok(Tokens { ids: encoding.get_ids().iter().map(|id| i64::from(*id)).collect(), truncated })
     }
 
+    /// The error for a model that ONNX Runtime does not take.
+    pub(super) fn refuse(&self, error: &ort::Error) -> EmbedError {
+        unusable(self.folder.path(), &format!("ONNX Runtime refuses the model: {error}"))
+    }
+
     /// How many tokens a text has, special tokens left out, however long it is.
     pub(super) fn count(&self, text: &str) -> usize {
         let encoding = self.tokenizer.encode_fast(text, false);
@@ -73,40 +81,76 @@ impl Encoder {
     }
 }
 
-/// A session, owned by one thread.
+/// Longer texts give back the memory that they needed: it grows with the square of the length.
+const LONG: usize = 512;
+
+/// ONNX Runtime's fused forms of these are slower on a CPU than their parts: 180 against 50 µs for the sum of two
+/// 90 × 384 matrices, normalised.
+const SLOWER_FUSED: &str = "SkipLayerNormFusion;BiasGeluFusion";
+
+/// A session, and what it needs to embed a text.
 #[derive(Debug)]
 pub(super) struct Model {
     session: Session,
     encoder: Arc<Encoder>,
+    ones: Vec<i64>,
+    zeros: Vec<i64>,
+}
+
+/// The settings of a session that works with so many threads.
+fn settings(environment: &Environment, provider: Provider, threads: usize) -> ort::Result<SessionBuilder> {
+    let builder = Session::builder(environment)?
+        .with_auto_device(AutoDevicePolicy::PreferCPU)?
+        .with_optimization_level(GraphOptimizationLevel::All)?
+        .with_disabled_optimizers(SLOWER_FUSED)?
+        .with_intra_threads(threads)?
+        .with_inter_threads(1)?
+        // Threads that sleep between two operators make a second thread useless for a short text. So they spin, but
+        // only while a text is being worked on: otherwise they would burn a core while nobody asks anything.
+        .with_config_entry("session.force_spinning_stop", "1")?
+        // Texts vary in length, and a pattern would be kept for each.
+        .with_memory_pattern(false)?;
+    provider.register(builder)
 }
 
 impl Model {
-    /// Opens a session over the bytes of an ONNX file, which are not needed any more afterwards.
+    /// Opens a session on the CPU over the bytes of an ONNX file, which are not needed any more afterwards.
     pub(super) fn open(
         environment: &Environment,
         onnx: &[u8],
         encoder: Arc<Encoder>,
         threads: usize,
     ) -> Result<Self, EmbedError> {
-        let refuse = |error: &dyn std::fmt::Display| {
-            unusable(encoder.folder().path(), &format!("ONNX Runtime refuses the model: {error}"))
-        };
-        let configured = || -> ort::Result<_> {
-            let builder = Session::builder(environment)?
-                .with_optimization_level(GraphOptimizationLevel::All)?
-                .with_intra_threads(threads)?
-                .with_inter_threads(1)?
-                // A spinning thread burns a core while nobody asks anything.
-                .with_intra_op_spinning(false)?
-                // Texts vary in length: with either of these, memory would ratchet up to the sum of all lengths.
-                .with_memory_pattern(false)?
-                .with_execution_providers([CPU::default().with_arena_allocator(false).build()])?;
-            Ok(builder)
-        };
-        let mut builder = configured().map_err(|error| refuse(&error))?;
-        let session = builder.commit_from_memory(onnx).map_err(|error| refuse(&error))?;
-        let model = Self { session, encoder: Arc::clone(&encoder) };
-        model.check_inputs(encoder.folder().path())?;
+        Self::open_on(Provider::Cpu, environment, onnx, encoder, threads)
+    }
+
+    /// Opens a session on an accelerator.
+    pub(super) fn open_on(
+        provider: Provider,
+        environment: &Environment,
+        onnx: &[u8],
+        encoder: Arc<Encoder>,
+        threads: usize,
+    ) -> Result<Self, EmbedError> {
+        let session = settings(environment, provider, threads).and_then(|mut b| b.commit_from_memory(onnx));
+        Self::new(session, encoder)
+    }
+
+    /// Opens a session on the CPU that shares its weights.
+    pub(super) fn open_shared(
+        environment: &Environment,
+        onnx: &SharedOnnx,
+        encoder: Arc<Encoder>,
+        threads: usize,
+    ) -> Result<Self, EmbedError> {
+        let session = settings(environment, Provider::Cpu, threads).and_then(|builder| onnx.open(builder));
+        Self::new(session, encoder)
+    }
+
+    fn new(session: ort::Result<Session>, encoder: Arc<Encoder>) -> Result<Self, EmbedError> {
+        let session = session.map_err(|error| encoder.refuse(&error))?;
+        let model = Self { session, encoder, ones: vec![], zeros: vec![] };
+        model.check_inputs(model.encoder.folder().path())?;
         Ok(model)
     }
 
@@ -121,40 +165,47 @@ impl Model {
     /// Embeds one text.
     pub(super) fn embed(&mut self, role: Role, text: &str) -> Result<Embedding, EmbedError> {
         let tokens = self.encoder.encode(role, text)?;
-        let mut vector = self.run(&tokens).map_err(|error| EmbedError::Inference { problem: error.to_string() })?;
-        let folder = self.encoder.folder();
-        let dimension = folder.identity().dimension;
-        // A model may pool by itself; otherwise it gives a vector per token.
-        if vector.len() != dimension {
-            vector = folder.pooling().pool(&vector, dimension);
-        }
+        self.embed_tokens(&tokens)
+    }
+
+    /// Embeds one text, of which the tokens are known.
+    pub(super) fn embed_tokens(&mut self, tokens: &Tokens) -> Result<Embedding, EmbedError> {
+        let vector = self.run(&tokens.ids).map_err(|error| EmbedError::Inference { problem: error.to_string() })?;
         if vector.iter().any(|value| !value.is_finite()) {
             return Err(EmbedError::Inference { problem: "its vector is not made of numbers".to_owned() });
-        }
-        if folder.normalised() {
-            normalise(&mut vector);
         }
         Ok(Embedding { vector, tokens: tokens.ids.len(), truncated: tokens.truncated })
     }
 
-    /// Runs the session and returns its first output, row-major.
-    fn run(&mut self, tokens: &Tokens) -> ort::Result<Vec<f32>> {
-        let shape = [1, tokens.ids.len()];
-        let ones = vec![1_i64; tokens.ids.len()];
-        let zeros = vec![0_i64; tokens.ids.len()];
-        let mut inputs = Vec::with_capacity(INPUTS.len());
+    /// Runs the session and makes one vector of its first output.
+    fn run(&mut self, ids: &[i64]) -> ort::Result<Vec<f32>> {
+        let length = self.ones.len().max(ids.len());
+        self.ones.resize(length, 1);
+        self.zeros.resize(length, 0);
+        let mut inputs: Vec<SessionInputValue<'_>> = Vec::with_capacity(INPUTS.len());
         for input in self.session.inputs() {
             let values = match input.name() {
-                "input_ids" => &tokens.ids,
-                "attention_mask" => &ones,
-                _ => &zeros,
+                "input_ids" => ids,
+                "attention_mask" => &self.ones[..ids.len()],
+                _ => &self.zeros[..ids.len()],
             };
-            let tensor = TensorRef::from_array_view((shape, values.as_slice()))?;
-            inputs.push((input.name().to_owned(), SessionInputValue::from(tensor)));
+            inputs.push(TensorRef::from_array_view(([1, ids.len()], values))?.into());
         }
-        let outputs = self.session.run(inputs)?;
+        let folder = self.encoder.folder();
+        let mut options = RunOptions::new()?;
+        if ids.len() > LONG {
+            options.set("memory.enable_memory_arena_shrinkage", "cpu:0")?;
+        }
+        let outputs = self.session.run_with_options(inputs.as_slice(), &options)?;
         let (_, values) = outputs[0].try_extract_tensor::<f32>()?;
-        Ok(values.to_vec())
+        let dimension = folder.identity().dimension;
+        // A model may pool by itself; otherwise it gives a vector per token.
+        let mut vector =
+            if values.len() == dimension { values.to_vec() } else { folder.pooling().pool(values, dimension) };
+        if folder.normalised() {
+            normalise(&mut vector);
+        }
+        Ok(vector)
     }
 }
 
