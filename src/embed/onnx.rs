@@ -1,7 +1,7 @@
 //! One text through one ONNX Runtime session: tokenize, run, pool, normalise. Unpadded and alone, so that a text's
 //! vector never depends on its neighbours; on a CPU this is as fast as sorted batches.
 
-use std::{path::Path, sync::Arc};
+use std::{borrow::Cow, path::Path, sync::Arc};
 
 use ort::{
     environment::Environment,
@@ -17,7 +17,6 @@ use super::{
     EmbedError, Embedding, Provider, Role,
     model::{ModelFolder, unusable},
     pooling::normalise,
-    shared::SharedOnnx,
 };
 
 /// Longer words are one unknown token to the tokenizers in use, so no text needs more characters per token.
@@ -31,10 +30,10 @@ pub(super) struct Encoder {
 }
 
 /// The token ids of a text.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Tokens {
-    ids: Vec<i64>,
-    truncated: bool,
+    pub ids: Vec<i64>,
+    pub truncated: bool,
 }
 
 impl Encoder {
@@ -69,6 +68,17 @@ impl Encoder {
         Ok(Tokens { ids: encoding.get_ids().iter().map(|id| i64::from(*id)).collect(), truncated })
     }
 
+    /// Makes the vector of a text of what the model gave for it.
+    fn vector(&self, values: &[f32]) -> Vec<f32> {
+        let (pooling, dimension) = (self.folder.pooling(), self.folder.identity().dimension);
+        // A model may pool by itself; otherwise it gives a vector per token.
+        let mut vector = if values.len() == dimension { values.to_vec() } else { pooling.pool(values, dimension) };
+        if self.folder.normalised() {
+            normalise(&mut vector);
+        }
+        vector
+    }
+
     /// The error for a model that ONNX Runtime does not take.
     pub(super) fn refuse(&self, error: &ort::Error) -> EmbedError {
         unusable(self.folder.path(), &format!("ONNX Runtime refuses the model: {error}"))
@@ -98,7 +108,7 @@ pub(super) struct Model {
 }
 
 /// The settings of a session that works with so many threads.
-fn settings(environment: &Environment, provider: Provider, threads: usize) -> ort::Result<SessionBuilder> {
+pub(super) fn settings(environment: &Environment, provider: Provider, threads: usize) -> ort::Result<SessionBuilder> {
     let builder = Session::builder(environment)?
         .with_auto_device(AutoDevicePolicy::PreferCPU)?
         .with_optimization_level(GraphOptimizationLevel::All)?
@@ -121,34 +131,12 @@ impl Model {
         encoder: Arc<Encoder>,
         threads: usize,
     ) -> Result<Self, EmbedError> {
-        Self::open_on(Provider::Cpu, environment, onnx, encoder, threads)
+        let session = settings(environment, Provider::Cpu, threads).and_then(|mut b| b.commit_from_memory(onnx));
+        Self::new(session.map_err(|error| encoder.refuse(&error))?, encoder)
     }
 
-    /// Opens a session on an accelerator.
-    pub(super) fn open_on(
-        provider: Provider,
-        environment: &Environment,
-        onnx: &[u8],
-        encoder: Arc<Encoder>,
-        threads: usize,
-    ) -> Result<Self, EmbedError> {
-        let session = settings(environment, provider, threads).and_then(|mut b| b.commit_from_memory(onnx));
-        Self::new(session, encoder)
-    }
-
-    /// Opens a session on the CPU that shares its weights.
-    pub(super) fn open_shared(
-        environment: &Environment,
-        onnx: &SharedOnnx,
-        encoder: Arc<Encoder>,
-        threads: usize,
-    ) -> Result<Self, EmbedError> {
-        let session = settings(environment, Provider::Cpu, threads).and_then(|builder| onnx.open(builder));
-        Self::new(session, encoder)
-    }
-
-    fn new(session: ort::Result<Session>, encoder: Arc<Encoder>) -> Result<Self, EmbedError> {
-        let session = session.map_err(|error| encoder.refuse(&error))?;
+    /// Takes an open session.
+    pub(super) fn new(session: Session, encoder: Arc<Encoder>) -> Result<Self, EmbedError> {
         let model = Self { session, encoder, ones: vec![], zeros: vec![] };
         model.check_inputs(model.encoder.folder().path())?;
         Ok(model)
@@ -162,50 +150,57 @@ impl Model {
         }
     }
 
+    /// Whether the model takes several texts at a time.
+    pub(super) fn takes_batches(&self) -> bool {
+        let first = self.session.inputs().first().and_then(|input| input.dtype().tensor_shape());
+        first.is_some_and(|shape| shape.first().is_some_and(|size| *size < 0))
+    }
+
     /// Embeds one text.
     pub(super) fn embed(&mut self, role: Role, text: &str) -> Result<Embedding, EmbedError> {
         let tokens = self.encoder.encode(role, text)?;
-        self.embed_tokens(&tokens)
+        let embedded = self.embed_alike(&[Cow::Owned(tokens)])?.pop();
+        embedded.ok_or_else(|| EmbedError::Inference { problem: "it gave no vector".to_owned() })
     }
 
-    /// Embeds one text, of which the tokens are known.
-    pub(super) fn embed_tokens(&mut self, tokens: &Tokens) -> Result<Embedding, EmbedError> {
-        let vector = self.run(&tokens.ids).map_err(|error| EmbedError::Inference { problem: error.to_string() })?;
-        if vector.iter().any(|value| !value.is_finite()) {
+    /// Embeds texts of the same number of tokens, all at a time.
+    pub(super) fn embed_alike(&mut self, texts: &[Cow<'_, Tokens>]) -> Result<Vec<Embedding>, EmbedError> {
+        let vectors = self.run(texts).map_err(|error| EmbedError::Inference { problem: error.to_string() })?;
+        if vectors.iter().flatten().any(|value| !value.is_finite()) {
             return Err(EmbedError::Inference { problem: "its vector is not made of numbers".to_owned() });
         }
-        Ok(Embedding { vector, tokens: tokens.ids.len(), truncated: tokens.truncated })
+        let embeddings = texts.iter().zip(vectors).map(|(tokens, vector)| Embedding {
+            vector,
+            tokens: tokens.ids.len(),
+            truncated: tokens.truncated,
+        });
+        Ok(embeddings.collect())
     }
 
-    /// Runs the session and makes one vector of its first output.
-    fn run(&mut self, ids: &[i64]) -> ort::Result<Vec<f32>> {
+    /// Runs the session and makes one vector per text of its first output.
+    fn run(&mut self, texts: &[Cow<'_, Tokens>]) -> ort::Result<Vec<Vec<f32>>> {
+        let ids: Vec<i64> = texts.iter().flat_map(|text| &text.ids).copied().collect();
+        let shape = [texts.len(), ids.len() / texts.len().max(1)];
         let length = self.ones.len().max(ids.len());
         self.ones.resize(length, 1);
         self.zeros.resize(length, 0);
         let mut inputs: Vec<SessionInputValue<'_>> = Vec::with_capacity(INPUTS.len());
         for input in self.session.inputs() {
             let values = match input.name() {
-                "input_ids" => ids,
+                "input_ids" => &ids,
                 "attention_mask" => &self.ones[..ids.len()],
                 _ => &self.zeros[..ids.len()],
             };
-            inputs.push(TensorRef::from_array_view(([1, ids.len()], values))?.into());
+            inputs.push(TensorRef::from_array_view((shape, values))?.into());
         }
-        let folder = self.encoder.folder();
         let mut options = RunOptions::new()?;
         if ids.len() > LONG {
             options.set("memory.enable_memory_arena_shrinkage", "cpu:0")?;
         }
         let outputs = self.session.run_with_options(inputs.as_slice(), &options)?;
         let (_, values) = outputs[0].try_extract_tensor::<f32>()?;
-        let dimension = folder.identity().dimension;
-        // A model may pool by itself; otherwise it gives a vector per token.
-        let mut vector =
-            if values.len() == dimension { values.to_vec() } else { folder.pooling().pool(values, dimension) };
-        if folder.normalised() {
-            normalise(&mut vector);
-        }
-        Ok(vector)
+        let of_each = values.chunks_exact((values.len() / texts.len().max(1)).max(1));
+        Ok(of_each.map(|values| self.encoder.vector(values)).collect())
     }
 }
 

@@ -2,6 +2,7 @@
 //! of its own. The sessions for the one and the other share their weights; texts wait in one queue.
 
 use std::{
+    borrow::Cow,
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
@@ -10,16 +11,21 @@ use std::{
 
 use async_trait::async_trait;
 use futures::future::try_join_all;
-use ort::environment::Environment;
+use ort::{environment::Environment, session::Session};
 use tokio::sync::oneshot;
 
 use super::{
     EmbedError, Embedder, Embedding, Identity, Provider, Role, library,
     model::ModelFolder,
-    onnx::{Encoder, Model},
-    queue::{Job, Queue},
+    onnx::{Encoder, Model, Tokens, settings},
+    precision::Precision,
+    queue::{Job, Queue, Text},
     shared::SharedOnnx,
 };
+
+/// How many questions of the same length are embedded together when many wait: the weights are then read once for all
+/// of them, which for short texts takes longer than the arithmetic.
+const MOST_TOGETHER: usize = 8;
 
 /// Embeds on the CPU with a local ONNX model. Cheap to clone; clones share the workers, which end with the last clone.
 #[derive(Debug, Clone)]
@@ -65,6 +71,8 @@ struct Plan {
     wide: Mutex<Model>,
     /// A single worker needs no session but the wide one.
     narrow: Option<Narrow>,
+    /// How many questions of the same length are embedded together.
+    most: usize,
 }
 
 /// What several workers open sessions of their own from.
@@ -92,7 +100,7 @@ impl OnnxEmbedder {
     /// [`EmbedError::Library`] or [`EmbedError::Model`] say what is missing or wrong, and what to do.
     pub fn open_with(folder: impl Into<PathBuf>, options: &OnnxOptions) -> Result<Self, EmbedError> {
         let crew = Arc::new(Crew { queue: Arc::default(), plan: Arc::new(Plan::new(folder.into(), options)?) });
-        for _ in 0..crew.plan.narrow.as_ref().map_or(1, |narrow| narrow.workers) {
+        for _ in 0..crew.plan.workers() {
             let (queue, plan) = (Arc::clone(&crew.queue), Arc::clone(&crew.plan));
             let worker = thread::Builder::new().name("embed".to_owned()).spawn(move || work(&plan, &queue));
             worker.map_err(|error| failed(format!("no thread can be started: {error}")))?;
@@ -135,47 +143,92 @@ impl Plan {
         let (onnx, path) = folder.onnx_and_path(options.precision)?;
         // The tokenizer takes as long to read as a session to open, so it is read meanwhile.
         let encoder = thread::spawn(move || Encoder::open(folder).map(Arc::new));
+        let encoder = || encoder.join().map_err(|_| crashed())?;
         let environment = library::load(&options.library)?;
-        let encoder = encoder.join().map_err(|_| crashed())??;
-        let threads = options.threads();
-        if let Some(wide) = accelerated(&environment, &onnx, &encoder, options) {
-            return Ok(Self { encoder, provider: options.provider, wide: Mutex::new(wide), narrow: None });
+        if let Some(session) = accelerated(&environment, &onnx, options) {
+            let (encoder, provider) = (encoder()?, options.provider);
+            let wide = Mutex::new(Model::new(session, Arc::clone(&encoder))?);
+            return Ok(Self { encoder, provider, wide, narrow: None, most: 1 });
         }
-        let onnx = SharedOnnx::new(onnx, &path).map_err(|error| encoder.refuse(&error))?;
-        let wide = Mutex::new(Model::open_shared(&environment, &onnx, Arc::clone(&encoder), threads)?);
-        let workers = options.workers();
-        let narrow = Narrow { environment, onnx, workers, threads: (threads / workers).max(1) };
-        Ok(Self { encoder, provider: Provider::Cpu, wide, narrow: Some(narrow).filter(|_| workers > 1) })
+        let opened = SharedOnnx::new(onnx, &path).and_then(|onnx| {
+            let session = onnx.open(settings(&environment, Provider::Cpu, options.threads())?)?;
+            Ok((onnx, session))
+        });
+        let encoder = encoder()?;
+        let (onnx, session) = opened.map_err(|error| encoder.refuse(&error))?;
+        let wide = Model::new(session, Arc::clone(&encoder))?;
+        // What int8 rounds to depends on all that is multiplied together, so there every text is by itself.
+        let together = options.precision == Precision::Fp32 && wide.takes_batches();
+        let most = if together { MOST_TOGETHER } else { 1 };
+        let narrow = Narrow::new(environment, onnx, options);
+        Ok(Self { encoder, provider: Provider::Cpu, wide: Mutex::new(wide), narrow, most })
     }
 
-    /// Embeds a text that is alone with the wide session, any other with the worker's own, which is opened when it is
-    /// needed for the first time.
-    fn embed(&self, job: &Job, alone: bool, own: &mut Option<Model>) -> Result<Embedding, EmbedError> {
-        let tokens = self.encoder.encode(job.role, &job.text)?;
+    fn workers(&self) -> usize {
+        self.narrow.as_ref().map_or(1, |narrow| narrow.workers)
+    }
+
+    /// Embeds the texts of a turn. If that fails, each is tried by itself: one must not fail because of another.
+    fn embed_each(&self, jobs: &[Job], alone: bool, own: &mut Option<Model>) -> Vec<Result<Embedding, EmbedError>> {
+        let mut attempt = |jobs: &[Job]| {
+            let embed = AssertUnwindSafe(|| self.embed(jobs, alone, own));
+            // A panic over one text must not take the worker, and every later text, with it.
+            catch_unwind(embed).unwrap_or_else(|_| Err(crashed()))
+        };
+        match attempt(jobs) {
+            Ok(embedded) => embedded.into_iter().map(Ok).collect(),
+            Err(error) if jobs.len() == 1 => vec![Err(error)],
+            Err(_) => {
+                let by_itself = |job| attempt(std::slice::from_ref(job))?.pop().ok_or_else(crashed);
+                jobs.iter().map(by_itself).collect()
+            }
+        }
+    }
+
+    /// Embeds texts of the same number of tokens: one that is alone with the wide session, others with the worker's
+    /// own, which is opened when it is needed for the first time.
+    fn embed(&self, jobs: &[Job], alone: bool, own: &mut Option<Model>) -> Result<Vec<Embedding>, EmbedError> {
+        let tokens = jobs.iter().map(|job| self.tokens(&job.text)).collect::<Result<Vec<_>, _>>()?;
         let Some(narrow) = self.narrow.as_ref().filter(|_| !alone) else {
-            return self.wide.lock().unwrap_or_else(PoisonError::into_inner).embed_tokens(&tokens);
+            return self.wide.lock().unwrap_or_else(PoisonError::into_inner).embed_alike(&tokens);
         };
         let own = match own {
             Some(own) => own,
             None => own.insert(narrow.open(Arc::clone(&self.encoder))?),
         };
-        own.embed_tokens(&tokens)
+        own.embed_alike(&tokens)
+    }
+
+    fn tokens<'a>(&self, text: &'a Text) -> Result<Cow<'a, Tokens>, EmbedError> {
+        match text {
+            Text::Question(tokens) => Ok(Cow::Borrowed(tokens)),
+            Text::Passage(text) => self.encoder.encode(Role::Passage, text).map(Cow::Owned),
+        }
     }
 }
 
 impl Narrow {
+    /// `None` if there is one worker only.
+    fn new(environment: Environment, onnx: SharedOnnx, options: &OnnxOptions) -> Option<Self> {
+        let (threads, workers) = (options.threads(), options.workers());
+        let narrow = Self { environment, onnx, workers, threads: (threads / workers).max(1) };
+        (workers > 1).then_some(narrow)
+    }
+
     fn open(&self, encoder: Arc<Encoder>) -> Result<Model, EmbedError> {
-        Model::open_shared(&self.environment, &self.onnx, encoder, self.threads)
+        let session =
+            settings(&self.environment, Provider::Cpu, self.threads).and_then(|settings| self.onnx.open(settings));
+        Model::new(session.map_err(|error| encoder.refuse(&error))?, encoder)
     }
 }
 
 /// A session on the accelerator that the options name; none if they name the CPU, or if it is not to be had.
-fn accelerated(environment: &Environment, onnx: &[u8], encoder: &Arc<Encoder>, options: &OnnxOptions) -> Option<Model> {
+fn accelerated(environment: &Environment, onnx: &[u8], options: &OnnxOptions) -> Option<Session> {
     let provider = options.provider;
     if provider == Provider::Cpu {
         return None;
     }
-    let opened = Model::open_on(provider, environment, onnx, Arc::clone(encoder), options.threads());
+    let opened = settings(environment, provider, options.threads()).and_then(|mut b| b.commit_from_memory(onnx));
     opened.inspect_err(|error| tracing::warn!(%provider, %error, "no such accelerator; the CPU does the work")).ok()
 }
 
@@ -185,13 +238,11 @@ impl Drop for Crew {
     }
 }
 
-/// Embeds one text after the other until the last embedder is dropped.
+/// Does one turn after the other until the last embedder is dropped.
 fn work(plan: &Plan, queue: &Queue) {
     let mut own = None;
-    while let Some(turn) = queue.next() {
-        let embed = AssertUnwindSafe(|| plan.embed(&turn.job, turn.alone, &mut own));
-        // A panic over one text must not take the worker, and every later text, with it.
-        let embedded = catch_unwind(embed).unwrap_or_else(|_| Err(crashed()));
+    while let Some(turn) = queue.next(plan.most, plan.workers()) {
+        let embedded = plan.embed_each(&turn.jobs, turn.alone, &mut own);
         turn.end(embedded);
     }
 }
@@ -208,14 +259,17 @@ fn failed(problem: String) -> EmbedError {
 impl Embedder for OnnxEmbedder {
     /// Passages wait for a place in the queue; questions are refused when it is full, because nobody waits that long.
     async fn embed(&self, role: Role, texts: Vec<String>) -> Result<Vec<Embedding>, EmbedError> {
+        let Crew { queue, plan } = &*self.crew;
         let single = texts.len() == 1;
         let mut replies = Vec::with_capacity(texts.len());
         for text in texts {
             let (reply, embedded) = oneshot::channel();
-            let job = Job { role, text, single, reply };
             match role {
-                Role::Passage => self.crew.queue.hand_in(job).await,
-                Role::Query => self.crew.queue.ask(job)?,
+                Role::Passage => queue.hand_in(Job { text: Text::Passage(text), single, reply }).await,
+                Role::Query => {
+                    let text = Text::Question(plan.encoder.encode(role, &text)?);
+                    queue.ask(Job { text, single, reply })?;
+                }
             }
             replies.push(async { embedded.await.unwrap_or_else(|_| Err(crashed())) });
         }
