@@ -75,12 +75,6 @@ $(PEERS)/venv/ready: bench/requirements.txt
 	@$(PEERS)/venv/bin/pip install --quiet --disable-pip-version-check --requirement bench/requirements.txt
 	@touch $@
 
-bench-index: setup ## SciFact, text to searchable: documents and tokens per second.
-	@python3 bench/index.py $(ASKTWICE) $(SCIFACT)
-
-soak: setup ## Hours: a million embeddings of 1 to 512 tokens, and the memory on the way. SOAK=N takes N.
-	@program=$$(scripts/built.sh embed) && python3 bench/soak.py "$$program" $(or $(SOAK),1000000)
-
 eval: setup ## The figures of README, on BEIR's SciFact (SCIFACT=folder).
 	@for precision in int8 fp32; do \
 		for rewrites in $(SCIFACT)/rewrites/*.jsonl; do \

@@ -1,4 +1,4 @@
-//! asktwice's side of `make bench-embed` and `make soak`: does one task and prints what came of it as one line of JSON.
+//! asktwice's side of `make bench-embed`: does one task and prints what came of it as one line of JSON.
 //! `bench/embed.py` runs it beside its peers and makes the table.
 //!
 //! `embed TASK KEY=VALUE…`, with the tasks
@@ -36,7 +36,7 @@ const TICK: f64 = 0.01;
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let Some((task, settings)) = arguments.split_first() else {
-        println!("not a benchmark by itself: run `make bench-embed` or `make soak`");
+        println!("not a benchmark by itself: run `make bench-embed`");
         return;
     };
     let settings = Settings::parse(settings);
