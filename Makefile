@@ -12,7 +12,7 @@ BUILD := --release --locked --features virtual-time
 # Set-up comes before what needs it, in the order written here.
 .NOTPARALLEL:
 .PHONY: demo test build setup fmt clippy unit doc features faults test-litellm test-page image-root \
-	bench bench-deadline eval footprint clean
+	bench bench-deadline bench-embed eval footprint clean
 
 demo: setup ## Run the main job on the help-centre corpus. ARGS="--llm URL --model NAME" asks a real language model.
 	@$(ASKTWICE) demo $(ARGS)
@@ -57,12 +57,24 @@ test-litellm: ## The rewriter against LiteLLM's proxy with mocked replies, from 
 	@scripts/test_litellm.sh $(CARGO) test $(BUILD) --test main rewrite::litellm -- --nocapture
 
 bench: setup ## Long: embedding, searching, fusing and the whole call.
-	$(CARGO) bench --locked --features virtual-time
+	$(CARGO) bench --locked --features virtual-time --bench pipeline --bench fusion
 
 bench-deadline: setup ## Latencies of the language model against deadlines. CALLS=N calls a cell.
 	$(CARGO) bench --locked --features virtual-time --bench deadline
 
 SCIFACT := ../shared/data/scifact
+# The peers and what they need lie apart from everything else.
+PEERS := .asktwice/bench
+bench-embed: setup $(PEERS)/venv/ready ## Some 9 minutes: the embedder beside its peers. SHORT=1 takes two.
+	@$(CARGO) build --release --locked --quiet --manifest-path bench/Cargo.toml --target-dir target/bench
+	@$(PEERS)/venv/bin/python bench/prepare.py $(PEERS) $(SCIFACT)
+	@program=$$(scripts/built.sh embed) && python3 bench/embed.py "$$program"
+
+$(PEERS)/venv/ready: bench/requirements.txt
+	@python3 -m venv $(PEERS)/venv
+	@$(PEERS)/venv/bin/pip install --quiet --disable-pip-version-check --requirement bench/requirements.txt
+	@touch $@
+
 eval: setup ## The figures of README, on BEIR's SciFact (SCIFACT=folder).
 	@for precision in int8 fp32; do \
 		for rewrites in $(SCIFACT)/rewrites/*.jsonl; do \

@@ -22,7 +22,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::{
-    embed::{Bm25, Precision},
+    embed::{Bm25, Precision, Provider},
     fuse::Fusion,
     options::Legs,
     retriever::LEG_TIMEOUT,
@@ -105,10 +105,12 @@ pub struct EmbedSettings {
     pub library: PathBuf,
     /// What the model calculates with.
     pub precision: Precision,
-    /// How many texts are embedded at the same time; 0: as the command needs.
-    pub workers: usize,
-    /// How many threads work on one text.
+    /// What the model calculates on.
+    pub provider: Provider,
+    /// How many threads may work at the same time; 0: one per core.
     pub threads: usize,
+    /// How many texts are embedded at the same time when there are so many; 0: one per thread.
+    pub workers: usize,
 }
 
 /// The lexical channel.
@@ -259,9 +261,6 @@ impl Settings {
 
 impl EmbedSettings {
     fn check(&self, privacy: Privacy) -> Result<(), SettingsError> {
-        if self.threads == 0 {
-            return Err(SettingsError::value("embed.threads", "at least one thread has to work"));
-        }
         if self.url.is_empty() {
             return Ok(());
         }

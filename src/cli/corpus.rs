@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     index,
-    parts::{self, AnyEmbedder, Workers},
+    parts::{self, AnyEmbedder},
 };
 use crate::{
     config::Settings,
@@ -28,7 +28,7 @@ pub(super) struct Corpus {
 
 /// Indexes a folder's corpus, unless it is.
 pub(super) async fn indexed(settings: &Settings, data: &Path) -> anyhow::Result<Corpus> {
-    let embedder = parts::embedder(settings, Workers::PerCore)?;
+    let embedder = parts::embedder(settings)?;
     let encoder = settings.bm25.encoder()?;
     let corpus = data.join("corpus.jsonl");
     let makers = format!("{} {}", embedder.identity().weights, encoder.identity());

@@ -11,11 +11,7 @@ use std::{
 use anyhow::Context as _;
 use clap::Args;
 
-use super::{
-    index,
-    parts::{self, Workers},
-    say, timeline,
-};
+use super::{index, parts, say, timeline};
 use crate::{
     config::Settings,
     embed::Embedder as _,
@@ -94,7 +90,7 @@ fn unpack() -> anyhow::Result<PathBuf> {
 
 /// Opens every part, indexes the corpus (a second time: only looks that nothing has changed) and says so.
 async fn prepare(settings: &Settings, corpus: &Path, dataset: &Dataset) -> anyhow::Result<Retriever> {
-    let embedder = parts::embedder(settings, Workers::PerCore)?;
+    let embedder = parts::embedder(settings)?;
     let precision = settings.embed.precision;
     let (encoder, language) = (settings.bm25.encoder()?, settings.bm25.language.trim().to_lowercase());
     let store = Arc::new(parts::edge(Path::new(FOLDER), &format!("index-{precision}-{language}"))?);

@@ -7,11 +7,7 @@ use std::{
 
 use clap::Args;
 
-use super::{
-    chain,
-    parts::{self, Workers},
-    say,
-};
+use super::{chain, parts, say};
 use crate::{
     config::Settings,
     embed::{Embedder as _, ModelFolder, Role, library},
@@ -59,7 +55,7 @@ fn library(settings: &Settings) -> anyhow::Result<String> {
 
 /// Embeds a text for real: a model can load and still fail on its first text.
 async fn model(settings: &Settings) -> anyhow::Result<String> {
-    let embedder = parts::embedder(settings, Workers::One)?;
+    let embedder = parts::embedder(settings)?;
     let start = Instant::now();
     let embedded = embedder.embed(Role::Query, vec!["Is anybody there?".to_owned()]).await?;
     let dimension = embedded.first().map_or(0, |embedding| embedding.vector.len());

@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::watch;
 
 use super::{
-    parts::{self, AnyEmbedder, Workers},
+    parts::{self, AnyEmbedder},
     remote::Remote,
     say,
 };
@@ -45,7 +45,7 @@ impl Index {
             }
             None => {
                 let store = parts::store(&settings.store)?;
-                let embedder = parts::embedder(settings, Workers::PerCore)?;
+                let embedder = parts::embedder(settings)?;
                 index(&embedder, settings.bm25.encoder()?, store, &self.sources, tokens).await?
             }
         };

@@ -8,7 +8,7 @@ use indicatif::ProgressBar;
 
 use super::{
     corpus::{self, Corpus},
-    parts::{self, Workers},
+    parts,
 };
 use crate::{
     config::Settings,
@@ -75,7 +75,7 @@ impl Judged {
             let Corpus { embedder, store, complete } = corpus::indexed(settings, data).await?;
             return Ok((Evaluator::new(Arc::new(embedder), store), complete));
         }
-        let embedder = parts::embedder(settings, Workers::PerCore)?;
+        let embedder = parts::embedder(settings)?;
         Ok((Evaluator::new(Arc::new(embedder), parts::store(&settings.store)?), true))
     }
 

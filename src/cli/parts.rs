@@ -29,9 +29,8 @@ pub(super) fn library(settings: &Settings) -> PathBuf {
     setting.or_else(variable).unwrap_or_else(library::find)
 }
 
-/// The embedder that the settings name, with as many workers as they say, or else as this command needs, and with a
-/// memory for questions.
-pub(super) fn embedder(settings: &Settings, workers: Workers) -> anyhow::Result<AnyEmbedder> {
+/// The embedder that the settings name, with a memory for questions.
+pub(super) fn embedder(settings: &Settings) -> anyhow::Result<AnyEmbedder> {
     let embed = &settings.embed;
     if !embed.url.is_empty() {
         return AnyEmbedder::new(remote(embed)?, None, embed);
@@ -39,12 +38,9 @@ pub(super) fn embedder(settings: &Settings, workers: Workers) -> anyhow::Result<
     let mut options = OnnxOptions::default();
     options.library = library(settings);
     options.precision = embed.precision;
+    options.provider = embed.provider;
     options.threads = embed.threads;
-    options.workers = match (embed.workers, workers) {
-        (0, Workers::PerCore) => options.workers,
-        (0, Workers::One) => 1,
-        (set, _) => set,
-    };
+    options.workers = embed.workers;
     let local = OnnxEmbedder::open_with(&embed.model, &options)?;
     let counter = local.clone();
     let counter: TokenCounter = Arc::new(move |text: &str| counter.count_tokens(text));
@@ -109,15 +105,6 @@ impl Embedder for AnyEmbedder {
     fn leaves_host(&self) -> bool {
         self.embedder.leaves_host()
     }
-}
-
-/// How many texts a command embeds at the same time, unless the settings say otherwise.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Workers {
-    /// For a single question: its rewrite comes later, and a second session would cost start-up and memory.
-    One,
-    /// For many texts.
-    PerCore,
 }
 
 /// The store that the settings name.
@@ -240,7 +227,7 @@ pub(super) fn retriever(settings: &Settings) -> anyhow::Result<Retriever> {
     // Opening the folder and the model at the same time: a cold start pays for the longer of the two.
     let (embedder, store) = std::thread::scope(|scope| {
         let store = scope.spawn(|| store(&settings.store));
-        let embedder = embedder(settings, Workers::One);
+        let embedder = embedder(settings);
         (embedder, store.join().map_err(|_| anyhow::anyhow!("opening the store crashed")))
     });
     let store: Arc<dyn crate::search::VectorStore> = store??;

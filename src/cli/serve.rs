@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{
     Global, chain,
     holder::Holder,
-    parts::{self, AnyEmbedder, Workers},
+    parts::{self, AnyEmbedder},
     say, telemetry,
 };
 use crate::{
@@ -124,7 +124,7 @@ impl Parts {
         }
         let folders =
             offered(settings).into_values().filter_map(|name| parts::folder(&settings.store, &name)).collect();
-        let embedder = parts::embedder(settings, Workers::PerCore)?;
+        let embedder = parts::embedder(settings)?;
         let reranker = parts::reranker(settings)?;
         Ok(Self { embedder, reranker, stores, folders, metrics, effective })
     }

@@ -64,6 +64,14 @@ mod remote;
 #[cfg(feature = "remote")]
 pub use remote::RemoteEmbedder;
 #[cfg(feature = "onnx")]
+mod provider;
+#[cfg(feature = "onnx")]
+pub use provider::Provider;
+#[cfg(feature = "onnx")]
+mod queue;
+#[cfg(feature = "onnx")]
+mod shared;
+#[cfg(feature = "onnx")]
 mod worker;
 #[cfg(feature = "onnx")]
 pub use worker::{OnnxEmbedder, OnnxOptions};

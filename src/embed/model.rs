@@ -164,9 +164,14 @@ impl ModelFolder {
 
     /// The ONNX file of a precision, verified.
     pub(super) fn onnx(&self, precision: Precision) -> Result<Vec<u8>, EmbedError> {
+        self.onnx_and_path(precision).map(|(onnx, _)| onnx)
+    }
+
+    /// The ONNX file of a precision, verified, and where it is.
+    pub(super) fn onnx_and_path(&self, precision: Precision) -> Result<(Vec<u8>, PathBuf), EmbedError> {
         let choices = precision.choices();
         if let Some(file) = choices.iter().find_map(|choice| self.onnx_file(*choice)) {
-            return self.read(&file);
+            return Ok((self.read(&file)?, self.path.join(file)));
         }
         let looked_for = choices.iter().flat_map(|choice| choice.files()).collect::<Vec<_>>().join(", ");
         let remedy = "`asktwice models optimize` makes an int8 model of an fp32 one";

@@ -1,18 +1,20 @@
 //! One text through one ONNX Runtime session: tokenize, run, pool, normalise. Unpadded and alone, so that a text's
 //! vector never depends on its neighbours; on a CPU this is as fast as sorted batches.
 
-use std::{path::Path, sync::Arc};
+use std::{borrow::Cow, path::Path, sync::Arc};
 
 use ort::{
     environment::Environment,
-    ep::CPU,
-    session::{Session, SessionInputValue, builder::GraphOptimizationLevel},
+    session::{
+        RunOptions, Session, SessionInputValue,
+        builder::{AutoDevicePolicy, GraphOptimizationLevel, SessionBuilder},
+    },
     value::TensorRef,
 };
 use tokenizers::{Tokenizer, TruncationParams};
 
 use super::{
-    EmbedError, Embedding, Role,
+    EmbedError, Embedding, Provider, Role,
     model::{ModelFolder, unusable},
     pooling::normalise,
 };
@@ -28,10 +30,10 @@ pub(super) struct Encoder {
 }
 
 /// The token ids of a text.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Tokens {
-    ids: Vec<i64>,
-    truncated: bool,
+    pub ids: Vec<i64>,
+    pub truncated: bool,
 }
 
 impl Encoder {
@@ -66,6 +68,22 @@ impl Encoder {
         Ok(Tokens { ids: encoding.get_ids().iter().map(|id| i64::from(*id)).collect(), truncated })
     }
 
+    /// Makes the vector of a text of what the model gave for it.
+    fn vector(&self, values: &[f32]) -> Vec<f32> {
+        let (pooling, dimension) = (self.folder.pooling(), self.folder.identity().dimension);
+        // A model may pool by itself; otherwise it gives a vector per token.
+        let mut vector = if values.len() == dimension { values.to_vec() } else { pooling.pool(values, dimension) };
+        if self.folder.normalised() {
+            normalise(&mut vector);
+        }
+        vector
+    }
+
+    /// The error for a model that ONNX Runtime does not take.
+    pub(super) fn refuse(&self, error: &ort::Error) -> EmbedError {
+        unusable(self.folder.path(), &format!("ONNX Runtime refuses the model: {error}"))
+    }
+
     /// How many tokens a text has, special tokens left out, however long it is.
     pub(super) fn count(&self, text: &str) -> usize {
         let encoding = self.tokenizer.encode_fast(text, false);
@@ -73,40 +91,54 @@ impl Encoder {
     }
 }
 
-/// A session, owned by one thread.
+/// Longer texts give back the memory that they needed: it grows with the square of the length.
+const LONG: usize = 512;
+
+/// ONNX Runtime's fused forms of these are slower on a CPU than their parts: 180 against 50 µs for the sum of two
+/// 90 × 384 matrices, normalised.
+const SLOWER_FUSED: &str = "SkipLayerNormFusion;BiasGeluFusion";
+
+/// A session, and what it needs to embed a text.
 #[derive(Debug)]
 pub(super) struct Model {
     session: Session,
     encoder: Arc<Encoder>,
+    ones: Vec<i64>,
+    zeros: Vec<i64>,
+}
+
+/// The settings of a session that works with so many threads.
+pub(super) fn settings(environment: &Environment, provider: Provider, threads: usize) -> ort::Result<SessionBuilder> {
+    let builder = Session::builder(environment)?
+        .with_auto_device(AutoDevicePolicy::PreferCPU)?
+        .with_optimization_level(GraphOptimizationLevel::All)?
+        .with_disabled_optimizers(SLOWER_FUSED)?
+        .with_intra_threads(threads)?
+        .with_inter_threads(1)?
+        // Threads that sleep between two operators make a second thread useless for a short text. So they spin, but
+        // only while a text is being worked on: otherwise they would burn a core while nobody asks anything.
+        .with_config_entry("session.force_spinning_stop", "1")?
+        // Texts vary in length, and a pattern would be kept for each.
+        .with_memory_pattern(false)?;
+    provider.register(builder)
 }
 
 impl Model {
-    /// Opens a session over the bytes of an ONNX file, which are not needed any more afterwards.
+    /// Opens a session on the CPU over the bytes of an ONNX file, which are not needed any more afterwards.
     pub(super) fn open(
         environment: &Environment,
         onnx: &[u8],
         encoder: Arc<Encoder>,
         threads: usize,
     ) -> Result<Self, EmbedError> {
-        let refuse = |error: &dyn std::fmt::Display| {
-            unusable(encoder.folder().path(), &format!("ONNX Runtime refuses the model: {error}"))
-        };
-        let configured = || -> ort::Result<_> {
-            let builder = Session::builder(environment)?
-                .with_optimization_level(GraphOptimizationLevel::All)?
-                .with_intra_threads(threads)?
-                .with_inter_threads(1)?
-                // A spinning thread burns a core while nobody asks anything.
-                .with_intra_op_spinning(false)?
-                // Texts vary in length: with either of these, memory would ratchet up to the sum of all lengths.
-                .with_memory_pattern(false)?
-                .with_execution_providers([CPU::default().with_arena_allocator(false).build()])?;
-            Ok(builder)
-        };
-        let mut builder = configured().map_err(|error| refuse(&error))?;
-        let session = builder.commit_from_memory(onnx).map_err(|error| refuse(&error))?;
-        let model = Self { session, encoder: Arc::clone(&encoder) };
-        model.check_inputs(encoder.folder().path())?;
+        let session = settings(environment, Provider::Cpu, threads).and_then(|mut b| b.commit_from_memory(onnx));
+        Self::new(session.map_err(|error| encoder.refuse(&error))?, encoder)
+    }
+
+    /// Takes an open session.
+    pub(super) fn new(session: Session, encoder: Arc<Encoder>) -> Result<Self, EmbedError> {
+        let model = Self { session, encoder, ones: vec![], zeros: vec![] };
+        model.check_inputs(model.encoder.folder().path())?;
         Ok(model)
     }
 
@@ -118,43 +150,57 @@ impl Model {
         }
     }
 
+    /// Whether the model takes several texts at a time.
+    pub(super) fn takes_batches(&self) -> bool {
+        let first = self.session.inputs().first().and_then(|input| input.dtype().tensor_shape());
+        first.is_some_and(|shape| shape.first().is_some_and(|size| *size < 0))
+    }
+
     /// Embeds one text.
     pub(super) fn embed(&mut self, role: Role, text: &str) -> Result<Embedding, EmbedError> {
         let tokens = self.encoder.encode(role, text)?;
-        let mut vector = self.run(&tokens).map_err(|error| EmbedError::Inference { problem: error.to_string() })?;
-        let folder = self.encoder.folder();
-        let dimension = folder.identity().dimension;
-        // A model may pool by itself; otherwise it gives a vector per token.
-        if vector.len() != dimension {
-            vector = folder.pooling().pool(&vector, dimension);
-        }
-        if vector.iter().any(|value| !value.is_finite()) {
-            return Err(EmbedError::Inference { problem: "its vector is not made of numbers".to_owned() });
-        }
-        if folder.normalised() {
-            normalise(&mut vector);
-        }
-        Ok(Embedding { vector, tokens: tokens.ids.len(), truncated: tokens.truncated })
+        let embedded = self.embed_alike(&[Cow::Owned(tokens)])?.pop();
+        embedded.ok_or_else(|| EmbedError::Inference { problem: "it gave no vector".to_owned() })
     }
 
-    /// Runs the session and returns its first output, row-major.
-    fn run(&mut self, tokens: &Tokens) -> ort::Result<Vec<f32>> {
-        let shape = [1, tokens.ids.len()];
-        let ones = vec![1_i64; tokens.ids.len()];
-        let zeros = vec![0_i64; tokens.ids.len()];
-        let mut inputs = Vec::with_capacity(INPUTS.len());
+    /// Embeds texts of the same number of tokens, all at a time.
+    pub(super) fn embed_alike(&mut self, texts: &[Cow<'_, Tokens>]) -> Result<Vec<Embedding>, EmbedError> {
+        let vectors = self.run(texts).map_err(|error| EmbedError::Inference { problem: error.to_string() })?;
+        if vectors.iter().flatten().any(|value| !value.is_finite()) {
+            return Err(EmbedError::Inference { problem: "its vector is not made of numbers".to_owned() });
+        }
+        let embeddings = texts.iter().zip(vectors).map(|(tokens, vector)| Embedding {
+            vector,
+            tokens: tokens.ids.len(),
+            truncated: tokens.truncated,
+        });
+        Ok(embeddings.collect())
+    }
+
+    /// Runs the session and makes one vector per text of its first output.
+    fn run(&mut self, texts: &[Cow<'_, Tokens>]) -> ort::Result<Vec<Vec<f32>>> {
+        let ids: Vec<i64> = texts.iter().flat_map(|text| &text.ids).copied().collect();
+        let shape = [texts.len(), ids.len() / texts.len().max(1)];
+        let length = self.ones.len().max(ids.len());
+        self.ones.resize(length, 1);
+        self.zeros.resize(length, 0);
+        let mut inputs: Vec<SessionInputValue<'_>> = Vec::with_capacity(INPUTS.len());
         for input in self.session.inputs() {
             let values = match input.name() {
-                "input_ids" => &tokens.ids,
-                "attention_mask" => &ones,
-                _ => &zeros,
+                "input_ids" => &ids,
+                "attention_mask" => &self.ones[..ids.len()],
+                _ => &self.zeros[..ids.len()],
             };
-            let tensor = TensorRef::from_array_view((shape, values.as_slice()))?;
-            inputs.push((input.name().to_owned(), SessionInputValue::from(tensor)));
+            inputs.push(TensorRef::from_array_view((shape, values))?.into());
         }
-        let outputs = self.session.run(inputs)?;
+        let mut options = RunOptions::new()?;
+        if ids.len() > LONG {
+            options.set("memory.enable_memory_arena_shrinkage", "cpu:0")?;
+        }
+        let outputs = self.session.run_with_options(inputs.as_slice(), &options)?;
         let (_, values) = outputs[0].try_extract_tensor::<f32>()?;
-        Ok(values.to_vec())
+        let of_each = values.chunks_exact((values.len() / texts.len().max(1)).max(1));
+        Ok(of_each.map(|values| self.encoder.vector(values)).collect())
     }
 }
 

@@ -1,27 +1,36 @@
-//! The embedder that people use: worker threads that own a session each and take texts from one bounded queue.
+//! The embedder that people use. A text that is alone gets all cores; when several are to be embedded, each gets a core
+//! of its own. The sessions for the one and the other share their weights; texts wait in one queue.
 
-use std::{path::PathBuf, sync::Arc, thread};
+use std::{
+    borrow::Cow,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
 
 use async_trait::async_trait;
 use futures::future::try_join_all;
-use ort::environment::Environment;
+use ort::{environment::Environment, session::Session};
 use tokio::sync::oneshot;
 
 use super::{
-    EmbedError, Embedder, Embedding, Identity, Role, library,
+    EmbedError, Embedder, Embedding, Identity, Provider, Role, library,
     model::ModelFolder,
-    onnx::{Encoder, Model},
+    onnx::{Encoder, Model, Tokens, settings},
     precision::Precision,
+    queue::{Job, Queue, Text},
+    shared::SharedOnnx,
 };
 
-/// How many texts may wait; each waits for its turn at one of the workers.
-const QUEUE: usize = 1_024;
+/// How many questions of the same length are embedded together when many wait: the weights are then read once for all
+/// of them, which for short texts takes longer than the arithmetic.
+const MOST_TOGETHER: usize = 8;
 
 /// Embeds on the CPU with a local ONNX model. Cheap to clone; clones share the workers, which end with the last clone.
 #[derive(Debug, Clone)]
 pub struct OnnxEmbedder {
-    queue: async_channel::Sender<Job>,
-    encoder: Arc<Encoder>,
+    crew: Arc<Crew>,
 }
 
 /// How an [`OnnxEmbedder`] runs.
@@ -32,34 +41,51 @@ pub struct OnnxOptions {
     pub library: PathBuf,
     /// Which of the folder's ONNX files to use.
     pub precision: Precision,
-    /// How many texts are embedded at the same time. Each worker has a session of its own, about the size of the
-    /// ONNX file.
-    pub workers: usize,
-    /// How many threads work on one text.
+    /// What the model calculates on.
+    pub provider: Provider,
+    /// How many threads may work at the same time, all of them on one text if it is the only one; 0: one per core.
     pub threads: usize,
+    /// How many texts are embedded at the same time when there are so many, sharing the threads; 0: one per thread.
+    pub workers: usize,
 }
 
 impl Default for OnnxOptions {
     fn default() -> Self {
-        let library = library::find();
-        Self { library, precision: Precision::default(), workers: cores(), threads: 1 }
+        let (precision, provider) = (Precision::default(), Provider::default());
+        Self { library: library::find(), precision, provider, threads: 0, workers: 0 }
     }
 }
 
-/// The number of cores that this process may use.
-fn cores() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
+/// The workers' common ground. Dropping it sends them home.
+#[derive(Debug)]
+struct Crew {
+    queue: Arc<Queue>,
+    plan: Arc<Plan>,
 }
 
-/// One text to embed, and where its vector goes.
-struct Job {
-    role: Role,
-    text: String,
-    reply: oneshot::Sender<Result<Embedding, EmbedError>>,
+/// The sessions: the wide one for a text that is alone, and what the workers open theirs from.
+#[derive(Debug)]
+struct Plan {
+    encoder: Arc<Encoder>,
+    provider: Provider,
+    wide: Mutex<Model>,
+    /// A single worker needs no session but the wide one.
+    narrow: Option<Narrow>,
+    /// How many questions of the same length are embedded together.
+    most: usize,
+}
+
+/// What several workers open sessions of their own from.
+#[derive(Debug)]
+struct Narrow {
+    environment: Environment,
+    onnx: SharedOnnx,
+    workers: usize,
+    threads: usize,
 }
 
 impl OnnxEmbedder {
-    /// Opens a model's folder with the default options: int8, one worker per core.
+    /// Opens a model's folder with the default options: int8, all cores.
     ///
     /// # Errors
     /// See [`open_with`](Self::open_with).
@@ -67,92 +93,183 @@ impl OnnxEmbedder {
         Self::open_with(folder, &OnnxOptions::default())
     }
 
-    /// Opens a model's folder. Blocks until every worker has loaded its session: some 100 ms.
+    /// Opens a model's folder. Blocks until the first session is loaded: some 100 ms. The workers open theirs when
+    /// several texts are to be embedded for the first time.
     ///
     /// # Errors
     /// [`EmbedError::Library`] or [`EmbedError::Model`] say what is missing or wrong, and what to do.
     pub fn open_with(folder: impl Into<PathBuf>, options: &OnnxOptions) -> Result<Self, EmbedError> {
-        let folder = ModelFolder::open(folder)?;
-        let onnx: Arc<[u8]> = folder.onnx(options.precision)?.into();
-        // The tokenizer takes as long to read as a session to open, so it is read meanwhile.
-        let encoder = thread::spawn(move || Encoder::open(folder).map(Arc::new));
-        let environment = library::load(&options.library)?;
-        let encoder = encoder.join().map_err(|_| crashed())??;
-        let (queue, jobs) = async_channel::bounded(QUEUE);
-        let opening: Vec<_> = (0..options.workers.max(1))
-            .map(|_| spawn(environment.clone(), Arc::clone(&onnx), Arc::clone(&encoder), options.threads, jobs.clone()))
-            .collect();
-        for opened in opening {
-            opened.recv().unwrap_or_else(|_| Err(crashed()))?;
+        let crew = Arc::new(Crew { queue: Arc::default(), plan: Arc::new(Plan::new(folder.into(), options)?) });
+        for _ in 0..crew.plan.workers() {
+            let (queue, plan) = (Arc::clone(&crew.queue), Arc::clone(&crew.plan));
+            let worker = thread::Builder::new().name("embed".to_owned()).spawn(move || work(&plan, &queue));
+            worker.map_err(|error| failed(format!("no thread can be started: {error}")))?;
         }
-        Ok(Self { queue, encoder })
+        Ok(Self { crew })
     }
 
     /// How many tokens a text has, however long it is.
     #[must_use]
     pub fn count_tokens(&self, text: &str) -> usize {
-        self.encoder.count(text)
+        self.crew.plan.encoder.count(text)
+    }
+
+    /// What the model calculates on: what the options asked for, or the CPU where that was not to be had.
+    #[must_use]
+    pub fn provider(&self) -> Provider {
+        self.crew.plan.provider
     }
 }
 
-/// Starts a worker; the receiver hears how opening its session went.
-fn spawn(
-    environment: Environment,
-    onnx: Arc<[u8]>,
-    encoder: Arc<Encoder>,
-    threads: usize,
-    jobs: async_channel::Receiver<Job>,
-) -> std::sync::mpsc::Receiver<Result<(), EmbedError>> {
-    let (ready, opened) = std::sync::mpsc::channel();
-    thread::spawn(move || {
-        let model = Model::open(&environment, &onnx, encoder, threads);
-        // The bytes of the file would otherwise stay for as long as the worker lives.
-        drop(onnx);
-        match model {
-            Ok(model) => {
-                let _ = ready.send(Ok(()));
-                work(model, &jobs);
-            }
-            Err(error) => {
-                let _ = ready.send(Err(error));
-            }
+impl OnnxOptions {
+    fn threads(&self) -> usize {
+        match self.threads {
+            0 => thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
         }
-    });
-    opened
+    }
+
+    fn workers(&self) -> usize {
+        match self.workers {
+            0 => self.threads(),
+            workers => workers,
+        }
+    }
 }
 
-/// Takes texts from the queue until the last embedder is dropped.
-fn work(mut model: Model, jobs: &async_channel::Receiver<Job>) {
-    while let Ok(Job { role, text, reply }) = jobs.recv_blocking() {
-        // Nobody waits for it any more: do not start.
-        if reply.is_closed() {
-            continue;
+impl Plan {
+    fn new(folder: PathBuf, options: &OnnxOptions) -> Result<Self, EmbedError> {
+        let folder = ModelFolder::open(folder)?;
+        let (onnx, path) = folder.onnx_and_path(options.precision)?;
+        // The tokenizer takes as long to read as a session to open, so it is read meanwhile.
+        let encoder = thread::spawn(move || Encoder::open(folder).map(Arc::new));
+        let encoder = || encoder.join().map_err(|_| crashed())?;
+        let environment = library::load(&options.library)?;
+        if let Some(session) = accelerated(&environment, &onnx, options) {
+            let (encoder, provider) = (encoder()?, options.provider);
+            let wide = Mutex::new(Model::new(session, Arc::clone(&encoder))?);
+            return Ok(Self { encoder, provider, wide, narrow: None, most: 1 });
         }
-        let embed = std::panic::AssertUnwindSafe(|| model.embed(role, &text));
-        // A panic over one text must not take the worker, and every later text, with it.
-        let embedded = std::panic::catch_unwind(embed).unwrap_or_else(|_| Err(crashed()));
-        let _ = reply.send(embedded);
+        let opened = SharedOnnx::new(onnx, &path).and_then(|onnx| {
+            let session = onnx.open(settings(&environment, Provider::Cpu, options.threads())?)?;
+            Ok((onnx, session))
+        });
+        let encoder = encoder()?;
+        let (onnx, session) = opened.map_err(|error| encoder.refuse(&error))?;
+        let wide = Model::new(session, Arc::clone(&encoder))?;
+        // What int8 rounds to depends on all that is multiplied together, so there every text is by itself.
+        let together = options.precision == Precision::Fp32 && wide.takes_batches();
+        let most = if together { MOST_TOGETHER } else { 1 };
+        let narrow = Narrow::new(environment, onnx, options);
+        Ok(Self { encoder, provider: Provider::Cpu, wide: Mutex::new(wide), narrow, most })
+    }
+
+    fn workers(&self) -> usize {
+        self.narrow.as_ref().map_or(1, |narrow| narrow.workers)
+    }
+
+    /// Embeds the texts of a turn. If that fails, each is tried by itself: one must not fail because of another.
+    fn embed_each(&self, jobs: &[Job], alone: bool, own: &mut Option<Model>) -> Vec<Result<Embedding, EmbedError>> {
+        let mut attempt = |jobs: &[Job]| {
+            let embed = AssertUnwindSafe(|| self.embed(jobs, alone, own));
+            // A panic over one text must not take the worker, and every later text, with it.
+            catch_unwind(embed).unwrap_or_else(|_| Err(crashed()))
+        };
+        match attempt(jobs) {
+            Ok(embedded) => embedded.into_iter().map(Ok).collect(),
+            Err(error) if jobs.len() == 1 => vec![Err(error)],
+            Err(_) => {
+                let by_itself = |job| attempt(std::slice::from_ref(job))?.pop().ok_or_else(crashed);
+                jobs.iter().map(by_itself).collect()
+            }
+        }
+    }
+
+    /// Embeds texts of the same number of tokens: one that is alone with the wide session, others with the worker's
+    /// own, which is opened when it is needed for the first time.
+    fn embed(&self, jobs: &[Job], alone: bool, own: &mut Option<Model>) -> Result<Vec<Embedding>, EmbedError> {
+        let tokens = jobs.iter().map(|job| self.tokens(&job.text)).collect::<Result<Vec<_>, _>>()?;
+        let Some(narrow) = self.narrow.as_ref().filter(|_| !alone) else {
+            return self.wide.lock().unwrap_or_else(PoisonError::into_inner).embed_alike(&tokens);
+        };
+        let own = match own {
+            Some(own) => own,
+            None => own.insert(narrow.open(Arc::clone(&self.encoder))?),
+        };
+        own.embed_alike(&tokens)
+    }
+
+    fn tokens<'a>(&self, text: &'a Text) -> Result<Cow<'a, Tokens>, EmbedError> {
+        match text {
+            Text::Question(tokens) => Ok(Cow::Borrowed(tokens)),
+            Text::Passage(text) => self.encoder.encode(Role::Passage, text).map(Cow::Owned),
+        }
+    }
+}
+
+impl Narrow {
+    /// `None` if there is one worker only.
+    fn new(environment: Environment, onnx: SharedOnnx, options: &OnnxOptions) -> Option<Self> {
+        let (threads, workers) = (options.threads(), options.workers());
+        let narrow = Self { environment, onnx, workers, threads: (threads / workers).max(1) };
+        (workers > 1).then_some(narrow)
+    }
+
+    fn open(&self, encoder: Arc<Encoder>) -> Result<Model, EmbedError> {
+        let session =
+            settings(&self.environment, Provider::Cpu, self.threads).and_then(|settings| self.onnx.open(settings));
+        Model::new(session.map_err(|error| encoder.refuse(&error))?, encoder)
+    }
+}
+
+/// A session on the accelerator that the options name; none if they name the CPU, or if it is not to be had.
+fn accelerated(environment: &Environment, onnx: &[u8], options: &OnnxOptions) -> Option<Session> {
+    let provider = options.provider;
+    if provider == Provider::Cpu {
+        return None;
+    }
+    let opened = settings(environment, provider, options.threads()).and_then(|mut b| b.commit_from_memory(onnx));
+    opened.inspect_err(|error| tracing::warn!(%provider, %error, "no such accelerator; the CPU does the work")).ok()
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+/// Does one turn after the other until the last embedder is dropped.
+fn work(plan: &Plan, queue: &Queue) {
+    let mut own = None;
+    while let Some(turn) = queue.next(plan.most, plan.workers()) {
+        let embedded = plan.embed_each(&turn.jobs, turn.alone, &mut own);
+        turn.end(embedded);
     }
 }
 
 fn crashed() -> EmbedError {
-    EmbedError::Inference { problem: "it crashed; the log above says where".to_owned() }
+    failed("it crashed; the log above says where".to_owned())
+}
+
+fn failed(problem: String) -> EmbedError {
+    EmbedError::Inference { problem }
 }
 
 #[async_trait]
 impl Embedder for OnnxEmbedder {
     /// Passages wait for a place in the queue; questions are refused when it is full, because nobody waits that long.
     async fn embed(&self, role: Role, texts: Vec<String>) -> Result<Vec<Embedding>, EmbedError> {
+        let Crew { queue, plan } = &*self.crew;
+        let single = texts.len() == 1;
         let mut replies = Vec::with_capacity(texts.len());
         for text in texts {
             let (reply, embedded) = oneshot::channel();
-            let job = Job { role, text, reply };
             match role {
-                Role::Passage => self.queue.send(job).await.map_err(|_| crashed())?,
-                Role::Query => self.queue.try_send(job).map_err(|error| match error {
-                    async_channel::TrySendError::Full(_) => EmbedError::Overloaded { waiting: self.queue.len() },
-                    async_channel::TrySendError::Closed(_) => crashed(),
-                })?,
+                Role::Passage => queue.hand_in(Job { text: Text::Passage(text), single, reply }).await,
+                Role::Query => {
+                    let text = Text::Question(plan.encoder.encode(role, &text)?);
+                    queue.ask(Job { text, single, reply })?;
+                }
             }
             replies.push(async { embedded.await.unwrap_or_else(|_| Err(crashed())) });
         }
@@ -160,6 +277,6 @@ impl Embedder for OnnxEmbedder {
     }
 
     fn identity(&self) -> &Identity {
-        self.encoder.folder().identity()
+        self.crew.plan.encoder.folder().identity()
     }
 }

@@ -1,6 +1,7 @@
 //! The graph of a BERT encoder in ONNX operators and ONNX Runtime's own fused ones, from token ids to one vector per
 //! token. Texts run one at a time, unpadded, in a single segment: so there is no attention mask, and the embedding of
-//! the first segment is folded into those of the positions.
+//! the first segment is folded into those of the positions. Sums and what is made of them stay apart: fused
+//! (`SkipLayerNormalization`, `BiasGelu`), they are slower on a CPU.
 
 use ort::{
     editor::{Graph, Model, Node, ONNX_DOMAIN, Opset},
@@ -98,15 +99,12 @@ impl<'a> BertGraph<'a> {
     fn layer(&self, graph: &mut Graph, layer: usize, state: &str) -> Result<String> {
         let name = |part: &str| format!("encoder.layer.{layer}.{part}");
         let attended = self.attention(graph, &name("attention.self"), state)?;
-        let projected = self.linear(graph, &name("attention.output.dense"), &attended)?;
-        let middle = self.add_and_normalise(graph, &name("attention.output"), &projected, state)?;
+        let middle = self.add_and_normalise(graph, &name("attention.output"), &attended, state)?;
 
         let widened = self.linear(graph, &name("intermediate.dense"), &middle)?;
-        let bias = self.bias(graph, &name("intermediate.dense"))?;
         let activated = name("intermediate.activated");
-        node(graph, "BiasGelu", MICROSOFT, &[&widened, &bias], &[&activated], vec![])?;
-        let narrowed = self.linear(graph, &name("output.dense"), &activated)?;
-        self.add_and_normalise(graph, &name("output"), &narrowed, &middle)
+        node(graph, "Gelu", MICROSOFT, &[&widened], &[&activated], vec![])?;
+        self.add_and_normalise(graph, &name("output"), &activated, &middle)
     }
 
     /// Multi-head self-attention over query, key and value projections side by side.
@@ -141,31 +139,36 @@ impl<'a> BertGraph<'a> {
         Ok(output)
     }
 
-    /// A matrix product without its bias; the bias is part of what follows.
+    /// A matrix product, plus a bias.
     fn linear(&self, graph: &mut Graph, name: &str, input: &str) -> Result<String> {
         let matrix = self.weights.matrix(&format!("{name}.weight"))?.transposed();
-        let (weight, output) = (format!("{name}.weight"), format!("{name}.product"));
+        let bias = self.bias(graph, name)?;
+        let (weight, output) = (format!("{name}.weight"), format!("{name}.output"));
         let shape = [matrix.rows, matrix.columns];
         if self.precision == Precision::Fp32 {
+            let product = format!("{name}.product");
             self.constant(graph, &weight, &shape, &matrix.values)?;
-            node(graph, "MatMul", ONNX_DOMAIN, &[input, &weight], &[&output], vec![])?;
+            node(graph, "MatMul", ONNX_DOMAIN, &[input, &weight], &[&product], vec![])?;
+            node(graph, "Add", ONNX_DOMAIN, &[&product, &bias], &[&output], vec![])?;
             return Ok(output);
         }
         let (values, scales) = matrix.quantised_by_column(LARGEST_WEIGHT);
         let weight_scale = format!("{name}.weight_scale");
         self.constant(graph, &weight, &shape, &values)?;
         self.constant(graph, &weight_scale, &[matrix.columns], &scales)?;
-        node(graph, "DynamicQuantizeMatMul", MICROSOFT, &[input, &weight, &weight_scale], &[&output], vec![])?;
+        let inputs = [input, &weight, &weight_scale, "", &bias];
+        node(graph, "DynamicQuantizeMatMul", MICROSOFT, &inputs, &[&output], vec![])?;
         Ok(output)
     }
 
-    /// Adds the bias of a product and the input that it was made from, then normalises.
-    fn add_and_normalise(&self, graph: &mut Graph, name: &str, product: &str, input: &str) -> Result<String> {
+    /// Multiplies, adds the input that it all was made from, then normalises.
+    fn add_and_normalise(&self, graph: &mut Graph, name: &str, input: &str, skipped: &str) -> Result<String> {
+        let projected = self.linear(graph, &format!("{name}.dense"), input)?;
         let [scale, shift] = self.layer_norm(graph, &format!("{name}.LayerNorm"))?;
-        let bias = self.bias(graph, &format!("{name}.dense"))?;
-        let output = format!("{name}.state");
-        let inputs = [product, input, &scale, &shift, &bias];
-        node(graph, "SkipLayerNormalization", MICROSOFT, &inputs, &[&output], vec![self.epsilon()?])?;
+        let (sum, output) = (format!("{name}.sum"), format!("{name}.state"));
+        node(graph, "Add", ONNX_DOMAIN, &[&projected, skipped], &[&sum], vec![])?;
+        let attributes = vec![self.epsilon()?];
+        node(graph, "LayerNormalization", ONNX_DOMAIN, &[&sum, &scale, &shift], &[&output], attributes)?;
         Ok(output)
     }
 
