@@ -186,7 +186,7 @@ async fn what_a_selection_leaves_out_does_not_come_back() {
     let serde_json::Value::Object(payload) = serde_json::json!({"topic": "food", "secret": 7}) else { panic!() };
     fill(&store, vec![Passage::new("a", "late food").with_title("Late").with_payload(payload)]).await;
     // A rewriter, so that the hits come by way of the question's own.
-    let retriever = over(store).with_rewriter(RecordedRewriter::from_pairs([(QUESTION, ["slow dinner"])]));
+    let retriever = over(store).with_rewriter(RecordedRewriter::from_pairs([(QUESTION, ["late dinner"])]));
     let chosen = options().with_payload(Selection::Exclude(vec!["secret".to_owned()]));
     let found = retriever.retrieve_with(QUESTION, &chosen).await.unwrap();
     assert_eq!(found.variants.len(), 2);
