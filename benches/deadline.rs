@@ -24,7 +24,7 @@ use asktwice::{
     RetrieveOptions, Retriever,
     embed::{Bm25, OnnxEmbedder, OnnxOptions},
     index::Indexer,
-    rewrite::{CachedRewriter, LlmRewriter},
+    rewrite::{CacheOptions, CachedRewriter, LlmRewriter},
     search::EdgeStore,
 };
 use axum::{Json, Router, routing::post};
@@ -144,7 +144,8 @@ async fn main() {
     }
     println!("\nWarm: the rewrite is cached, its question asked before\n\n{HEAD}");
     for latency in [300, 1_000] {
-        let rewriter = CachedRewriter::new(LlmRewriter::new(&serve(latency).await, "bench").unwrap());
+        let rewriter =
+            CachedRewriter::new(LlmRewriter::new(&serve(latency).await, "bench").unwrap(), CacheOptions::default());
         let retriever = plain.clone().with_rewriter(rewriter).with_rewrite_deadline(Duration::from_secs(2));
         let asked: Vec<String> = (0..calls.min(20)).map(|_| question()).collect();
         let mut warming = Cell::default();

@@ -64,7 +64,7 @@ async fn retriever(embed: Duration, store: Duration, rewrite: Duration) -> Retri
     let memory = MemoryStore::new();
     memory.prepare(HashEmbedder::new().identity()).await.unwrap();
     memory.upsert(vec![(Passage::new("a", QUESTION), vector(QUESTION).into())]).await.unwrap();
-    let rewriter = RecordedRewriter::from_pairs([(QUESTION, ["order delayed"])]).with_latency(rewrite);
+    let rewriter = RecordedRewriter::from_pairs([(QUESTION, ["late order"])]).with_latency(rewrite);
     Retriever::new(Slow(HashEmbedder::new(), embed), Slow(memory, store)).with_rewriter(rewriter)
 }
 

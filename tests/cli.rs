@@ -107,18 +107,20 @@ fn a_question_is_answered_and_every_hit_explains_itself() {
     let said = home.run(&["ask", "half of my food was gone"]);
     assert_eq!(said.code, Some(0), "{}", said.err);
     assert!(said.out.contains("Something is missing  [missing]"), "{}", said.out);
-    assert!(said.out.contains("asked #1"), "{}", said.out);
+    assert!(said.out.contains("asked dense #1"), "{}", said.out);
 
     let retrieval = home.run(&["ask", "half of my food was gone", "--json", "--limit", "2"]).json();
-    assert_eq!(retrieval["outcome"], "asked_only");
+    assert_eq!(retrieval["outcome"]["kind"], "asked_only");
     assert_eq!(retrieval["degradations"], json!([]));
     assert_eq!(ids(&retrieval).len(), 2);
     let hit = &retrieval["hits"][0];
     assert_eq!(hit["passage"]["payload"]["topic"], "refunds");
     assert_eq!(hit["found_by"][0]["rank"], 1);
     assert!(hit["found_by"][0]["score"].as_f64().unwrap() > 0.2);
-    let steps: Vec<_> = retrieval["timings"].as_array().unwrap().iter().map(|t| t["step"].as_str().unwrap()).collect();
-    assert_eq!(steps, ["embed", "search", "fuse", "fetch"]);
+    let mut steps: Vec<_> =
+        retrieval["timings"].as_array().unwrap().iter().map(|t| t["step"].as_str().unwrap()).collect();
+    steps.sort_unstable();
+    assert_eq!(steps, ["embed", "fetch", "fuse", "search", "search"], "both channels are searched");
 }
 
 #[test]
@@ -131,7 +133,7 @@ fn filters_fusions_and_limits_are_obeyed() {
         assert_eq!(ids(&home.run(&["ask", "money", "--json", "--fusion", fusion]).json()).len(), 3, "{fusion}");
     }
     home.run(&["ask", "money", "--filter", r#"{"must": [{"key": "topic"}]}"#]).failed(2, &["filter", "match, range"]);
-    home.run(&["ask", "money", "--fusion", "borda"]).failed(2, &["borda", "rrf:K"]);
+    home.run(&["ask", "money", "--fusion", "bordeaux"]).failed(2, &["bordeaux", "rrf:K"]);
     home.run(&["ask", "money", "--limit", "0"]).failed(2, &["limit"]);
 }
 
@@ -141,16 +143,19 @@ fn recorded_rewrites_are_searched_beside_the_question() {
     home.write("rewrites.jsonl", r#"{"question": "got done 2x", "rewrites": ["Why was I charged twice?"]}"#);
     let recorded = ["--set", "rewrite.recorded_file=rewrites.jsonl", "--json"];
     let retrieval = home.run(&[&["ask", "got done 2x"], &recorded[..]].concat()).json();
-    assert_eq!(retrieval["outcome"], "full", "{retrieval}");
+    assert_eq!(retrieval["outcome"]["kind"], "full", "{retrieval}");
     assert_eq!(retrieval["variants"][1]["text"], "Why was I charged twice?");
     assert_eq!(ids(&retrieval)[0], "twice");
-    assert_eq!(retrieval["hits"][0]["found_by"].as_array().unwrap().len(), 2);
+    assert!(retrieval["hits"][0]["found_by"].as_array().unwrap().len() >= 2);
 
     let plain = home.run(&[&["ask", "got done 2x", "--no-rewrite"], &recorded[..]].concat()).json();
-    assert_eq!(plain["outcome"], "asked_only");
+    assert_eq!(plain["outcome"]["kind"], "asked_only");
     // A question that was not recorded is a degradation, and so is a rewrite that comes too late.
     let unknown = home.run(&[&["ask", "where is it"], &recorded[..]].concat()).json();
-    assert_eq!((&unknown["outcome"], unknown["degradations"].as_array().unwrap().len()), (&json!("asked_only"), 1));
+    assert_eq!(
+        (&unknown["outcome"]["kind"], unknown["degradations"].as_array().unwrap().len()),
+        (&json!("asked_only"), 1)
+    );
     let slow = ["--set", "rewrite.recorded_latency_ms=5000", "--set", "rewrite.deadline_ms=100"];
     let late = home.run(&[&["ask", "got done 2x"], &recorded[..], &slow[..]].concat()).json();
     assert!(late["degradations"][0]["message"].as_str().unwrap().contains("within 100 ms"), "{late}");
@@ -418,7 +423,7 @@ async fn a_language_model_is_asked_over_http_and_its_key_is_never_shown() {
     .unwrap();
     let retrieval = said.json();
     assert_eq!(
-        (&retrieval["outcome"], &retrieval["variants"][1]["text"]),
+        (&retrieval["outcome"]["kind"], &retrieval["variants"][1]["text"]),
         (&json!("full"), &json!("Why was I charged twice?"))
     );
     let request = llm.requests().remove(0).to_lowercase();

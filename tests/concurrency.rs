@@ -22,7 +22,7 @@ use tokio::time::sleep;
 use crate::support::embedder::{HashEmbedder, vector};
 
 const QUESTION: &str = "why is my bread flat";
-const REWRITE: &str = "what makes bread rise";
+const REWRITE: &str = "what makes my bread rise";
 
 /// A store that takes its time.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::support::embedder::{HashEmbedder, vector};
 
 const ASKED: &str = "late food";
-const REWRITE: &str = "order delayed";
+const REWRITE: &str = "late order delayed";
 
 /// Fails on texts that hold a word.
 #[derive(Debug)]

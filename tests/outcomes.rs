@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use crate::support::embedder::{HashEmbedder, vector};
 
 const ASKED: &str = "late food";
-const REWRITE: &str = "order delayed";
+const REWRITE: &str = "late order delayed";
 
 /// Fails on texts that hold a word.
 #[derive(Debug)]
@@ -218,7 +218,7 @@ async fn a_careless_rewriter_costs_no_hit_and_gets_no_extra_votes() {
         assert_eq!(retrieval.degradations[0].kind(), "rewrite_failed");
         assert_eq!(ids(&retrieval), ids(&plain().await));
     }
-    assert_eq!(ask(vec![REWRITE, "Order  delayed", "", REWRITE]).await.variants.len(), 2);
+    assert_eq!(ask(vec![REWRITE, "Late  order  Delayed", "", REWRITE]).await.variants.len(), 2);
     let many: Vec<&str> = "a b c d e f g h i j k l m n o p".split(' ').collect();
     assert!(ask(many).await.variants.len() < 10);
 }

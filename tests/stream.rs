@@ -14,7 +14,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use crate::support::embedder::{HashEmbedder, vector};
 
 const QUESTION: &str = "late food";
-const REWRITE: &str = "order delayed";
+const REWRITE: &str = "late order delayed";
 
 async fn store() -> MemoryStore {
     let store = MemoryStore::new();

@@ -14,9 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     corpus::{self, Corpus},
-    judged,
-    parts::{self, Workers},
-    say,
+    judged, parts, say,
 };
 use crate::{
     config::Settings,
@@ -80,7 +78,11 @@ impl CompareModels {
             let weight = self.weigh_apart(&own, model)?;
             compared.push(self.compare(&own, model, &dataset, weight).await?);
         }
-        if self.json { say(serde_json::to_string_pretty(&compared)?)? } else { say(table(&compared))? }
+        if self.json {
+            say(serde_json::to_string_pretty(&compared)?)?
+        } else {
+            say(table(&compared))?
+        }
         Ok(ExitCode::SUCCESS)
     }
 
@@ -114,7 +116,12 @@ impl CompareModels {
             .output()
             .context("a process for the model cannot be started")?;
         let said = String::from_utf8_lossy(&output.stderr);
-        anyhow::ensure!(output.status.success(), "{}: {}", model.display(), said.trim_start_matches("asktwice: ").trim());
+        anyhow::ensure!(
+            output.status.success(),
+            "{}: {}",
+            model.display(),
+            said.trim_start_matches("asktwice: ").trim()
+        );
         serde_json::from_slice(&output.stdout).context("the process for the model did not say what it measured")
     }
 }
@@ -128,7 +135,7 @@ fn with_model(settings: &Settings, model: &Path) -> Settings {
 /// Opens the model and embeds each question alone.
 async fn weigh(settings: &Settings, dataset: &Dataset) -> anyhow::Result<Weight> {
     let (before, started) = (resident(), Instant::now());
-    let embedder = parts::embedder(settings, Workers::One)?;
+    let embedder = parts::embedder(settings)?;
     let opened = started.elapsed();
     let mut took: Vec<Duration> = vec![];
     for question in &dataset.questions {
