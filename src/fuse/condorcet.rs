@@ -60,7 +60,8 @@ impl Duels {
             }
             ids.push(id);
         }
-        let heaviest = rankings.iter().map(Weighted::counted_weight).fold(f64::MIN_POSITIVE, f64::max);
+        let answered = rankings.iter().filter(|leg| !leg.ranking.is_empty());
+        let heaviest = answered.map(Weighted::counted_weight).fold(f64::MIN_POSITIVE, f64::max);
         #[expect(clippy::cast_possible_truncation, reason = "at most 2^32")]
         let weight = |leg: &Weighted<'_>| (leg.counted_weight() / heaviest * HEAVIEST).round() as i64;
         Self { ids, ranks, weights: rankings.iter().map(weight).collect() }

@@ -22,8 +22,10 @@ pub struct Found {
 #[derive(Debug)]
 pub struct Gathered<'a> {
     rankings: &'a [Weighted<'a>],
+    /// All entries of all rankings, by passage, then by leg.
     entries: Vec<Entry>,
-    passages: usize,
+    /// Where each passage's entries end.
+    ends: Vec<usize>,
 }
 
 /// One entry of one ranking. Small, because these are what is sorted; the rest is looked up.
@@ -52,12 +54,14 @@ impl<'a> Gathered<'a> {
             let entry = |(place, scored): (u32, &Scored)| Entry { prefix: prefix(scored.id), leg, place };
             entries.extend((0..).zip(weighted.ranking.entries()).map(entry));
         }
-        let mut gathered = Self { rankings, entries, passages: 0 };
-        let mut entries = std::mem::take(&mut gathered.entries);
-        entries.sort_unstable_by(|a, b| gathered.by_id(a, b).then(a.leg.cmp(&b.leg)));
-        gathered.entries = entries;
-        gathered.passages = gathered.groups().count();
-        gathered
+        entries.sort_unstable_by(|a, b| by_id(rankings, a, b).then(a.leg.cmp(&b.leg)));
+        let mut end = 0;
+        let ends = entries.chunk_by(|a, b| by_id(rankings, a, b).is_eq()).map(|group| {
+            end += group.len();
+            end
+        });
+        let ends = ends.collect();
+        Self { rankings, entries, ends }
     }
 
     /// The rankings.
@@ -69,7 +73,7 @@ impl<'a> Gathered<'a> {
     /// How many different passages were found.
     #[must_use]
     pub fn passages(&self) -> usize {
-        self.passages
+        self.ends.len()
     }
 
     /// Scores every passage by what the legs say of it (one [`Found`] per leg that found it, in the order of the legs)
@@ -94,7 +98,7 @@ impl<'a> Gathered<'a> {
         mut score: impl FnMut(&[Found]) -> Option<(f64, u64)>,
     ) -> Vec<Fused> {
         let mut found = Vec::with_capacity(self.rankings.len());
-        let mut candidates = Vec::with_capacity(self.passages);
+        let mut candidates = Vec::with_capacity(self.passages());
         for group in self.groups() {
             found.clear();
             found.extend(group.iter().map(|entry| self.found(entry)));
@@ -115,25 +119,35 @@ impl<'a> Gathered<'a> {
     /// What the legs say of one passage; nothing if none found it.
     pub(super) fn of_passage(&self, id: PointId) -> Vec<Found> {
         let of = |entry: &Entry| entry.prefix.cmp(&prefix(id)).then_with(|| self.scored(entry).id.cmp(&id));
-        let start = self.entries.partition_point(|entry| of(entry) == Ordering::Less);
-        self.entries[start..].iter().take_while(|entry| of(entry) == Ordering::Equal).map(|e| self.found(e)).collect()
+        let start = self.entries.partition_point(|entry| of(entry).is_lt());
+        self.entries[start..].iter().take_while(|entry| of(entry).is_eq()).map(|e| self.found(e)).collect()
     }
 
     fn groups(&self) -> impl Iterator<Item = &[Entry]> {
-        self.entries.chunk_by(|a, b| self.by_id(a, b) == Ordering::Equal)
+        let mut rest = &self.entries[..];
+        let mut start = 0;
+        self.ends.iter().map(move |end| {
+            let (group, others) = rest.split_at(end - start);
+            (rest, start) = (others, *end);
+            group
+        })
     }
 
-    fn by_id(&self, a: &Entry, b: &Entry) -> Ordering {
-        a.prefix.cmp(&b.prefix).then_with(|| self.scored(a).id.cmp(&self.scored(b).id))
-    }
-
-    fn scored(&self, entry: &Entry) -> &Scored {
-        &self.rankings[entry.leg as usize].ranking.entries()[entry.place as usize]
+    fn scored(&self, entry: &Entry) -> &'a Scored {
+        scored(self.rankings, entry)
     }
 
     fn found(&self, entry: &Entry) -> Found {
         Found { leg: entry.leg as usize, rank: entry.place as usize + 1, score: self.scored(entry).score }
     }
+}
+
+fn scored<'a>(rankings: &[Weighted<'a>], entry: &Entry) -> &'a Scored {
+    &rankings[entry.leg as usize].ranking.entries()[entry.place as usize]
+}
+
+fn by_id(rankings: &[Weighted<'_>], a: &Entry, b: &Entry) -> Ordering {
+    a.prefix.cmp(&b.prefix).then_with(|| scored(rankings, a).id.cmp(&scored(rankings, b).id))
 }
 
 /// What an id begins with, as a number.

@@ -6,10 +6,12 @@
 //! It is variants that have to agree, not legs: a variant has found what any of its channels found, so its legs are
 //! fused by reciprocal rank fusion first. A variant counts with the weight of its heaviest leg.
 
+use std::cmp::Reverse;
+
 use super::{
     Combination, Fused, Weighted,
     ballot::Ballot,
-    gathered::{Found, Gathered},
+    gathered::{Found, Gathered, best_rank},
     rrf,
 };
 use crate::ranking::PointId;
@@ -98,15 +100,17 @@ impl Variants {
     /// Fuses a variant's legs.
     fn rank(&mut self, variant: usize, gathered: &Gathered<'_>) {
         let (mut own, mut votes, mut ranking) = (vec![], vec![], vec![]);
-        for (passage, (id, found)) in gathered.each().enumerate() {
+        for (passage, (_, found)) in gathered.each().enumerate() {
             own.clear();
             own.extend(found.filter(|found| self.of_leg[found.leg] == Some(variant)));
-            if let Some(best) = own.iter().map(|found| found.rank).min() {
-                ranking.push((-self.legs.score(&own, &mut votes), best, id, passage));
+            if !own.is_empty() {
+                // Of scores that are not below 0 the bits have the same order. Passages are in the order of their ids.
+                let score = self.legs.score(&own, &mut votes).to_bits();
+                ranking.push((Reverse(score), best_rank(&own), passage));
             }
         }
-        ranking.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then_with(|| (a.1, a.2).cmp(&(b.1, b.2))));
-        for (rank, (_, _, _, passage)) in (1..).zip(ranking) {
+        ranking.sort_unstable();
+        for (rank, (_, _, passage)) in (1..).zip(ranking) {
             self.ranks[passage * self.weights.len() + variant] = rank;
         }
     }
