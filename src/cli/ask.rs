@@ -71,13 +71,14 @@ impl Ask {
 
     /// What is asked of a sidecar; what is not chosen here is as the sidecar is set up.
     fn request(&self, question: &str) -> Value {
+        let kinds = (!self.kinds.is_empty()).then(|| json!(self.kinds));
         let chosen = [
             ("limit", self.limit.map(Value::from)),
             ("filter", self.filter.as_ref().map(|filter| json!(filter))),
             ("deadline_ms", self.deadline.map(Value::from)),
             ("legs", self.legs.map(|legs| legs.to_string().into())),
             ("fusion", self.fusion.map(|fusion| fusion.to_string().into())),
-            ("rewrite", self.no_rewrite.then_some(Value::Bool(false))),
+            ("rewrite", if self.no_rewrite { Some(Value::Bool(false)) } else { kinds }),
         ];
         let mut request = json!({ "question": question });
         for (name, value) in chosen {
