@@ -112,7 +112,8 @@ impl CompareModels {
         let output = Command::new(program)
             .args(["compare-models", "--weigh", "--split", &self.split, "--set", &library, "--set", &precision])
             .arg("--data")
-            .args([&self.data, model])
+            .arg(&self.data)
+            .arg(model)
             .output()
             .context("a process for the model cannot be started")?;
         let said = String::from_utf8_lossy(&output.stderr);
