@@ -241,7 +241,8 @@ fn condorcet_lets_the_majority_of_legs_decide() {
     assert_eq!(ids(&Fusion::Condorcet.fuse(&weighted, ALL)), [1, 3, 2]);
     // Two light legs and a heavy one are a draw, whatever a leg that found nothing would weigh.
     let rankings = [ranking(&[2, 1]), ranking(&[2, 1]), ranking(&[1, 2]), ranking(&[])];
-    let legs = rankings.iter().zip([0.1, 0.1, 0.2, 0.6]).map(|(found, weight)| Weighted::new(found, 0).with_weight(weight));
+    let legs =
+        rankings.iter().zip([0.1, 0.1, 0.2, 0.6]).map(|(found, weight)| Weighted::new(found, 0).with_weight(weight));
     assert_eq!(ids(&Fusion::Condorcet.fuse(&legs.collect::<Vec<_>>(), ALL)), [1, 2]);
     // Found beats not found; and where duels go round in a circle there is an order all the same.
     assert_eq!(ids(&fuse(Fusion::Condorcet, &[ranking(&[5]), ranking(&[5, 6])], ALL)), [5, 6]);
