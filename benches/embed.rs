@@ -11,6 +11,7 @@
     missing_docs,
     clippy::cast_precision_loss,
     clippy::expect_used,
+    clippy::print_stderr,
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a benchmark may fail, and prints what it found"

@@ -56,6 +56,20 @@
 //! OpenAI-compatible endpoint), `index` (files into a store) and `cli` (the program, which brings them all) are on by
 //! default. Without any of them the traits, the fusion, the pipeline and the in-memory store remain.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::duration_suboptimal_units,
+        clippy::float_cmp,
+        clippy::format_collect,
+        clippy::too_many_lines,
+        clippy::type_complexity,
+        reason = "a test compares exactly what is exact, and lists its cases"
+    )
+)]
+
 #[cfg(all(doctest, feature = "cli"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

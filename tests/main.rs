@@ -8,6 +8,7 @@
     clippy::float_cmp,
     clippy::format_collect,
     clippy::items_after_statements,
+    clippy::large_futures,
     clippy::large_stack_arrays,
     clippy::print_stderr,
     clippy::print_stdout,

@@ -58,12 +58,11 @@ pub(super) struct Ask {
 impl Ask {
     pub(super) async fn run(self, settings: &Settings) -> anyhow::Result<ExitCode> {
         let question = self.question()?;
-        let reply = match &self.server {
-            Some(url) => Remote::new(url, settings)?.ask(self.request(&question)).await?,
-            None => {
-                let options = self.options(settings);
-                Reply::from(parts::retriever(settings)?.retrieve_with(&question, &options).await?)
-            }
+        let reply = if let Some(url) = &self.server {
+            Remote::new(url, settings)?.ask(self.request(&question)).await?
+        } else {
+            let options = self.options(settings);
+            Reply::from(parts::retriever(settings)?.retrieve_with(&question, &options).await?)
         };
         say(if self.json { serde_json::to_string_pretty(&reply)? } else { describe(&reply) })?;
         Ok(ExitCode::SUCCESS)

@@ -79,9 +79,9 @@ impl CompareModels {
             compared.push(self.compare(&own, model, &dataset, weight).await?);
         }
         if self.json {
-            say(serde_json::to_string_pretty(&compared)?)?
+            say(serde_json::to_string_pretty(&compared)?)?;
         } else {
-            say(table(&compared))?
+            say(table(&compared))?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -37,17 +37,14 @@ pub(super) struct Index {
 impl Index {
     pub(super) async fn run(self, settings: &Settings) -> anyhow::Result<ExitCode> {
         let tokens = settings.index.passage_tokens;
-        let report = match &self.server {
-            Some(url) => {
-                let remote = Remote::new(url, settings)?;
-                let indexer = Indexer::new(remote.embedder().await?, Arc::new(remote));
-                run(indexer, &self.sources, tokens).await?
-            }
-            None => {
-                let store = parts::store(&settings.store)?;
-                let embedder = parts::embedder(settings)?;
-                index(&embedder, settings.bm25.encoder()?, store, &self.sources, tokens).await?
-            }
+        let report = if let Some(url) = &self.server {
+            let remote = Remote::new(url, settings)?;
+            let indexer = Indexer::new(remote.embedder().await?, Arc::new(remote));
+            run(indexer, &self.sources, tokens).await?
+        } else {
+            let store = parts::store(&settings.store)?;
+            let embedder = parts::embedder(settings)?;
+            index(&embedder, settings.bm25.encoder()?, store, &self.sources, tokens).await?
         };
         if self.json {
             say(serde_json::to_string_pretty(&report)?)?;

@@ -35,12 +35,13 @@ pub(super) fn embedder(settings: &Settings) -> anyhow::Result<AnyEmbedder> {
     if !embed.url.is_empty() {
         return AnyEmbedder::new(remote(embed)?, None, embed);
     }
-    let mut options = OnnxOptions::default();
-    options.library = library(settings);
-    options.precision = embed.precision;
-    options.provider = embed.provider;
-    options.threads = embed.threads;
-    options.workers = embed.workers;
+    let options = OnnxOptions {
+        library: library(settings),
+        precision: embed.precision,
+        provider: embed.provider,
+        threads: embed.threads,
+        workers: embed.workers,
+    };
     let local = OnnxEmbedder::open_with(&embed.model, &options)?;
     let counter = local.clone();
     let counter: TokenCounter = Arc::new(move |text: &str| counter.count_tokens(text));

@@ -260,7 +260,7 @@ fn take_over(handle: &Handle, sidecar: anyhow::Result<Sidecar>) {
             tracing::info!("the settings were read again");
         }
         Err(error) => {
-            tracing::error!(problem = chain(&error), "the settings could not be read again; the old ones stay")
+            tracing::error!(problem = chain(&error), "the settings could not be read again; the old ones stay");
         }
     }
 }

@@ -216,24 +216,25 @@ impl RewriteSettings {
     /// When an endpoint is left alone.
     #[must_use]
     pub fn breaker(&self) -> BreakerOptions {
-        let mut options = BreakerOptions::default();
-        options.failures = self.breaker_failures;
-        options.window_calls = self.breaker_window_calls;
-        options.window = Duration::from_millis(self.breaker_window_ms);
-        options.first_pause = Duration::from_millis(self.breaker_pause_ms);
-        options.longest_pause = Duration::from_millis(self.breaker_longest_pause_ms);
-        options
+        BreakerOptions {
+            failures: self.breaker_failures,
+            window_calls: self.breaker_window_calls,
+            window: Duration::from_millis(self.breaker_window_ms),
+            first_pause: Duration::from_millis(self.breaker_pause_ms),
+            longest_pause: Duration::from_millis(self.breaker_longest_pause_ms),
+        }
     }
 
     /// How rewrites are remembered; `None` if not at all.
     #[must_use]
     pub fn cache(&self) -> Option<CacheOptions> {
-        let mut options = CacheOptions::default();
-        options.max_bytes = self.cache_mb << 20;
-        options.ttl = Duration::from_secs(self.cache_ttl_s);
-        options.failure_ttl = Duration::from_millis(self.cache_failures_ms);
-        options.background = Duration::from_millis(self.background_ms);
-        options.most_background = self.background_calls;
+        let options = CacheOptions {
+            max_bytes: self.cache_mb << 20,
+            ttl: Duration::from_secs(self.cache_ttl_s),
+            failure_ttl: Duration::from_millis(self.cache_failures_ms),
+            background: Duration::from_millis(self.background_ms),
+            most_background: self.background_calls,
+        };
         (self.cache_mb > 0).then_some(options)
     }
 

@@ -17,9 +17,9 @@ pub enum Provider {
     Cpu,
     /// NVIDIA GPUs with CUDA; wants the library of ONNX Runtime's GPU build.
     Cuda,
-    /// NVIDIA GPUs with TensorRT.
+    /// NVIDIA GPUs with `TensorRT`.
     TensorRt,
-    /// Intel's CPUs, GPUs and NPUs with OpenVINO.
+    /// Intel's CPUs, GPUs and NPUs with `OpenVINO`.
     OpenVino,
     /// Apple's CPUs, GPUs and Neural Engine.
     CoreMl,

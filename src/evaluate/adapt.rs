@@ -1,7 +1,7 @@
 //! Training a linear head on judged questions: seconds on a CPU, pure, and the same every time.
 //!
 //! The loss is the cross-entropy of the right passage among the right ones of other questions and wrong ones that the
-//! question found (InfoNCE; van den Oord et al., "Representation Learning with Contrastive Predictive Coding", 2018),
+//! question found (`InfoNCE`; van den Oord et al., "Representation Learning with Contrastive Predictive Coding", 2018),
 //! the optimiser Adam (Kingma and Ba, ICLR 2015). Only the low-rank correction is learned; it begins at zero, so that
 //! few questions move it little.
 

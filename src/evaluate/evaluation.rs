@@ -136,7 +136,7 @@ fn summary(searches: &Searches, run: Run, asked: &[Measures], measured: &[Measur
         recall_at_100: mean(|m| m.recall_at_100),
         delta_ndcg_at_10: Delta::between(&base, &own),
         wins: count(|own, base| own > base),
-        ties: count(|own, base| own == base),
+        ties: count(|own, base| own.total_cmp(base).is_eq()),
         losses: count(|own, base| own < base),
         llm_calls: cost.calls,
         llm_milliseconds: cost.milliseconds,

@@ -115,9 +115,8 @@ impl<'a> Legs<'a> {
         let with = |companion: usize| question.companions.get(companion).into_iter().flatten();
         let asked = std::iter::once(&question.asked);
         let variants: Vec<&Searched> = match run {
-            Run::Asked => asked.collect(),
             Run::Companion(companion) if with(companion).next().is_some() => with(companion).collect(),
-            Run::Companion(_) => asked.collect(),
+            Run::Asked | Run::Companion(_) => asked.collect(),
             Run::Fused(companion) => asked.chain(with(companion)).collect(),
         };
         let legs = variants.iter().enumerate().flat_map(|(at, variant)| variant.legs.iter().map(move |leg| (at, leg)));

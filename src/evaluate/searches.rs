@@ -110,7 +110,9 @@ impl Searcher<'_> {
                 Companion::Rewrites(set) => self.rewrites(&judged, set, place).await?,
                 Companion::Feedback(feedback) => self.feedback(&judged, &asked, *feedback).await?,
             };
-            searched.iter_mut().for_each(|searched| searched.cosine = cosine(&asked.vector, &searched.vector));
+            for searched in &mut searched {
+                searched.cosine = cosine(&asked.vector, &searched.vector);
+            }
             companions.push(searched);
         }
         let documents = self.documents(companions.iter().flatten().chain([&asked])).await;
@@ -162,7 +164,7 @@ impl Searcher<'_> {
         let words = self.sparse.map(|encoder| encoder.encode(variant.role, variant.text()));
         // A text without a word that counts finds nothing by its words.
         searches.extend(words.filter(|words| !words.indices.is_empty()).map(|words| Search::bm25(words, self.depth)));
-        let channels: Vec<Channel> = searches.iter().map(|search| search.channel()).collect();
+        let channels: Vec<Channel> = searches.iter().map(Search::channel).collect();
         let found = self.search(searches).await;
         let found = found.map_err(|source| EvaluateError::Search { question: judged.id.clone(), source })?;
         let legs = channels.into_iter().zip(found).collect();

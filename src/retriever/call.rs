@@ -99,7 +99,9 @@ impl<'a> Call<'a> {
         let mut found = Found::default();
         found.add(asked);
         found.add_rewritten(rewritten);
-        feedback.into_iter().for_each(|searched| found.add(searched));
+        if let Some(searched) = feedback {
+            found.add(searched);
+        }
         let outcome = found.outcome()?;
         self.finish(found, outcome, own_hits).await
     }

@@ -4,7 +4,7 @@ use super::{RewriteKind, RewriteRequest};
 use crate::question::Question;
 
 /// How many texts a kind of several texts has, if nothing else is said: in the ablation that RAG-Fusion published on
-/// NFCorpus (nDCG@10 by number of rewrites: .304, .310, .311, .314, .314) the gain ends at three.
+/// `NFCorpus` (nDCG@10 by number of rewrites: .304, .310, .311, .314, .314) the gain ends at three.
 pub const DEFAULT_COUNT: usize = 3;
 
 /// Which rewrites of which question are wanted.

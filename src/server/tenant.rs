@@ -75,7 +75,7 @@ impl Tenant {
 /// Everybody who may ask.
 #[derive(Debug)]
 pub(super) struct Tenants {
-    tenants: Vec<Arc<Tenant>>,
+    all: Vec<Arc<Tenant>>,
     /// The digest of each key, and whose it is.
     keys: Vec<([u8; 32], u32)>,
     owner: Option<Arc<Tenant>>,
@@ -84,7 +84,7 @@ pub(super) struct Tenants {
 impl Tenants {
     /// Reads the keys of the settings.
     pub(super) fn read(settings: &ServerSettings) -> Result<Self, Error> {
-        let mut everybody = Self { tenants: vec![], keys: vec![], owner: None };
+        let mut everybody = Self { all: vec![], keys: vec![], owner: None };
         for (index, (name, settings)) in (0_u32..).zip(&settings.tenants) {
             let keys = settings.keys().map_err(|error| match error {
                 Error::Settings { setting, problem } => {
@@ -100,9 +100,9 @@ impl Tenants {
                 }
                 everybody.keys.push((digest, index));
             }
-            everybody.tenants.push(Arc::new(Tenant::new(name, settings)?));
+            everybody.all.push(Arc::new(Tenant::new(name, settings)?));
         }
-        everybody.owner = everybody.tenants.is_empty().then(|| Arc::new(Tenant::owner()));
+        everybody.owner = everybody.all.is_empty().then(|| Arc::new(Tenant::owner()));
         Ok(everybody)
     }
 
@@ -128,7 +128,7 @@ impl Tenants {
             owner.conditional_assign(tenant, same);
             found |= same;
         }
-        match self.tenants.get(owner as usize).filter(|_| bool::from(found)) {
+        match self.all.get(owner as usize).filter(|_| bool::from(found)) {
             Some(tenant) => Ok(Arc::clone(tenant)),
             None => denied("bad_key", "the key is not known"),
         }

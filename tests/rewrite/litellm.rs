@@ -1,4 +1,4 @@
-//! A server that this project did not write: LiteLLM's proxy with mocked replies. `make test-litellm` starts it and sets
+//! A server that this project did not write: `LiteLLM`'s proxy with mocked replies. `make test-litellm` starts it and sets
 //! `ASKTWICE_TEST_LITELLM` to its base URL.
 
 use std::time::Duration;

@@ -156,7 +156,7 @@ async fn bodies_that_are_too_long_packed_or_of_another_kind_are_refused() {
         (question().header("x-padding", &"x".repeat(64 << 10)), 431),
     ];
     for (request, status) in cases {
-        assert_eq!(request.send(sidecar.address).await.status, status, "{:.300?}", request);
+        assert_eq!(request.send(sidecar.address).await.status, status, "{request:.300?}");
     }
     // A body that is announced and longer than it may be is not read to its end.
     let mut connection = Connection::open(sidecar.address).await.unwrap();

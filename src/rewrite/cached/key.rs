@@ -24,7 +24,9 @@ impl Key {
         add(request.question.text());
         let kinds: BTreeSet<_> = request.kinds.iter().collect();
         add(&kinds.len().to_string());
-        kinds.iter().for_each(|kind| add(kind.name()));
+        for kind in kinds {
+            add(kind.name());
+        }
         for turn in request.question.history() {
             add(match turn.role {
                 Speaker::User => "user",

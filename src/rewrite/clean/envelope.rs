@@ -49,11 +49,11 @@ fn without_entities(text: String) -> String {
 
 /// Makes lines of the items of an HTML list.
 fn without_html(text: String) -> String {
+    const TAGS: [(&str, &str); 7] =
+        [("<li>", "\n- "), ("</li>", "\n"), ("<ul>", ""), ("</ul>", ""), ("<ol>", ""), ("</ol>", ""), ("<br>", "\n")];
     if !text.contains("<li>") {
         return text;
     }
-    const TAGS: [(&str, &str); 7] =
-        [("<li>", "\n- "), ("</li>", "\n"), ("<ul>", ""), ("</ul>", ""), ("<ol>", ""), ("</ol>", ""), ("<br>", "\n")];
     TAGS.iter().fold(text, |text, (tag, sign)| text.replace(tag, sign))
 }
 

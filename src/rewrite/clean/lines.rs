@@ -64,6 +64,7 @@ pub(super) fn items(text: &str, question: &str) -> Result<Vec<String>, Rejection
 
 impl<'a> Sorted<'a> {
     /// Sorts a line in; returns whether the next lines are part of the answer.
+    #[expect(clippy::too_many_lines, reason = "one list of cases, in the order in which they are looked for")]
     fn add(&mut self, line: &'a str, numbering: Numbering, question: &str, answering: bool) -> bool {
         let indent = line.len() - line.trim_start().len();
         let line = line.trim();

@@ -127,7 +127,7 @@ impl LlmEndpoint {
     /// # Errors
     /// [`LlmError::Paused`] or [`LlmError::CircuitOpen`] while the endpoint is left alone.
     pub(super) fn admit(&self) -> Result<(), LlmError> {
-        self.with_breaker(|breaker, now| breaker.admit(now)).map_err(|refusal| match refusal {
+        self.with_breaker(Breaker::admit).map_err(|refusal| match refusal {
             Refusal::Paused(left) => LlmError::Paused { place: self.place(), left },
             Refusal::Open(left) => LlmError::CircuitOpen { place: self.place(), left },
         })
@@ -271,9 +271,8 @@ impl Drop for Attempt<'_> {
 
 /// A number from 0 to 1 that nobody can foresee.
 fn random() -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "a number from 0 to 1 needs no more digits")]
-    let fraction = uuid::Uuid::new_v4().as_u64_pair().1 as u32 as f64 / f64::from(u32::MAX);
-    fraction
+    let [a, b, c, d, ..] = *uuid::Uuid::new_v4().as_bytes();
+    f64::from(u32::from_be_bytes([a, b, c, d])) / f64::from(u32::MAX)
 }
 
 #[cfg(test)]

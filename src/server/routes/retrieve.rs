@@ -114,7 +114,7 @@ pub(super) async fn batch(
     let Admitted { tenant, body, deadline, place: _place } = asked;
     let requests = body.checked()?;
     let one = async |request: RetrieveRequest| {
-        let left = request.deadline_ms.map(std::time::Duration::from_millis).unwrap_or(std::time::Duration::MAX);
+        let left = request.deadline_ms.map_or(std::time::Duration::MAX, std::time::Duration::from_millis);
         let call = Call::new(&sidecar, &tenant, request.wanted()?, deadline.left()?.min(left))?;
         call.run().await
     };
