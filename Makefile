@@ -42,7 +42,7 @@ unit:
 doc:
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc $(BUILD) --no-deps
 
-FEATURES := onnx edge qdrant llm remote hub cache index server mcp cli otlp
+FEATURES := onnx edge qdrant llm remote hub cache index server cli otlp
 features: ## Check that the library builds without features, and with each alone.
 	@for feature in "" $(FEATURES); do \
 		echo "the library with feature '$$feature' alone"; \

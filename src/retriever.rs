@@ -232,6 +232,15 @@ impl Retriever {
         self.with(|parts| parts.scope = scope)
     }
 
+    /// Waits, at most this long, for rewrites that still run in the background to fill a cache, and gives up the rest;
+    /// returns how many were given up. To be called once, before the program ends.
+    pub async fn drain(&self, timeout: Duration) -> usize {
+        match &self.parts.rewriter {
+            Some(rewriter) => rewriter.drain(timeout).await,
+            None => 0,
+        }
+    }
+
     /// Answers a question with the default options.
     ///
     /// # Errors

@@ -45,7 +45,6 @@ fn mean<'a>(rows: impl ExactSizeIterator<Item = &'a [f32]>, dimension: usize) ->
 }
 
 /// Scales a vector to length 1; a vector of length 0 stays as it is.
-#[cfg(feature = "onnx")]
 pub(crate) fn normalise(vector: &mut [f32]) {
     let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
     if length > 0.0 {
@@ -70,7 +69,6 @@ mod tests {
         assert_eq!(Pooling::Mean.pool(&[], 2), [0.0, 0.0]);
     }
 
-    #[cfg(feature = "onnx")]
     #[test]
     fn normalises_to_length_one() {
         let mut vector = [3.0, 4.0];

@@ -4,7 +4,7 @@
 //! collection has as much as the question itself; never more.
 //!
 //! ```text
-//! weight = most(kind) · min(1, near · answered / 2) · 0.8 ^ strayed / √rewrites
+//! weight = ceiling(kind) · min(1, near · answered / 2) · 0.8 ^ strayed / √rewrites
 //! near     = (cosine − last) / (first − last), from 0 to 1
 //! answered = product over the channels of (rewrite's best score / question's best score)
 //! ```
@@ -104,15 +104,6 @@ const EQUAL: f64 = 0.5;
 /// What each sign of straying leaves.
 const STRAYED: f64 = 0.8;
 
-/// What a rewrite of this kind counts at most.
-fn most(kind: RewriteKind) -> f64 {
-    match kind {
-        // It surrounds the answer on purpose.
-        RewriteKind::StepBack => 0.5,
-        _ => 1.0,
-    }
-}
-
 impl Weighting {
     /// A rewrite's weight, from 0 to 1; 1 is the question's own.
     #[must_use]
@@ -123,7 +114,7 @@ impl Weighting {
                 // A hundred signs of straying say no more than fifty.
                 let strayed = STRAYED.powi(i32::try_from(signals.strayed).unwrap_or(i32::MAX));
                 let seen = within(EQUAL * within(signals.near) * signals.answered.max(0.0));
-                most(signals.kind) * seen * strayed / number(signals.rewrites.max(1)).sqrt()
+                signals.kind.profile().weight * seen * strayed / number(signals.rewrites.max(1)).sqrt()
             }
         }
     }

@@ -20,7 +20,7 @@ use super::{
     FeedbackUse, Matched, Parts,
     budget::Budget,
     found::{Found, Rewritten, Searched},
-    legs::check_strayed,
+    legs::{check_strayed, cosine},
 };
 use crate::{
     error::Error,
@@ -212,14 +212,18 @@ impl<'a> Call<'a> {
         };
         let mut searched = tokio::select! {
             biased;
-            searched = self.search_with(variant.clone(), &channels) => searched,
+            searched = async {
+                let (mut searched, chat) =
+                    tokio::join!(self.search_with(variant.clone(), &channels), self.chat_vector(kind));
+                searched.cosine = cosine(chat.as_ref().or(self.asked_vector.get()), searched.vector.as_ref());
+                searched
+            } => searched,
             _ = overdue => {
                 let late = || Err(Error::Deadline { deadline: self.parts.rewrite_deadline });
                 Searched::new(variant, None, channels.iter().map(|channel| (*channel, late())).collect())
             }
         };
         searched.strayed = strayed;
-        searched.cosine = self.cosine(&searched);
         check_strayed(&searched)?;
         self.tell(|| Event::Variant { variant: searched.variant.clone(), found: searched.found() });
         Ok(searched)

@@ -17,6 +17,7 @@ use crate::{
     error::Error,
     ranking::Ranking,
     retrieval::{Content, Degradation, Origin, Step, Timing, Variant},
+    rewrite::RewriteKind,
     search::{Channel, Search, SearchVector},
 };
 
@@ -68,12 +69,14 @@ impl Call<'_> {
         Ok(embedded.into_iter().next().ok_or_else(none)?.vector)
     }
 
-    /// The cosine similarity of a variant's embedding to the question's, if both are known.
-    pub(super) fn cosine(&self, searched: &Searched) -> Option<f32> {
-        let (own, other) = (self.asked_vector.get()?, searched.vector.as_ref()?);
-        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
-        let lengths = (dot(own, own) * dot(other, other)).sqrt();
-        (lengths > 0.0).then(|| dot(own, other) / lengths)
+    /// The embedding of the question with its chat, for the kind of rewrite that is compared with both; `None` for the
+    /// others, and where it could not be embedded.
+    pub(super) async fn chat_vector(&self, kind: RewriteKind) -> Option<Vec<f32>> {
+        let text = kind.measured_from(self.question);
+        if text == self.question.text() {
+            return None;
+        }
+        self.embed(&Variant::asked(""), &text).await.ok()
     }
 
     /// Runs a step and notes when; a step that fails or is given up is noted as not completed.
@@ -108,6 +111,14 @@ fn span(step: Step, origin: Option<Origin>) -> tracing::Span {
         db.operation.name = database,
         db.system.name = database.map(|_| "qdrant"),
     )
+}
+
+/// The cosine similarity of two embeddings, if both are known.
+pub(super) fn cosine(one: Option<&Vec<f32>>, other: Option<&Vec<f32>>) -> Option<f32> {
+    let (one, other) = (one?, other?);
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+    let lengths = (dot(one, one) * dot(other, other)).sqrt();
+    (lengths > 0.0).then(|| dot(one, other) / lengths)
 }
 
 /// Refuses a rewrite whose embedding is too far from the question's. Where one of the two was not embedded, nothing is

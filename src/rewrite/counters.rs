@@ -1,9 +1,14 @@
 //! What the rewrite step counts, in one place. Labels come from closed lists; no label holds a question, a name or a URL.
 //! Nothing is counted anywhere unless the program that uses this library installs a recorder.
 
+#[cfg(feature = "llm")]
 use std::time::Duration;
 
-use metrics::{counter, gauge, histogram};
+use metrics::counter;
+#[cfg(any(feature = "llm", feature = "cache"))]
+use metrics::gauge;
+#[cfg(feature = "llm")]
+use metrics::histogram;
 
 use super::{Rejection, RewriteError, Rewrites};
 

@@ -37,6 +37,7 @@ pub const DEFAULT_CALLS: usize = 32;
 const RETRY_AFTER_FAULT: Duration = Duration::from_millis(50);
 
 /// Whether a base URL leads to this machine.
+#[cfg(feature = "cli")]
 pub(crate) fn is_local_url(base_url: &str) -> bool {
     http::endpoint(base_url, "").is_ok_and(|url| http::is_loopback(&url))
 }

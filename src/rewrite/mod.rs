@@ -25,7 +25,7 @@ pub use recorded::{Recorded, RecordedError, RecordedRewriter};
 mod llm;
 #[cfg(feature = "llm")]
 mod prompt;
-#[cfg(feature = "llm")]
+#[cfg(feature = "cli")]
 pub(crate) use llm::is_local_url;
 #[cfg(feature = "llm")]
 pub use llm::{BreakerOptions, DEFAULT_CALLS, LlmEndpoint, LlmError, LlmRewriter, Structured, UnknownStructured};

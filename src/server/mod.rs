@@ -73,6 +73,8 @@ use self::{
 
 /// How many connections the second listener bears.
 const ADMIN_CONNECTIONS: usize = 32;
+/// How long rewrites that still run in the background may take at the end.
+const LAST_REWRITES: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// A sidecar that has its addresses, and listens.
 #[derive(Debug)]
@@ -172,6 +174,11 @@ impl Server {
         }
         handle.advance(Phase::Over);
         watching.abort();
+        // Rewrites that still run only fill a cache; the process may as well let the last calls end.
+        let given_up = handle.sidecar().drain_rewrites(LAST_REWRITES).await;
+        if given_up > 0 {
+            tracing::info!(given_up, "rewrites were still under way for the cache");
+        }
         if let Some(administering) = administering {
             // It has nothing to lose, and is closed by the phase.
             let _ = timeout(std::time::Duration::from_secs(1), administering).await;

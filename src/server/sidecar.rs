@@ -1,6 +1,6 @@
 //! What the sidecar serves: the collections, who may ask for them, and what is borne.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
@@ -74,6 +74,12 @@ impl Sidecar {
             health: Arc::default(),
             metrics: None,
         })
+    }
+
+    /// Waits for the rewrites that run in the background of any collection; returns how many were given up.
+    pub(super) async fn drain_rewrites(&self, timeout: Duration) -> usize {
+        let drains = self.collections.values().map(|collection| collection.retriever.drain(timeout));
+        futures::future::join_all(drains).await.into_iter().sum()
     }
 
     /// Adds a collection under the name that callers use. The store is the one that the retriever searches.
