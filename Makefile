@@ -11,7 +11,7 @@ BUILD := --release --locked --features virtual-time
 
 # Set-up comes before what needs it, in the order written here.
 .NOTPARALLEL:
-.PHONY: demo test build setup fmt clippy unit doc features faults test-litellm test-page image-root \
+.PHONY: demo test build setup fmt clippy unit doc features faults test-litellm test-page test-clients image-root \
 	bench bench-deadline bench-embed eval footprint clean
 
 demo: setup ## Run the main job on the help-centre corpus. ARGS="--llm URL --model NAME" asks a real language model.
@@ -75,13 +75,12 @@ $(PEERS)/venv/ready: bench/requirements.txt
 	@$(PEERS)/venv/bin/pip install --quiet --disable-pip-version-check --requirement bench/requirements.txt
 	@touch $@
 
-eval: setup ## The figures of README, on BEIR's SciFact (SCIFACT=folder).
-	@for precision in int8 fp32; do \
-		for rewrites in $(SCIFACT)/rewrites/*.jsonl; do \
-			echo "$$precision, $$(basename $$rewrites .jsonl)"; \
-			$(ASKTWICE) eval --data $(SCIFACT) --rewrites $$rewrites --legs dense --precision $$precision || exit 1; \
-		done; \
-	done
+RECORDED = $(foreach file,$(wildcard $(SCIFACT)/rewrites/*_paraphrase.jsonl),--rewrites $(file):paraphrase) \
+	$(foreach file,$(wildcard $(SCIFACT)/rewrites/*_expansion*.jsonl),--rewrites $(file):keywords)
+eval: setup ## The figures of README and docs/evaluation.md, on BEIR's SciFact (SCIFACT=folder).
+	@$(ASKTWICE) eval --data $(SCIFACT) $(RECORDED)
+	@for legs in dense bm25; do echo "the question alone, $$legs"; $(ASKTWICE) eval --data $(SCIFACT) --legs $$legs; done
+	@$(ASKTWICE) eval --data $(SCIFACT) $(RECORDED) --ablation
 
 footprint: setup ## Disk, start-up time and peak memory.
 	@$(ASKTWICE) demo >/dev/null
@@ -94,6 +93,11 @@ test-page: setup ## The sidecar's page in Debian's Chromium: mouse, keyboard, ph
 	@[ -x $(PAGE)/bin/python ] || python3 -m venv $(PAGE)
 	@$(PAGE)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement scripts/page-requirements.txt
 	@$(PAGE)/bin/python scripts/page_test.py
+
+test-clients: setup ## The sidecar with OpenAI's own Python package as its client.
+	@[ -x .asktwice/clients/bin/python ] || python3 -m venv .asktwice/clients
+	@.asktwice/clients/bin/pip install --quiet --disable-pip-version-check openai==3.57.0
+	@.asktwice/clients/bin/python scripts/openai_test.py
 
 image-root: setup ## The files of a small image, run with nothing else around them (as root); deploy/Dockerfile takes them.
 	@scripts/image.sh
