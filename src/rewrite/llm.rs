@@ -26,7 +26,7 @@ use tokio::{
 };
 
 use super::{DEFAULT_COUNT, Prompts, RewriteError, RewriteKind, RewriteRequest, Rewriter, Rewrites, Task, counters};
-use crate::{http, question::Question};
+use crate::question::Question;
 use endpoint::Attempt;
 
 /// How long a call may take when nothing else is said. A retrieval's own rewrite deadline is shorter.
@@ -39,7 +39,7 @@ const RETRY_AFTER_FAULT: Duration = Duration::from_millis(50);
 /// Whether a base URL leads to this machine.
 #[cfg(feature = "cli")]
 pub(crate) fn is_local_url(base_url: &str) -> bool {
-    http::endpoint(base_url, "").is_ok_and(|url| http::is_loopback(&url))
+    crate::http::endpoint(base_url, "").is_ok_and(|url| crate::http::is_loopback(&url))
 }
 
 /// Whether an endpoint is held to a JSON schema for its reply (`response_format`).
@@ -375,7 +375,7 @@ mod tests {
     }
 
     fn reqwest_client() -> reqwest::Client {
-        http::client(&reqwest::Url::parse("http://localhost").unwrap(), Duration::ZERO, false).unwrap()
+        crate::http::client(&reqwest::Url::parse("http://localhost").unwrap(), Duration::ZERO, false).unwrap()
     }
 
     #[tokio::test(start_paused = true)]
