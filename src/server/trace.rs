@@ -42,7 +42,7 @@ mod otlp {
         }
 
         fn keys(&self) -> Vec<&str> {
-            self.0.keys().map(|key| key.as_str()).collect()
+            self.0.keys().map(axum::http::HeaderName::as_str).collect()
         }
     }
 
