@@ -3,38 +3,22 @@
 use std::sync::Arc;
 
 use asktwice::{
-    Degradation, EmbedError, Embedder, Legs, Outcome, Passage, Retrieval, RetrieveOptions, Retriever, Scope,
+    Degradation, Embedder as _, Legs, Outcome, Passage, Retrieval, RetrieveOptions, Retriever, Scope,
     VectorStoreWriter as _,
-    embed::{Bm25, Embedding, Identity, Role, SparseEncoder as _},
+    embed::{Bm25, Role, SparseEncoder as _},
     retrieval::{AskedOnly, Lost, Origin},
     rewrite::RecordedRewriter,
     search::{Channel, Filter, MemoryStore, Vectors},
 };
-use async_trait::async_trait;
 use serde_json::json;
 
-use crate::support::embedder::{HashEmbedder, vector};
+use crate::support::{
+    embedder::{HashEmbedder, vector},
+    fails_on::FailsOn,
+};
 
 const ASKED: &str = "late food";
 const REWRITE: &str = "late order delayed";
-
-/// Fails on texts that hold a word.
-#[derive(Debug)]
-struct FailsOn(&'static str, HashEmbedder);
-
-#[async_trait]
-impl Embedder for FailsOn {
-    async fn embed(&self, role: Role, texts: Vec<String>) -> Result<Vec<Embedding>, EmbedError> {
-        if !self.0.is_empty() && texts.iter().any(|text| text.contains(self.0)) {
-            return Err(EmbedError::Overloaded { waiting: 7 });
-        }
-        self.1.embed(role, texts).await
-    }
-
-    fn identity(&self) -> &Identity {
-        self.1.identity()
-    }
-}
 
 /// A collection with both channels, and a retriever whose embedder fails on texts that hold a word.
 async fn retriever(fails_on: &'static str) -> Retriever {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use asktwice::{
     Degradation, EmbedError, Embedder, Error, ErrorKind, Passage, Ranking, Retrieval, RetrieveOptions, Retriever,
     Rewrite, RewriteError, RewriteKind, RewriteRequest, Rewriter, Rewrites, StoreError, VectorStore, VectorStoreWriter,
-    embed::{Embedding, Identity, Role},
+    embed::Identity,
     fuse::Weighting,
     ranking::PointId,
     retrieval::Origin,
@@ -13,28 +13,13 @@ use asktwice::{
 };
 use async_trait::async_trait;
 
-use crate::support::embedder::{HashEmbedder, vector};
+use crate::support::{
+    embedder::{HashEmbedder, vector},
+    fails_on::FailsOn,
+};
 
 const ASKED: &str = "late food";
 const REWRITE: &str = "late order delayed";
-
-/// Fails on texts that hold a word.
-#[derive(Debug)]
-struct FailsOn(&'static str, HashEmbedder);
-
-#[async_trait]
-impl Embedder for FailsOn {
-    async fn embed(&self, role: Role, texts: Vec<String>) -> Result<Vec<Embedding>, EmbedError> {
-        if !self.0.is_empty() && texts.iter().any(|text| text.contains(self.0)) {
-            return Err(EmbedError::Overloaded { waiting: 7 });
-        }
-        self.1.embed(role, texts).await
-    }
-
-    fn identity(&self) -> &Identity {
-        self.1.identity()
-    }
-}
 
 /// Says what it was told to say.
 #[derive(Debug)]

@@ -16,6 +16,9 @@ pub use head::{Head, HeadError};
 mod adapted;
 pub use adapted::AdaptedEmbedder;
 
+mod similarity;
+pub(crate) use similarity::cosine;
+
 mod sparse;
 pub use sparse::SparseEncoder;
 #[cfg(feature = "edge")]

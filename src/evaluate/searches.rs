@@ -12,7 +12,7 @@ use super::{
     dataset::{Dataset, JudgedQuestion},
 };
 use crate::{
-    embed::{EmbedError, Embedder, Role, SparseEncoder},
+    embed::{EmbedError, Embedder, Role, SparseEncoder, cosine},
     ranking::{PointId, Ranking},
     retrieval::Variant,
     rewrite::Feedback,
@@ -111,7 +111,7 @@ impl Searcher<'_> {
                 Companion::Feedback(feedback) => self.feedback(&judged, &asked, *feedback).await?,
             };
             for searched in &mut searched {
-                searched.cosine = cosine(&asked.vector, &searched.vector);
+                searched.cosine = cosine(&asked.vector, &searched.vector).map_or(0.0, f64::from);
             }
             companions.push(searched);
         }
@@ -205,10 +205,4 @@ impl Searcher<'_> {
         let passages = self.store.fetch(&cut).await?;
         Ok(passages.into_iter().map(|(id, passage)| (id, PointId::of(&passage.document_id))).collect())
     }
-}
-
-fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
-    let length = (product(a, a) * product(b, b)).sqrt();
-    if length > 0.0 { product(a, b) / length } else { 0.0 }
 }

@@ -20,9 +20,10 @@ use super::{
     FeedbackUse, Matched, Parts,
     budget::Budget,
     found::{Found, Rewritten, Searched},
-    legs::{check_strayed, cosine},
+    legs::check_strayed,
 };
 use crate::{
+    embed::cosine,
     error::Error,
     event::Event,
     fuse,
@@ -56,7 +57,7 @@ pub(super) struct Call<'a> {
 /// What the rewriting may want to know of the question's own legs.
 #[derive(Debug, Clone, Copy)]
 struct AskedEnded {
-    /// How much they agree; `None` if fewer than two answered.
+    /// How much they agree; `None` if fewer than two answered, or there is no gate that wants to know.
     agreement: Option<f64>,
 }
 
@@ -131,7 +132,8 @@ impl<'a> Call<'a> {
     /// made complete meanwhile: whatever happens later, they are there.
     async fn asked(&self, channels: &[Channel]) -> (Searched, Vec<Hit>) {
         let searched = self.search_with(Variant::asked(self.question.text()), channels).await;
-        let agreement = fuse::agreement(&searched.weighted(self.parts.channel_weights));
+        // Only the gate asks for it.
+        let agreement = self.parts.gate.and_then(|_| fuse::agreement(&searched.weighted(self.parts.channel_weights)));
         self.asked_ended.send_replace(Some(AskedEnded { agreement }));
         let is_waiting = self.parts.rewriter.is_some() && self.options.rewrite != RewriteChoice::None;
         let hits = if is_waiting || self.news.is_some() { self.own_hits(&searched).await } else { vec![] };
@@ -149,12 +151,15 @@ impl<'a> Call<'a> {
             Ok(_) => return Rewritten::Lost(RewriteError::Deadline { deadline: self.budget.reply_time() }),
             Err(error) => return Rewritten::Lost(error),
         };
-        let searched = join_all(rewrites.into_iter().map(|rewrite| self.rewrite_legs(rewrite, channels))).await;
-        let (searched, strayed): (Vec<_>, Vec<_>) = searched.into_iter().partition(Result::is_ok);
-        Rewritten::Searched(
-            searched.into_iter().filter_map(Result::ok).collect(),
-            strayed.into_iter().filter_map(Result::err).collect(),
-        )
+        let legs = join_all(rewrites.into_iter().map(|rewrite| self.rewrite_legs(rewrite, channels))).await;
+        let (mut searched, mut strayed) = (vec![], vec![]);
+        for leg in legs {
+            match leg {
+                Ok(found) => searched.push(found),
+                Err(degradation) => strayed.push(degradation),
+            }
+        }
+        Rewritten::Searched(searched, strayed)
     }
 
     /// Who rewrites; or why nobody does.
@@ -215,7 +220,8 @@ impl<'a> Call<'a> {
             searched = async {
                 let (mut searched, chat) =
                     tokio::join!(self.search_with(variant.clone(), &channels), self.chat_vector(kind));
-                searched.cosine = cosine(chat.as_ref().or(self.asked_vector.get()), searched.vector.as_ref());
+                let question = chat.as_ref().or(self.asked_vector.get());
+                searched.cosine = question.zip(searched.vector.as_ref()).and_then(|(a, b)| cosine(a, b));
                 searched
             } => searched,
             _ = overdue => {

@@ -175,20 +175,21 @@ impl Found {
 
     /// Gives each rewrite its weight, by what can be seen of it now.
     pub(super) fn weigh(&mut self, call: &Call<'_>) {
-        let weights: Vec<f64> = (0..self.variants.len()).map(|at| self.weight(at, call)).collect();
+        let legs = self.weighted(call.parts.channel_weights);
+        let rewrites = self.variants.iter().filter(|variant| variant.kind.is_some()).count();
+        let weigh = |at| self.weight(at, call, &legs, rewrites);
+        let weights: Vec<f64> = (0..self.variants.len()).map(weigh).collect();
         self.variants.iter_mut().zip(weights).for_each(|(variant, weight)| variant.weight = weight);
     }
 
     /// What a variant counts: the question 1, a rewrite by what can be seen of it.
-    fn weight(&self, at: usize, call: &Call<'_>) -> f64 {
+    fn weight(&self, at: usize, call: &Call<'_>, legs: &[Weighted<'_>], rewrites: usize) -> f64 {
         let variant = &self.variants[at];
         let Some(kind) = variant.kind else { return variant.weight };
         let Seen { cosine, strayed } = self.seen[at];
-        let rewrites = self.variants.iter().filter(|variant| variant.kind.is_some()).count();
         // The question is always the first variant.
-        let legs = self.weighted(call.parts.channel_weights);
         let signals = Signals::new(kind).with_strayed(strayed).with_rewrites(rewrites);
-        call.parts.weighting.weight(&signals.with_legs(&legs, 0, at, cosine.map(f64::from)))
+        call.parts.weighting.weight(&signals.with_legs(legs, 0, at, cosine.map(f64::from)))
     }
 
     /// The rankings as the fusion takes them.

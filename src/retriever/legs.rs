@@ -113,14 +113,6 @@ fn span(step: Step, origin: Option<Origin>) -> tracing::Span {
     )
 }
 
-/// The cosine similarity of two embeddings, if both are known.
-pub(super) fn cosine(one: Option<&Vec<f32>>, other: Option<&Vec<f32>>) -> Option<f32> {
-    let (one, other) = (one?, other?);
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
-    let lengths = (dot(one, one) * dot(other, other)).sqrt();
-    (lengths > 0.0).then(|| dot(one, other) / lengths)
-}
-
 /// Refuses a rewrite whose embedding is too far from the question's. Where one of the two was not embedded, nothing is
 /// known against it.
 pub(super) fn check_strayed(searched: &Searched) -> Result<(), Degradation> {

@@ -2,6 +2,7 @@
 
 pub mod embedder;
 pub mod failing;
+pub mod fails_on;
 pub mod front;
 pub mod http;
 pub mod http_server;
