@@ -8,7 +8,7 @@ use crate::{
     embed::Role,
     ranking::{Hit, Ranking},
     rerank::RerankError,
-    rewrite::{Rewrite, RewriteError, RewriteKind},
+    rewrite::{Rejection, Rewrite, RewriteError, RewriteKind},
     search::Channel,
 };
 
@@ -313,6 +313,16 @@ impl Degradation {
         }
     }
 
+    /// Why there is no rewrite, in a word: [`RewriteError::word`]; `None` for other losses.
+    #[must_use]
+    pub fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::Rewrite(error) => Some(error.word()),
+            Self::Strayed { .. } => Some(Rejection::TooFar.word()),
+            _ => None,
+        }
+    }
+
     /// Whose loss it is; `None` if everybody's.
     #[must_use]
     pub fn origin(&self) -> Option<Origin> {
@@ -328,8 +338,9 @@ impl Degradation {
 
 impl Serialize for Degradation {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut degradation = serializer.serialize_struct("Degradation", 3)?;
+        let mut degradation = serializer.serialize_struct("Degradation", 4)?;
         degradation.serialize_field("kind", self.kind())?;
+        degradation.serialize_field("reason", &self.reason())?;
         degradation.serialize_field("origin", &self.origin())?;
         degradation.serialize_field("message", &Report(self).to_string())?;
         degradation.end()

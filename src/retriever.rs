@@ -28,7 +28,7 @@ use crate::{
     question::Question,
     rerank::{DEFAULT_RERANK_DEADLINE, DEFAULT_RERANK_DEPTH, Reranker},
     retrieval::Retrieval,
-    rewrite::{Feedback, Rewriter},
+    rewrite::{Feedback, LeastCosines, Rewriter},
     search::{Channel, VectorStore},
 };
 
@@ -76,6 +76,7 @@ struct Parts {
     sparse: Option<Arc<dyn SparseEncoder>>,
     rewriter: Option<Arc<dyn Rewriter>>,
     rewrite_deadline: Duration,
+    least_cosines: LeastCosines,
     weighting: Weighting,
     channel_weights: ChannelWeights,
     legs: Legs,
@@ -126,6 +127,7 @@ impl Retriever {
             sparse: None,
             rewriter: None,
             rewrite_deadline: DEFAULT_REWRITE_DEADLINE,
+            least_cosines: LeastCosines::default(),
             weighting: Weighting::default(),
             channel_weights: ChannelWeights { dense: 1.0, bm25: 1.0 },
             legs: Legs::default(),
@@ -158,6 +160,13 @@ impl Retriever {
     #[must_use]
     pub fn with_rewrite_deadline(self, deadline: Duration) -> Self {
         self.with(|parts| parts.rewrite_deadline = deadline)
+    }
+
+    /// Sets how far from the question a rewrite may stray, by kind. One that is further off is not searched with, and the
+    /// retrieval says so.
+    #[must_use]
+    pub fn with_least_cosines(self, least: LeastCosines) -> Self {
+        self.with(|parts| parts.least_cosines = least)
     }
 
     /// Sets how much a rewrite counts in the fusion; the question's own legs count 1.

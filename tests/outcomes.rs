@@ -8,7 +8,8 @@ use asktwice::{
     embed::Identity,
     fuse::Weighting,
     ranking::PointId,
-    retrieval::Origin,
+    retrieval::{AskedOnly, Origin, Outcome},
+    rewrite::LeastCosines,
     search::{CollectionInfo, MemoryStore, ScrollPage, ScrollRequest, Search},
 };
 use async_trait::async_trait;
@@ -119,6 +120,24 @@ async fn a_rewrite_that_is_late_or_failed_costs_no_hit_and_is_told() {
         );
         assert_eq!(ids(&retrieval), ids(&plain().await));
     }
+}
+
+#[tokio::test]
+async fn a_rewrite_that_strays_further_than_its_kind_may_is_left_out_and_told() {
+    let far = LeastCosines::default().with(RewriteKind::Paraphrase, 0.9);
+    let retriever = retriever("", Some(says(Ok(REWRITE)))).await;
+    assert!(retriever.retrieve(ASKED).await.unwrap().degradations.is_empty());
+    let retrieval = retriever.clone().with_least_cosines(far).retrieve(ASKED).await.unwrap();
+    assert_eq!(ids(&retrieval), ids(&plain().await));
+    assert_eq!(retrieval.outcome, Outcome::AskedOnly { reason: AskedOnly::Rejected });
+    let [lost] = &retrieval.degradations[..] else { panic!("{:?}", retrieval.degradations) };
+    assert_eq!(
+        (lost.kind(), lost.reason(), lost.origin()),
+        ("rewrite_strayed", Some("too_far"), Some(Origin::Rewrite))
+    );
+    // A bound for another kind is none for this.
+    let other = LeastCosines::default().with(RewriteKind::Hyde, 0.9);
+    assert!(retriever.with_least_cosines(other).retrieve(ASKED).await.unwrap().degradations.is_empty());
 }
 
 #[tokio::test]

@@ -63,6 +63,7 @@ impl Judged {
         let (evaluator, complete) = self.evaluator(settings).await?;
         let evaluator = evaluator
             .with_sparse_encoder(settings.bm25.encoder()?)
+            .with_least_cosines(settings.rewrite.least_cosine.clone())
             .with_depth(NonZeroUsize::new(depth.max(LEAST_DEPTH)).context("search.depth")?);
         let bar = ProgressBar::new(dataset.questions.len() as u64);
         let searches = evaluator.search(&dataset, &all, |done| bar.set_position(done as u64)).await;

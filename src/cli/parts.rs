@@ -253,6 +253,7 @@ pub(super) fn tuned(retriever: Retriever, settings: &Settings) -> Result<Retriev
         .with_rewrite_deadline(rewrite.deadline())
         .with_rerank_depth(settings.rerank.depth)
         .with_rerank_deadline(settings.rerank.deadline())
+        .with_least_cosines(rewrite.least_cosine.clone())
         .with_weighting(rewrite.weight);
     if let Some(feedback) = rewrite.feedback()? {
         retriever = retriever.with_feedback(feedback);

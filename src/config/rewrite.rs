@@ -10,7 +10,9 @@ use super::{LEAVES_HOST, Privacy, SettingsError, key, request_fields};
 use crate::{
     fuse::Weighting,
     retriever::FeedbackUse,
-    rewrite::{BreakerOptions, CacheOptions, Recorded, RewriteKind, Structured, UnknownFeedback, is_local_url},
+    rewrite::{
+        BreakerOptions, CacheOptions, LeastCosines, Recorded, RewriteKind, Structured, UnknownFeedback, is_local_url,
+    },
 };
 
 /// Who rewrites the questions, and how.
@@ -41,6 +43,8 @@ pub struct RewriteSettings {
     pub fallbacks: Vec<EndpointSettings>,
     parameters: Map<String, Value>,
     deadline_ms: u64,
+    /// How far from the question a rewrite may stray.
+    pub least_cosine: LeastCosines,
     /// How much a rewrite counts in the fusion; the question's own counts 1.
     pub weight: Weighting,
     feedback: String,
@@ -126,6 +130,9 @@ impl RewriteSettings {
         }
         if !(0.0..=1.0).contains(&self.gate) {
             return refuse("rewrite.gate", "an agreement is from 0 to 1; 1 always asks for a rewrite");
+        }
+        if !self.least_cosine.are_cosines() {
+            return refuse("rewrite.least_cosine", "a cosine is from -1 to 1; -1 lets every rewrite through");
         }
         if self.kinds.is_empty() {
             return refuse("rewrite.kinds", "no kind of rewrite is named; to ask for none, leave rewrite.url empty");
@@ -323,6 +330,15 @@ mod tests {
     }
 
     #[test]
+    fn kinds_have_their_own_least_cosines() {
+        let least = |flags: &[&str]| load("rewrite.least_cosine = { hyde = 0.2 }", flags).unwrap().rewrite.least_cosine;
+        assert_eq!(least(&[]), LeastCosines::default().with(RewriteKind::Hyde, 0.2));
+        let stricter = least(&["rewrite.least_cosine.step-back=0.3"]);
+        let cosines = [RewriteKind::Hyde, RewriteKind::StepBack, RewriteKind::Multi].map(|kind| stricter.of(kind));
+        assert_eq!(cosines, [0.2, 0.3, 0.0]);
+    }
+
+    #[test]
     fn a_local_retriever_takes_no_endpoint_elsewhere() {
         let local = ["privacy=local", "rewrite.url=http://127.0.0.1:1/v1", "rewrite.model=a"];
         load("", &local).unwrap();
@@ -342,6 +358,8 @@ mod tests {
         for (flag, named) in [
             ("rewrite.kinds=", "rewrite.kinds"),
             ("rewrite.count=0", "rewrite.count"),
+            ("rewrite.least_cosine.hyde=2", "rewrite.least_cosine"),
+            ("rewrite.least_cosine.hyda=0.1", "hyda"),
             ("rewrite.count=9", "rewrite.count"),
             ("rewrite.calls=0", "rewrite.calls"),
             ("rewrite.deadline_ms=0", "rewrite.deadline_ms"),

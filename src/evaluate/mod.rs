@@ -47,6 +47,7 @@ use self::{runs::Cost, searches::Searcher};
 use crate::{
     embed::{EmbedError, Embedder, SparseEncoder},
     error::ErrorKind,
+    rewrite::LeastCosines,
     search::{StoreError, VectorStore},
 };
 
@@ -60,6 +61,7 @@ pub struct Evaluator {
     sparse: Option<Arc<dyn SparseEncoder>>,
     store: Arc<dyn VectorStore>,
     depth: usize,
+    least_cosines: LeastCosines,
     concurrency: NonZeroUsize,
 }
 
@@ -70,7 +72,8 @@ impl Evaluator {
         // Two questions per core: while one is searched, another is embedded.
         let two = NonZeroUsize::MIN.saturating_add(1);
         let concurrency = std::thread::available_parallelism().map_or(two, |cores| cores.saturating_mul(two));
-        Self { embedder, sparse: None, store, depth: DEFAULT_DEPTH, concurrency }
+        let least_cosines = LeastCosines::default();
+        Self { embedder, sparse: None, store, depth: DEFAULT_DEPTH, least_cosines, concurrency }
     }
 
     /// Searches by words, too, if the collection can.
@@ -84,6 +87,14 @@ impl Evaluator {
     #[must_use]
     pub fn with_depth(mut self, depth: NonZeroUsize) -> Self {
         self.depth = depth.get();
+        self
+    }
+
+    /// Sets how far from the question a rewrite may stray, by kind, as for a
+    /// [`Retriever`](crate::Retriever::with_least_cosines).
+    #[must_use]
+    pub fn with_least_cosines(mut self, least: LeastCosines) -> Self {
+        self.least_cosines = least;
         self
     }
 
@@ -117,8 +128,15 @@ impl Evaluator {
         if let (Some(info), Some(encoder)) = (&info, sparse) {
             sparse = info.accepts_bm25(encoder.identity()).map_err(failed)?.then_some(encoder);
         }
-        let searcher =
-            Searcher { embedder: &self.embedder, sparse, store: &self.store, depth: self.depth, dataset, companions };
+        let searcher = Searcher {
+            embedder: &self.embedder,
+            sparse,
+            store: &self.store,
+            depth: self.depth,
+            least_cosines: &self.least_cosines,
+            dataset,
+            companions,
+        };
         let searched = (0..dataset.questions.len()).map(|place| searcher.question(place));
         let mut done = 0;
         let counted = stream::iter(searched).buffered(self.concurrency.get()).inspect_ok(|_| {

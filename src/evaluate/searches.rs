@@ -15,7 +15,7 @@ use crate::{
     embed::{EmbedError, Embedder, Role, SparseEncoder, cosine},
     ranking::{PointId, Ranking},
     retrieval::Variant,
-    rewrite::Feedback,
+    rewrite::{Feedback, LeastCosines},
     search::{Channel, Search, StoreError, VectorStore},
 };
 
@@ -95,6 +95,7 @@ pub(super) struct Searcher<'a> {
     pub(super) sparse: Option<&'a Arc<dyn SparseEncoder>>,
     pub(super) store: &'a Arc<dyn VectorStore>,
     pub(super) depth: usize,
+    pub(super) least_cosines: &'a LeastCosines,
     pub(super) dataset: &'a Dataset,
     pub(super) companions: &'a [Companion],
 }
@@ -113,6 +114,10 @@ impl Searcher<'_> {
             for searched in &mut searched {
                 searched.cosine = cosine(&asked.vector, &searched.vector).map_or(0.0, f64::from);
             }
+            // Nor does a retriever search with what strayed too far.
+            searched.retain(|searched| {
+                searched.variant.kind.is_none_or(|kind| searched.cosine >= f64::from(self.least_cosines.of(kind)))
+            });
             companions.push(searched);
         }
         let documents = self.documents(companions.iter().flatten().chain([&asked])).await;

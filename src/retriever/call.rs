@@ -20,7 +20,6 @@ use super::{
     FeedbackUse, Matched, Parts,
     budget::Budget,
     found::{Found, Rewritten, Searched},
-    legs::check_strayed,
 };
 use crate::{
     embed::cosine,
@@ -31,7 +30,7 @@ use crate::{
     question::Question,
     ranking::Hit,
     retrieval::{AskedOnly, Degradation, Origin, Retrieval, Step, Timing, Variant},
-    rewrite::{Rewrite, RewriteError, RewriteRequest, Rewriter},
+    rewrite::{Failure, Rewrite, RewriteError, RewriteRequest, Rewriter},
     search::{Channel, Filter},
 };
 
@@ -198,7 +197,7 @@ impl<'a> Call<'a> {
         let reply = AssertUnwindSafe(rewriter.rewrite(&request)).catch_unwind();
         match until(self.budget.reply_end(), reply).await {
             Some(Ok(rewrites)) => usable(rewrites?.rewrites, self.question),
-            Some(Err(_)) => Err(RewriteError::failed("crashed; the log says where")),
+            Some(Err(_)) => Err(RewriteError::because(Failure::Crashed, "crashed; the log says where")),
             None => Err(RewriteError::Deadline { deadline: self.budget.reply_time() }),
         }
     }
@@ -230,7 +229,7 @@ impl<'a> Call<'a> {
             }
         };
         searched.strayed = strayed;
-        check_strayed(&searched)?;
+        self.check_strayed(&searched)?;
         self.tell(|| Event::Variant { variant: searched.variant.clone(), found: searched.found() });
         Ok(searched)
     }

@@ -17,7 +17,7 @@ use crate::{
     error::Error,
     ranking::Ranking,
     retrieval::{Content, Degradation, Origin, Step, Timing, Variant},
-    rewrite::RewriteKind,
+    rewrite::{Rejection, RewriteKind, counters},
     search::{Channel, Search, SearchVector},
 };
 
@@ -79,6 +79,18 @@ impl Call<'_> {
         self.embed(&Variant::asked(""), &text).await.ok()
     }
 
+    /// Refuses a rewrite whose embedding is too far from the question's. Where one of the two was not embedded, nothing
+    /// is known against it.
+    pub(super) fn check_strayed(&self, searched: &Searched) -> Result<(), Degradation> {
+        let (Some(kind), Some(cosine)) = (searched.variant.kind, searched.cosine) else { return Ok(()) };
+        let least = self.parts.least_cosines.of(kind);
+        if cosine >= least {
+            return Ok(());
+        }
+        counters::rejected(&[Rejection::TooFar]);
+        Err(Degradation::Strayed { kind, cosine, least })
+    }
+
     /// Runs a step and notes when; a step that fails or is given up is noted as not completed.
     pub(super) async fn timed<T, E>(
         &self,
@@ -111,17 +123,6 @@ fn span(step: Step, origin: Option<Origin>) -> tracing::Span {
         db.operation.name = database,
         db.system.name = database.map(|_| "qdrant"),
     )
-}
-
-/// Refuses a rewrite whose embedding is too far from the question's. Where one of the two was not embedded, nothing is
-/// known against it.
-pub(super) fn check_strayed(searched: &Searched) -> Result<(), Degradation> {
-    let Some(kind) = searched.variant.kind else { return Ok(()) };
-    let least = kind.least_cosine();
-    match searched.cosine {
-        Some(cosine) if cosine < least => Err(Degradation::Strayed { kind, cosine, least }),
-        _ => Ok(()),
-    }
 }
 
 /// A step under way: notes its timing when dropped, so also when its future is given up.

@@ -1,7 +1,7 @@
 //! The kinds of rewrite, and what is normal for each: which side of the search it stands on, which channels it is for,
 //! how much it may count, how long it is, how near to the question it stays.
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -150,11 +150,32 @@ impl RewriteKind {
     pub fn is_for(self, channel: Channel) -> bool {
         self.profile().channels.contains(&channel)
     }
+}
 
-    /// How far from the question it may stray: the least cosine similarity.
+/// How far from the question rewrites may stray: the least cosine similarity by kind, which is that of its [`Profile`]
+/// where none is set.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(transparent)]
+pub struct LeastCosines(BTreeMap<RewriteKind, f32>);
+
+impl LeastCosines {
+    /// Sets the least cosine of a kind, from −1 (anything goes) to 1.
     #[must_use]
-    pub fn least_cosine(self) -> f32 {
-        self.profile().least_cosine
+    pub fn with(mut self, kind: RewriteKind, cosine: f32) -> Self {
+        self.0.insert(kind, cosine);
+        self
+    }
+
+    /// The least cosine of a kind.
+    #[must_use]
+    pub fn of(&self, kind: RewriteKind) -> f32 {
+        self.0.get(&kind).copied().unwrap_or(kind.profile().least_cosine)
+    }
+
+    /// Whether each is a cosine.
+    #[cfg(feature = "cli")]
+    pub(crate) fn are_cosines(&self) -> bool {
+        self.0.values().all(|cosine| (-1.0..=1.0).contains(cosine))
     }
 }
 

@@ -2,7 +2,7 @@
 //! cleaned, checked, and never waited for longer than agreed.
 
 mod kind;
-pub use kind::{Profile, RewriteKind, UnknownKind};
+pub use kind::{LeastCosines, Profile, RewriteKind, UnknownKind};
 
 mod task;
 pub use task::{DEFAULT_COUNT, Task};

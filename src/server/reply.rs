@@ -157,6 +157,9 @@ pub struct ReplyDegradation {
     /// The kind of loss, a word for programs.
     #[schema(example = "rewrite_deadline")]
     pub kind: String,
+    /// Why there is no rewrite, in a word; null for other losses.
+    #[schema(example = "deadline")]
+    pub reason: Option<String>,
     /// Whose loss it is; null if everybody's.
     pub origin: Option<Origin>,
     /// What happened.
@@ -244,7 +247,8 @@ impl From<Leg> for ReplyLeg {
 
 impl From<&Degradation> for ReplyDegradation {
     fn from(lost: &Degradation) -> Self {
-        Self { kind: lost.kind().to_owned(), origin: lost.origin(), message: Report(lost).to_string() }
+        let (kind, reason) = (lost.kind().to_owned(), lost.reason().map(str::to_owned));
+        Self { kind, reason, origin: lost.origin(), message: Report(lost).to_string() }
     }
 }
 
