@@ -61,7 +61,7 @@ mod precision;
 #[cfg(feature = "onnx")]
 pub use precision::{Int8Kernel, Precision};
 #[cfg(feature = "onnx")]
-mod onnx;
+pub(crate) mod onnx;
 #[cfg(feature = "remote")]
 mod remote;
 #[cfg(feature = "remote")]

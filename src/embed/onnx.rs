@@ -20,7 +20,10 @@ use super::{
 };
 
 /// Longer words are one unknown token to the tokenizers in use, so no text needs more characters per token.
-const MAX_CHARS_PER_TOKEN: usize = 100;
+pub(crate) const MAX_CHARS_PER_TOKEN: usize = 100;
+
+/// The inputs of a BERT; a model may do without the last two.
+pub(crate) const INPUTS: [&str; 3] = ["input_ids", "attention_mask", "token_type_ids"];
 
 /// Turns texts into token ids, the way a model wants them. Shared by all workers.
 #[derive(Debug)]
@@ -108,7 +111,7 @@ pub(super) struct Model {
 }
 
 /// The settings of a session that works with so many threads.
-pub(super) fn settings(environment: &Environment, provider: Provider, threads: usize) -> ort::Result<SessionBuilder> {
+pub(crate) fn settings(environment: &Environment, provider: Provider, threads: usize) -> ort::Result<SessionBuilder> {
     let builder = Session::builder(environment)?
         .with_auto_device(AutoDevicePolicy::PreferCPU)?
         .with_optimization_level(GraphOptimizationLevel::All)?
@@ -203,6 +206,3 @@ impl Model {
         Ok(of_each.map(|values| self.encoder.vector(values)).collect())
     }
 }
-
-/// The inputs of a BERT; a model may do without the last two.
-const INPUTS: [&str; 3] = ["input_ids", "attention_mask", "token_type_ids"];

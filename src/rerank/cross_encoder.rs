@@ -9,25 +9,23 @@ use std::{
 
 use ort::{
     environment::Environment,
-    ep::CPU,
-    session::{Session, SessionInputValue, builder::GraphOptimizationLevel},
+    session::{Session, SessionInputValue},
     value::TensorRef,
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use tokenizers::{Encoding, Tokenizer, TruncationParams};
 
 use super::RerankError;
-use crate::embed::EmbedError;
+use crate::embed::{
+    EmbedError, Provider,
+    onnx::{INPUTS, MAX_CHARS_PER_TOKEN, settings},
+};
 
 /// Where a folder may keep its ONNX file, in order of preference: who has an 8-bit one wants it used.
 const ONNX_FILES: [&str; 5] =
     ["model_int8.onnx", "onnx/model_int8.onnx", "onnx/model_quantized.onnx", "model.onnx", "onnx/model.onnx"];
 /// What a model reads at most where its folder does not say: BERT's limit.
 const USUAL_TOKENS: usize = 512;
-/// Longer words are one unknown token to the tokenizers in use, so no text needs more characters per token.
-const MAX_CHARS_PER_TOKEN: usize = 100;
-/// The inputs of a BERT; a model may do without the last two.
-const INPUTS: [&str; 3] = ["input_ids", "attention_mask", "token_type_ids"];
 
 /// A cross-encoder's folder, read.
 pub(super) struct Folder {
@@ -56,8 +54,8 @@ impl Folder {
         }
         let file = ONNX_FILES.iter().map(|file| path.join(file)).find(|file| file.exists());
         let file = file.ok_or_else(|| unusable(path, format!("it has none of {}", ONNX_FILES.join(", "))))?;
-        let model: Option<ModelConfig> = settings(path, "config.json")?;
-        let tokens: Option<TokenizerConfig> = settings(path, "tokenizer_config.json")?;
+        let model: Option<ModelConfig> = setting_file(path, "config.json")?;
+        let tokens: Option<TokenizerConfig> = setting_file(path, "tokenizer_config.json")?;
         let limits = [
             model.and_then(|config| config.max_position_embeddings),
             tokens.and_then(|config| config.model_max_length).and_then(whole),
@@ -89,7 +87,7 @@ fn tokenizer(path: &Path, max_length: usize) -> Result<Tokenizer, EmbedError> {
 }
 
 /// Reads a settings file; `None` if there is none.
-fn settings<T: DeserializeOwned>(path: &Path, file: &str) -> Result<Option<T>, EmbedError> {
+fn setting_file<T: DeserializeOwned>(path: &Path, file: &str) -> Result<Option<T>, EmbedError> {
     let Ok(bytes) = fs::read(path.join(file)) else { return Ok(None) };
     let parsed = serde_json::from_slice(&bytes);
     parsed.map(Some).map_err(|error| unusable(path, format!("{file} is not understood: {error}")))
@@ -111,18 +109,8 @@ impl<'a> CrossEncoder<'a> {
         threads: usize,
     ) -> Result<Self, EmbedError> {
         let refuse = |error: &dyn Display| unusable(&folder.path, format!("ONNX Runtime refuses the model: {error}"));
-        let configured = || -> ort::Result<_> {
-            let builder = Session::builder(environment)?
-                .with_optimization_level(GraphOptimizationLevel::All)?
-                .with_intra_threads(threads)?
-                .with_inter_threads(1)?
-                .with_intra_op_spinning(false)?
-                .with_memory_pattern(false)?
-                .with_execution_providers([CPU::default().with_arena_allocator(false).build()])?;
-            Ok(builder)
-        };
-        let mut builder = configured().map_err(|error| refuse(&error))?;
-        let session = builder.commit_from_memory(onnx).map_err(|error| refuse(&error))?;
+        let session = settings(environment, Provider::Cpu, threads).and_then(|mut b| b.commit_from_memory(onnx));
+        let session = session.map_err(|error| refuse(&error))?;
         let unknown = session.inputs().iter().find(|input| !INPUTS.contains(&input.name()));
         if let Some(input) = unknown {
             return Err(unusable(&folder.path, format!("the model wants an unknown input, {:?}", input.name())));

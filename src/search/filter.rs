@@ -23,6 +23,8 @@ use crate::ranking::PointId;
 const MAX_DEPTH: usize = 8;
 /// How many conditions a filter may hold in all.
 const MAX_CONDITIONS: usize = 256;
+/// How many filters a store may get as one: the caller's, the scope's around it, and that of a step.
+const MOST_JOINED: usize = 3;
 
 /// A filter: all of `must` and none of `must_not` hold, and of `should`, if there are any, at least one.
 ///
@@ -220,17 +222,19 @@ impl Filter {
     /// # Errors
     /// [`FilterError`] names the field.
     pub fn check(&self) -> Result<(), FilterError> {
-        let mut conditions = 0;
-        self.check_within(MAX_DEPTH, &mut conditions)
+        self.check_within(MAX_DEPTH, &mut { MAX_CONDITIONS })
     }
 
+    /// As [`check`](Self::check), for what may have been [joined](Self::and) of several filters that each passed it.
+    pub(super) fn check_joined(&self) -> Result<(), FilterError> {
+        self.check_within(MAX_DEPTH + MOST_JOINED - 1, &mut (MAX_CONDITIONS * MOST_JOINED))
+    }
+
+    /// `conditions` are how many there may still be.
     fn check_within(&self, depth: usize, conditions: &mut usize) -> Result<(), FilterError> {
         let depth = depth.checked_sub(1).ok_or(FilterError::Size)?;
         for condition in self.must.iter().chain(&self.should).chain(&self.must_not) {
-            *conditions += 1;
-            if *conditions > MAX_CONDITIONS {
-                return Err(FilterError::Size);
-            }
+            *conditions = conditions.checked_sub(1).ok_or(FilterError::Size)?;
             if let Some(key) = condition.key().filter(|key| Path::parse(key).is_none()) {
                 return Err(FilterError::Key { key: key.to_owned() });
             }

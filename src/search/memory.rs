@@ -208,5 +208,5 @@ impl VectorStoreWriter for MemoryStore {
 fn check(filter: &Filter) -> Result<(), StoreError> {
     let refuse =
         |error: super::FilterError| StoreError::Request { place: PLACE.to_owned(), problem: error.to_string() };
-    filter.check().map_err(refuse)
+    filter.check_joined().map_err(refuse)
 }

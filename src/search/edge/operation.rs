@@ -35,7 +35,7 @@ pub(super) fn field(key: &str) -> Result<JsonPath, Fault> {
 }
 
 pub(super) fn filter(filter: &Filter) -> Result<qdrant_edge::Filter, Fault> {
-    filter.check().map_err(|error| Fault::request(error.to_string()))?;
+    filter.check_joined().map_err(|error| Fault::request(error.to_string()))?;
     serde_json::from_value(filter.to_engine_json())
         .map_err(|error| Fault::request(format!("the engine does not understand the filter: {error}")))
 }

@@ -59,6 +59,11 @@ fn size_is_bounded() {
     let nest = |depth| (1..depth).fold(json!({"must": [condition]}), |inner, _| json!({"must": [inner]}));
     assert!(parse(&nest(MAX_DEPTH)).is_ok());
     assert!(matches!(parse(&nest(MAX_DEPTH + 1)), Err(FilterError::Size)));
+    // What a scope puts around the deepest filter is still taken by the stores.
+    let deepest = parse(&nest(MAX_DEPTH)).unwrap();
+    let joined = Filter::equals("team", "a").and(deepest.clone()).and(deepest);
+    assert!(joined.check().is_err());
+    joined.check_joined().unwrap();
 }
 
 #[test]

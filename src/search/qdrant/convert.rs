@@ -92,7 +92,7 @@ pub(super) fn bm25(vectors: Option<&VectorsOutput>, name: &str) -> SparseVector 
 
 /// A filter as it is sent.
 pub(super) fn filter(filter: &Filter, ids: Ids) -> Result<SentFilter, FilterError> {
-    filter.check()?;
+    filter.check_joined()?;
     nested(filter, ids)
 }
 
