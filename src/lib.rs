@@ -120,6 +120,8 @@ pub mod evaluate;
 #[cfg(feature = "server")]
 pub mod server;
 
+pub mod trace;
+
 #[cfg(feature = "http")]
 mod http;
 
