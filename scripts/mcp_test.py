@@ -15,7 +15,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROGRAM = str(ROOT / "target/release/asktwice")
-# Most of the articles on one topic may be found, nothing else.
+# What the reader may find.
 SCOPE = '{"must": [{"key": "topic", "match": {"value": "refunds"}}]}'
 SETTINGS = {
     "ASKTWICE__EMBED__MODEL": str(ROOT / ".asktwice/models/all-MiniLM-L6-v2"),
@@ -31,7 +31,8 @@ ARTICLES = [
     '{"_id": "refund", "text": "A refund reaches your card within five days.", "topic": "refunds"}',
     '{"_id": "late", "text": "Your order is late: follow the courier on the map.", "topic": "delivery"}',
 ]
-MODES = ["legacy", "auto"]
+# With a handshake, and the first version without one.
+MODES = {"legacy": "2025-11-25", "auto": "2026-07-28"}
 
 
 @contextlib.asynccontextmanager
@@ -54,8 +55,9 @@ def texts(result):
     return [block.text for block in result.content]
 
 
-async def check_editor(client, word):
+async def check_editor(client, mode, word):
     """Lists, stores, finds, retrieves, and errs."""
+    assert client.protocol_version == MODES[mode], client.protocol_version
     tools = {tool.name: tool for tool in (await client.list_tools()).tools}
     assert set(tools) == {"retrieve", "qdrant-find", "qdrant-store"}, tools
     assert tools["retrieve"].annotations.read_only_hint and not tools["qdrant-store"].annotations.read_only_hint
@@ -101,7 +103,7 @@ async def check_http(folder):
         url = process.stdout.readline().split()[-1] + "/mcp"
         for mode in MODES:
             async with over_http(url, "editor", mode) as client:
-                await check_editor(client, f"{mode} neighbour")
+                await check_editor(client, mode, f"{mode} neighbour")
             async with over_http(url, "reader", mode) as client:
                 await check_reader(client)
         try:
@@ -117,7 +119,7 @@ async def check_http(folder):
 async def check_stdio(folder):
     for mode in MODES:
         async with over_stdio(folder, "editor", mode) as client:
-            await check_editor(client, f"{mode} uncle")
+            await check_editor(client, mode, f"{mode} uncle")
         async with over_stdio(folder, "reader", mode) as client:
             await check_reader(client)
 
