@@ -42,7 +42,7 @@ unit:
 doc:
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc $(BUILD) --no-deps
 
-FEATURES := onnx edge qdrant llm remote hub cache index server cli otlp
+FEATURES := onnx edge qdrant llm remote hub cache index server mcp cli otlp
 features: ## Check that the library builds without features, and with each alone.
 	@for feature in "" $(FEATURES); do \
 		echo "the library with feature '$$feature' alone"; \
@@ -94,10 +94,11 @@ test-page: setup ## The sidecar's page in Debian's Chromium: mouse, keyboard, ph
 	@$(PAGE)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement scripts/page-requirements.txt
 	@$(PAGE)/bin/python scripts/page_test.py
 
-test-clients: setup ## The sidecar with OpenAI's own Python package as its client.
+test-clients: setup ## The sidecar with the official Python packages of OpenAI and of MCP as its clients.
 	@[ -x .asktwice/clients/bin/python ] || python3 -m venv .asktwice/clients
-	@.asktwice/clients/bin/pip install --quiet --disable-pip-version-check openai==3.57.0
+	@.asktwice/clients/bin/pip install --quiet --disable-pip-version-check openai==3.57.0 mcp==2.3.0
 	@.asktwice/clients/bin/python scripts/openai_test.py
+	@.asktwice/clients/bin/python scripts/mcp_test.py
 
 image-root: setup ## The files of a small image, run with nothing else around them (as root); deploy/Dockerfile takes them.
 	@scripts/image.sh

@@ -83,6 +83,14 @@ pub(crate) fn client(
     Ok(client.build()?)
 }
 
+/// A request with a JSON body, as part of the caller's trace. Its answer is to come as it is: a few packed bytes can stand
+/// for gigabytes.
+#[cfg(any(feature = "llm", feature = "remote"))]
+pub(crate) fn post(client: &Client, url: &Url, body: &impl serde::Serialize) -> reqwest::RequestBuilder {
+    let request = client.post(url.clone()).header(reqwest::header::ACCEPT_ENCODING, "identity").json(body);
+    crate::trace::outgoing().into_iter().fold(request, |request, (name, value)| request.header(name, value))
+}
+
 /// Why an answer could not be read.
 #[derive(Debug)]
 #[cfg(any(feature = "llm", feature = "remote", feature = "hub"))]

@@ -16,6 +16,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures::{FutureExt as _, TryStreamExt as _, channel::mpsc};
 use tokio::sync::OnceCell;
+use tracing::Instrument as _;
 
 pub use self::budget::LEG_TIMEOUT;
 use self::{call::Call, pace::Pace};
@@ -30,6 +31,7 @@ use crate::{
     retrieval::Retrieval,
     rewrite::{Feedback, LeastCosines, Rewriter},
     search::{Channel, VectorStore},
+    trace,
 };
 
 /// How long the rewriter may take when nothing else is said.
@@ -297,6 +299,7 @@ impl Retriever {
             options.check()?;
             Call::new(&parts, &options, &question, early.then_some(news)).run().await
         };
-        Events::new(heard, work.boxed())
+        // Whoever reads the events may do so elsewhere; what is asked for is still asked for here.
+        Events::new(heard, trace::carried(work).in_current_span().boxed())
     }
 }

@@ -15,6 +15,7 @@ mod holder;
 mod import_model;
 mod index;
 mod judged;
+mod mcp;
 mod models;
 mod parts;
 mod remote;
@@ -93,6 +94,8 @@ enum Command {
     Calibrate(calibrate::Calibrate),
     /// Serve questions over HTTP, for chat apps.
     Serve(serve::Serve),
+    /// Offer asking and remembering as tools to a language model, over standard input and output (MCP).
+    Mcp(mcp::Mcp),
     /// Check the library, the model, the store and the language model, one by one.
     Doctor(doctor::Doctor),
     /// Show the main job on the help-centre corpus that comes with the program.
@@ -122,12 +125,13 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let serve = match &cli.command {
-        Command::Serve(serve) => Some(serve.flags()),
-        _ => None,
+    let flags = match &cli.command {
+        Command::Serve(serve) => serve.flags(),
+        _ => vec![],
     };
-    let settings = cli.global.settings(serve.as_deref().unwrap_or_default())?;
-    telemetry::start(serve.map(|_| &settings.server));
+    let settings = cli.global.settings(&flags)?;
+    let serves = matches!(cli.command, Command::Serve(_) | Command::Mcp(_));
+    telemetry::start(serves.then_some(&settings.server));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
     let code = runtime.block_on(async {
         match cli.command {
@@ -139,6 +143,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::CompareModels(command) => command.run(&settings).await,
             Command::Calibrate(command) => command.run(&settings).await,
             Command::Serve(command) => command.run(&cli.global, &settings).await,
+            Command::Mcp(command) => command.run(&cli.global, &settings).await,
             Command::Doctor(command) => command.run(&settings).await,
             Command::Demo(command) => command.run(&settings).await,
             Command::ImportModel(command) => command.run(&settings),

@@ -65,7 +65,7 @@ impl Serve {
             return Ok(ExitCode::SUCCESS);
         }
         let signals = Signals::new()?;
-        let parts = Parts::open(settings, effective)?;
+        let parts = Parts::open(settings, effective, Some(recorder()?))?;
         let server = Server::bind(parts.sidecar(settings, &parts.effective)?).await?;
         let address = server.address();
         let holder = Holder::note(&parts.folders, address);
@@ -96,25 +96,35 @@ fn check(settings: &Settings) -> anyhow::Result<()> {
 }
 
 /// What is opened once, and outlives every change of the settings.
-struct Parts {
+pub(super) struct Parts {
     embedder: AnyEmbedder,
     reranker: Option<Arc<dyn Reranker>>,
     /// By the name that callers use.
     stores: BTreeMap<String, Arc<dyn VectorStoreWriter>>,
     /// The folders of the embedded engine that this process holds.
     folders: Vec<std::path::PathBuf>,
-    metrics: PrometheusHandle,
+    /// `None` where nobody could ask for them.
+    metrics: Option<PrometheusHandle>,
     /// The settings that it was opened with.
     effective: Value,
 }
 
+/// Begins to record what is measured.
+fn recorder() -> anyhow::Result<PrometheusHandle> {
+    let recorder = PrometheusBuilder::new().set_buckets(&server::BUCKETS)?.build_recorder();
+    let metrics = recorder.handle();
+    // Fails only where the process records already, and then that serves.
+    let _ = ::metrics::set_global_recorder(recorder);
+    server::describe_metrics();
+    Ok(metrics)
+}
+
 impl Parts {
-    fn open(settings: &Settings, effective: Value) -> anyhow::Result<Self> {
-        let recorder = PrometheusBuilder::new().set_buckets(&server::BUCKETS)?.build_recorder();
-        let metrics = recorder.handle();
-        // Fails only where the process records already, and then that serves.
-        let _ = ::metrics::set_global_recorder(recorder);
-        server::describe_metrics();
+    pub(super) fn open(
+        settings: &Settings,
+        effective: Value,
+        metrics: Option<PrometheusHandle>,
+    ) -> anyhow::Result<Self> {
         let mut stores = BTreeMap::new();
         for (name, collection) in offered(settings) {
             let mut of_collection = settings.store.clone();
@@ -130,23 +140,23 @@ impl Parts {
     }
 
     /// A sidecar of these parts, as the settings are now.
-    fn sidecar(&self, settings: &Settings, effective: &Value) -> anyhow::Result<Sidecar> {
+    pub(super) fn sidecar(&self, settings: &Settings, effective: &Value) -> anyhow::Result<Sidecar> {
         let rewriter = parts::rewriter(&settings.rewrite)?;
         let rewriter =
             rewriter.map(|rewriter| Arc::new(Budgeted::new(rewriter, &settings.server)) as Arc<dyn Rewriter>);
         let mut options = RetrieveOptions::default();
         (options.limit, options.depth) = (settings.search.limit, settings.search.depth);
-        let metrics = self.metrics.clone();
-        let render = move || {
-            // Folds what has been recorded, so that it does not pile up between two looks.
-            metrics.run_upkeep();
-            metrics.render()
-        };
         let mut sidecar = Sidecar::new(settings.server.clone(), Arc::new(self.embedder.clone()))?
             .with_sparse_encoder(settings.bm25.encoder()?)
             .with_defaults(options)
-            .with_shown_settings(self.shown(effective))
-            .with_metrics(render);
+            .with_shown_settings(self.shown(effective));
+        if let Some(metrics) = self.metrics.clone() {
+            sidecar = sidecar.with_metrics(move || {
+                // Folds what has been recorded, so that it does not pile up between two looks.
+                metrics.run_upkeep();
+                metrics.render()
+            });
+        }
         for (name, store) in &self.stores {
             let retriever = Retriever::new(self.embedder.clone(), store.clone());
             let mut retriever = parts::tuned(retriever, settings)?;
@@ -189,18 +199,18 @@ fn offered(settings: &Settings) -> BTreeMap<String, String> {
 
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asked {
+pub(super) enum Asked {
     End,
     Reload,
 }
 
 /// Signals to this process; from when it is made, they end the process no more by themselves.
 #[cfg(unix)]
-struct Signals([(tokio::signal::unix::Signal, Asked); 3]);
+pub(super) struct Signals([(tokio::signal::unix::Signal, Asked); 3]);
 
 #[cfg(unix)]
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    pub(super) fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self([
             (signal(SignalKind::terminate())?, Asked::End),
@@ -209,22 +219,22 @@ impl Signals {
         ]))
     }
 
-    async fn next(&mut self) -> Asked {
+    pub(super) async fn next(&mut self) -> Asked {
         let each = self.0.iter_mut().map(|(signal, asked)| Box::pin(async { signal.recv().await.map(|()| *asked) }));
         futures::future::select_all(each).await.0.unwrap_or(Asked::End)
     }
 }
 
 #[cfg(not(unix))]
-struct Signals;
+pub(super) struct Signals;
 
 #[cfg(not(unix))]
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    pub(super) fn new() -> std::io::Result<Self> {
         Ok(Self)
     }
 
-    async fn next(&mut self) -> Asked {
+    pub(super) async fn next(&mut self) -> Asked {
         // Where nobody can be listened to, the process is ended from outside.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;

@@ -11,10 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use reqwest::{
-    Client, Url,
-    header::{ACCEPT_ENCODING, AUTHORIZATION},
-};
+use reqwest::{Client, Url, header::AUTHORIZATION};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -174,7 +171,7 @@ impl RemoteEmbedder {
         let mut body = self.parameters.clone();
         body.insert("model".into(), json!(self.identity.model));
         body.insert("input".into(), json!(texts));
-        let mut request = self.client.post(self.url.clone()).header(ACCEPT_ENCODING, "identity").json(&body);
+        let mut request = http::post(&self.client, &self.url, &body);
         if let Some(key) = &self.key {
             request = request.header(AUTHORIZATION, http::bearer(key).map_err(Fault::lasting)?);
         }

@@ -11,10 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::try_join_all;
-use reqwest::{
-    Client, Url,
-    header::{ACCEPT_ENCODING, AUTHORIZATION},
-};
+use reqwest::{Client, Url, header::AUTHORIZATION};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -98,7 +95,7 @@ impl RemoteReranker {
     /// One request, and a score for each of its passages.
     async fn ask(&self, question: &str, passages: &[&str]) -> Result<Vec<f32>, RerankError> {
         let body = self.body(question, passages);
-        let mut request = self.client.post(self.url.clone()).header(ACCEPT_ENCODING, "identity").json(&body);
+        let mut request = http::post(&self.client, &self.url, &body);
         if let Some(key) = &self.key {
             request = request.header(AUTHORIZATION, http::bearer(key).map_err(|problem| self.failed(problem))?);
         }

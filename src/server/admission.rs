@@ -14,7 +14,7 @@ use super::{
     bucket::Level,
     deadline::Deadline,
     gate::Place,
-    observe::Arrived,
+    observe,
     problem::Problem,
     routes,
     sidecar::Sidecar,
@@ -59,7 +59,7 @@ pub(super) async fn authorize(State(sidecar): State<Arc<Sidecar>>, mut request: 
     response
 }
 
-fn too_often(level: Level) -> Problem {
+pub(super) fn too_often(level: Level) -> Problem {
     metrics::counter!("asktwice_rejected_total", "reason" => "rate").increment(1);
     let detail = format!("this key may ask {} times a minute", level.per_minute);
     let mut problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", detail);
@@ -110,7 +110,7 @@ impl<T: Wire> FromRequest<Arc<Sidecar>> for Admitted<T> {
         let (parts, body) = request.into_parts();
         let tenant = of(&parts)?;
         let limits = &sidecar.settings.limits;
-        let arrived = parts.extensions.get::<Arrived>().map_or_else(tokio::time::Instant::now, |arrived| arrived.0);
+        let arrived = observe::arrived(&parts);
         let deadline = Deadline::of(&parts.headers, arrived, limits)?;
         // The body first: one that trickles in must not hold a place.
         let body: T = body::read(&parts.headers, body, limits).await?;

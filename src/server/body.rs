@@ -34,21 +34,25 @@ pub(super) trait Wire: DeserializeOwned + Send {
 
 /// Reads a body.
 pub(super) async fn read<T: Wire>(headers: &HeaderMap, body: Body, limits: &Limits) -> Result<T, Problem> {
+    parse(&collect(headers, body, T::SIZE, limits).await?)
+}
+
+/// Reads the bytes of a body.
+pub(super) async fn collect(headers: &HeaderMap, body: Body, size: Size, limits: &Limits) -> Result<Bytes, Problem> {
     check_head(headers)?;
-    let most = match T::SIZE {
+    let most = match size {
         Size::Question => limits.body_bytes,
         Size::Texts => limits.write_bytes,
     };
-    let bytes = match timeout(limits.body(), Limited::new(body, most).collect()).await {
-        Ok(Ok(collected)) => collected.to_bytes(),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_long(most)),
-        Ok(Err(_)) => return Err(Problem::invalid("the body broke off")),
+    match timeout(limits.body(), Limited::new(body, most).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_long(most)),
+        Ok(Err(_)) => Err(Problem::invalid("the body broke off")),
         Err(_) => {
             let detail = "the body did not arrive in time";
-            return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail));
+            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail))
         }
-    };
-    parse(&bytes)
+    }
 }
 
 /// Nothing is unpacked: a few bytes can stand for gigabytes.

@@ -1,5 +1,6 @@
 //! The sidecar: the same [`Retriever`](crate::Retriever) over HTTP, for chat apps in any language. Our own routes, and
-//! those of OpenAI and Dify that clients speak already; a page to look at; health, metrics, keys and limits.
+//! those of OpenAI, Dify and the Model Context Protocol that clients speak already; a page to look at; health, metrics,
+//! keys and limits.
 //!
 //! ```no_run
 //! # use std::sync::Arc;
@@ -17,7 +18,7 @@
 //! # Layout
 //! The way of a request: [`settings`] say what is borne; `accept` takes its connection in, `observe` names and counts it,
 //! `guard` and `tenant` let it in, `body`, `deadline` and `gate` read it and wait for its turn, `routes` and `wire` know
-//! its form, `pipeline` asks the library, `reply` and `problem` are what comes back.
+//! its form (`mcp` that of language models' tools), `pipeline` asks the library, `reply` and `problem` are what comes back.
 
 mod accept;
 mod admission;
@@ -29,6 +30,8 @@ mod deadline;
 mod gate;
 mod guard;
 mod health;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod observe;
 mod pipeline;
 mod problem;
@@ -43,6 +46,8 @@ mod trace;
 mod wire;
 
 pub use budget::Budgeted;
+#[cfg(feature = "mcp")]
+pub use mcp::serve_mcp;
 pub use observe::{BUCKETS, describe_metrics};
 pub use reply::{
     Reply, ReplyDegradation, ReplyExplanation, ReplyFoundBy, ReplyHit, ReplyLeg, ReplyPassage, ReplyPoint, ReplyScored,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, header},
+    http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts},
     middleware::Next,
     response::Response,
 };
@@ -19,6 +19,7 @@ use super::{
     sidecar::Sidecar,
     trace,
 };
+use crate::trace::within;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
@@ -29,7 +30,12 @@ const CALLER_GONE: u16 = 499;
 
 /// When a request came.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Arrived(pub(super) Instant);
+struct Arrived(Instant);
+
+/// When the request with this head came.
+pub(super) fn arrived(head: &Parts) -> Instant {
+    head.extensions.get::<Arrived>().map_or_else(Instant::now, |arrived| arrived.0)
+}
 
 /// The outermost layer.
 pub(super) async fn observe(State(sidecar): State<Arc<Sidecar>>, mut request: Request, next: Next) -> Response {
@@ -38,10 +44,14 @@ pub(super) async fn observe(State(sidecar): State<Arc<Sidecar>>, mut request: Re
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let form = Form::of(request.uri().path());
     let span = span(&request, &route, &id);
+    let trace = trace::of(request.headers());
+    if let Some(trace) = &trace {
+        trace::adopt(&span, trace);
+    }
     request.extensions_mut().insert(Arrived(arrived));
     let mut count = Count { route, arrived, status: CALLER_GONE };
     metrics::gauge!("asktwice_requests_in_flight").increment(1.0);
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let mut response = within(trace, next.run(request).instrument(span.clone())).await;
     let _inside = span.enter();
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         tell(&problem);
@@ -72,7 +82,8 @@ impl Drop for Count {
     }
 }
 
-fn tell(problem: &Problem) {
+/// Logs a problem.
+pub(super) fn tell(problem: &Problem) {
     let (status, code, told) = (problem.status.as_u16(), problem.code, problem.told());
     if problem.status.is_server_error() {
         tracing::warn!(status, code, problem = told, "refused");
@@ -105,7 +116,7 @@ fn request_id(headers: &HeaderMap) -> String {
 
 fn span(request: &Request, route: &str, id: &str) -> tracing::Span {
     let method = request.method().as_str();
-    let span = tracing::info_span!(
+    tracing::info_span!(
         "request",
         otel.name = format!("{method} {route}"),
         otel.kind = "server",
@@ -115,9 +126,7 @@ fn span(request: &Request, route: &str, id: &str) -> tracing::Span {
         tenant = tracing::field::Empty,
         trace_id = tracing::field::Empty,
         parent_span_id = tracing::field::Empty,
-    );
-    trace::adopt(&span, request.headers());
-    span
+    )
 }
 
 /// How long the steps took, in the head of the answer (W3C Server Timing).
@@ -139,6 +148,7 @@ pub fn describe_metrics() {
     metrics::describe_gauge!("asktwice_requests_in_flight", "Requests without an answer yet");
     metrics::describe_gauge!("asktwice_connections", "Open connections");
     metrics::describe_counter!("asktwice_rejected_total", "Requests and connections turned away, by reason");
+    metrics::describe_counter!("asktwice_tool_calls_total", "Calls of MCP tools, by tool and whether they failed");
     metrics::describe_counter!("asktwice_retrievals_total", "Answers by outcome");
     metrics::describe_counter!("asktwice_degraded_total", "What was lost on the way to an answer, by kind");
     metrics::describe_histogram!("asktwice_step_seconds", "Steps of answers: rewrite, embed, search, fuse, fetch");

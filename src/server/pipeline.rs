@@ -145,7 +145,7 @@ impl Call {
 
     /// Answers it in steps.
     pub(super) fn stream(self) -> impl Stream<Item = Result<ReplyEvent, Problem>> {
-        let events = self.retriever.stream(self.question.clone(), self.options.clone());
+        let events = self.span().in_scope(|| self.retriever.stream(self.question.clone(), self.options.clone()));
         let call = Arc::new(self);
         events.then(move |event| {
             let call = call.clone();

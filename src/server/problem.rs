@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use crate::{
     embed::EmbedError,
     error::{Error, ErrorKind},
+    index::IndexError,
     retrieval::Report,
     search::StoreError,
 };
@@ -155,6 +156,16 @@ impl Problem {
         if owner { self.told() } else { &self.detail }
     }
 
+    /// The same for a language model that called a tool: what is wrong, and whether to try again.
+    #[cfg(feature = "mcp")]
+    pub(super) fn advice(&self, owner: bool) -> String {
+        let detail = self.detail(owner);
+        match self.after {
+            Some(after) => format!("{detail}; the same call may succeed in {} ms", after.as_millis().max(1)),
+            None => detail.to_owned(),
+        }
+    }
+
     pub(super) fn render(self, form: Form, request_id: &str, owner: bool) -> Response {
         let body = match form {
             Form::Native => self.native(request_id, owner),
@@ -244,6 +255,16 @@ impl From<Error> for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         Error::from(error).into()
+    }
+}
+
+impl From<IndexError> for Problem {
+    fn from(error: IndexError) -> Self {
+        match error {
+            IndexError::Embed { source, .. } => source.into(),
+            IndexError::Store { source, .. } => source.into(),
+            other => Self::internal("index", &other.to_string()),
+        }
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) struct Tenant {
 
 impl Tenant {
     /// Who asks where nobody needs a key: the owner of the process.
-    fn owner() -> Self {
+    pub(super) fn owner() -> Self {
         Self { name: String::new(), collections: None, filter: None, may_write: true, local_only: false, rate: None }
     }
 
@@ -109,6 +109,12 @@ impl Tenants {
     /// Whether nobody needs a key.
     pub(super) fn is_open(&self) -> bool {
         self.owner.is_some()
+    }
+
+    /// The tenant of this name.
+    #[cfg(feature = "mcp")]
+    pub(super) fn named(&self, name: &str) -> Option<&Arc<Tenant>> {
+        self.all.iter().find(|tenant| tenant.name == name)
     }
 
     /// Who asks, by the key in the request's head.

@@ -4,10 +4,12 @@ mod ask;
 mod chat_apps;
 mod drain;
 mod limits;
+mod mcp;
 mod openai;
 mod passages;
 mod process;
 mod security;
+mod trace;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

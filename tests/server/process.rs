@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::SocketAddr,
     path::Path,
     process::{Child, Command, Output, Stdio},
@@ -249,4 +249,59 @@ async fn the_command_line_goes_through_a_sidecar() {
     let gone = home.run(&["ask", "where?", "--server", &url]);
     assert_eq!(gone.status.code(), Some(4));
     assert!(error(&gone).contains("refused the connection"), "{}", error(&gone));
+}
+
+#[test]
+fn tools_come_over_standard_output_and_nothing_else_does() {
+    let Some(home) = Home::new() else { return };
+    let talk = |arguments: &[&str], messages: &[Value]| {
+        let mut command = home.command(&[&["mcp"], arguments].concat());
+        let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = pipes.env("ASKTWICE_LOG", "trace").spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        // Standard error is read beside, or a full pipe would stop the process.
+        let mut log = child.stderr.take().unwrap();
+        let logged = std::thread::spawn(move || {
+            let mut text = String::new();
+            log.read_to_string(&mut text).map(|_| text).unwrap()
+        });
+        let mut answers = vec![];
+        for message in messages {
+            writeln!(input, "{message}").unwrap();
+            if message["id"].is_null() {
+                continue;
+            }
+            let mut line = String::new();
+            output.read_line(&mut line).unwrap();
+            answers.push(serde_json::from_str::<Value>(&line).unwrap_or_else(|_| panic!("{line}")));
+        }
+        drop(input);
+        let mut rest = String::new();
+        output.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "");
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+        (answers, logged.join().unwrap())
+    };
+    let client = json!({"name": "test", "version": "1"});
+    let hello = json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client});
+    let begin = [
+        json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": hello}),
+        json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
+    ];
+    let call = |id: u32, tool: &str, arguments: Value| json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": tool, "arguments": arguments}});
+    let store = call(1, "qdrant-store", json!({"information": "The courier can be followed on the map."}));
+    let (answers, log) = talk(&[], &[&begin[..], &[store]].concat());
+    assert_eq!(answers[1]["result"]["isError"], false, "{}", answers[1]);
+    assert!(log.contains("called"), "{log}");
+    // Another process finds it, as a tenant that only reads.
+    let find = call(1, "qdrant-find", json!({"query": "where is my food?"}));
+    let store = call(2, "qdrant-store", json!({"information": "x"}));
+    let tenant = ["--tenant", "ann", "--set", "server.tenants.ann.key=the-key-of-ann-0001"];
+    let (answers, _) = talk(&tenant, &[&begin[..], &[find, store]].concat());
+    let entry = answers[1]["result"]["content"][1]["text"].as_str().unwrap_or_else(|| panic!("{}", answers[1]));
+    assert!(entry.contains("followed on the map"), "{entry}");
+    assert_eq!(answers[2]["result"]["isError"], true, "{}", answers[2]);
+    let nobody = home.run(&["mcp", "--tenant", "nobody"]);
+    assert!(nobody.status.code() == Some(2) && error(&nobody).contains("server.tenants.nobody"), "{}", error(&nobody));
 }

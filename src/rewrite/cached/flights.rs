@@ -14,8 +14,10 @@ use tokio::{
     task::AbortHandle,
     time::{Instant, sleep_until, timeout_at},
 };
+use tracing::Instrument as _;
 
 use super::{Key, Reply, counters, crashed, given_up};
+use crate::trace;
 
 /// The calls under way. Clones share them.
 #[derive(Clone)]
@@ -91,7 +93,9 @@ impl Flights {
         // A runtime that is shutting down drops the task at once, and its landing takes the lock.
         drop(under_way);
         let landing = Landing { shared: Arc::clone(&self.shared), key, number };
-        let task = tokio::spawn(fly(landing, ask, background, alone, sender)).abort_handle();
+        // In the trace and the span of the first who asks.
+        let flight = trace::carried(fly(landing, ask, background, alone, sender)).in_current_span();
+        let task = tokio::spawn(flight).abort_handle();
         if let Some(flight) = self.shared.lock().flights.get_mut(&key).filter(|flight| flight.number == number) {
             flight.task = Some(task);
         }

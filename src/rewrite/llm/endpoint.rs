@@ -11,7 +11,7 @@ use std::{
 
 use reqwest::{
     Client, Response, Url,
-    header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING},
+    header::{AUTHORIZATION, CONTENT_ENCODING},
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
@@ -158,7 +158,7 @@ impl LlmEndpoint {
     async fn request(&self, task: &Task, prompts: &Prompts, structured: bool) -> Result<Reply, LlmError> {
         let prompt = prompts.render(task, structured || task.kinds.len() > 1)?;
         let body = request::body(&self.model, &self.parameters, task, &prompt, structured);
-        let mut request = self.client.post(self.url.clone()).header(ACCEPT_ENCODING, "identity").json(&body);
+        let mut request = http::post(&self.client, &self.url, &body);
         if let Some(key) = &self.key {
             request = request.header(AUTHORIZATION, http::bearer(key).map_err(|problem| LlmError::Key { problem })?);
         }

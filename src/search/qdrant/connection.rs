@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tonic::metadata::AsciiMetadataValue;
 
 use super::{StoreError, failure};
+use crate::trace;
 
 /// Qdrant's gRPC port, taken for a url that names none.
 const PORT: u16 = 6334;
@@ -81,7 +82,7 @@ impl Connection {
     {
         let client = self.client.read().unwrap_or_else(PoisonError::into_inner).clone();
         // The client's future takes kilobytes, which every future that waits for it would take over.
-        let sent = Box::pin(send(client.clone()));
+        let sent = Box::pin(send(traced(&client)));
         match tokio::time::timeout_at(budget.until, sent).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(failure::translate(self, &error, budget.whole)),
@@ -115,6 +116,16 @@ impl fmt::Debug for Connection {
         let key = if self.key.is_some() { "set" } else { "none" };
         f.debug_struct("Connection").field("place", &self.place).field("key", &key).finish_non_exhaustive()
     }
+}
+
+/// The client for one call: the same connections, and the caller's trace in the metadata, where Qdrant's audit log looks
+/// for it.
+fn traced(client: &Arc<Qdrant>) -> Arc<Qdrant> {
+    let fields = trace::outgoing();
+    if fields.is_empty() {
+        return client.clone();
+    }
+    Arc::new(fields.into_iter().fold((**client).clone(), |client, (name, value)| client.with_header(name, value)))
 }
 
 fn client(url: &str, key: Option<&str>) -> Result<Qdrant, QdrantError> {

@@ -89,6 +89,8 @@ async fn openapi() -> Response {
 /// All routes behind all layers.
 pub(super) fn router(sidecar: Arc<Sidecar>) -> Router {
     let router: Router<_> = all().split_for_parts().0;
+    #[cfg(feature = "mcp")]
+    let router = router.route("/mcp", axum::routing::post(super::mcp::http));
     let mut router = router
         .fallback(|| async {
             Problem::new(StatusCode::NOT_FOUND, "no_route", "there is nothing here; see /openapi.json")
@@ -115,11 +117,12 @@ pub(super) fn router(sidecar: Arc<Sidecar>) -> Router {
 fn cors(sidecar: &Sidecar) -> Option<CorsLayer> {
     let origins: Vec<_> = sidecar.guard.origins().collect();
     let timing = [HeaderName::from_static("x-request-id"), HeaderName::from_static("server-timing")];
+    let of_mcp = ["mcp-protocol-version", "mcp-method", "mcp-name"].map(HeaderName::from_static);
     (!origins.is_empty()).then(|| {
         CorsLayer::new()
             .allow_origin(AllowOrigin::list(origins))
             .allow_methods([Method::GET, Method::POST, Method::DELETE])
-            .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
+            .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE].into_iter().chain(of_mcp).collect::<Vec<_>>())
             .expose_headers(timing)
     })
 }

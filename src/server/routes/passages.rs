@@ -10,8 +10,6 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    error::Error,
-    index::IndexError,
     ranking::{Passage, PointId},
     search::{Filter, check_field},
     server::{
@@ -130,9 +128,8 @@ pub(super) async fn write(
     tenant.check_may_write()?;
     let collection = sidecar.collection(&tenant, body.collection.as_deref())?;
     let passages = checked(body.passages)?;
-    let indexer = sidecar.indexer(collection);
     let work = async {
-        let report = indexer.add(passages).await.map_err(index_problem)?;
+        let report = sidecar.indexer(collection).add(passages).await?;
         if body.optimize {
             collection.store.optimize().await?;
         }
@@ -238,13 +235,5 @@ impl WrittenPassage {
         }
         let document_id = document_id.unwrap_or_else(|| id.clone());
         Ok(Passage::new(id, text).with_title(title).cut_from(document_id, position).with_payload(payload))
-    }
-}
-
-fn index_problem(error: IndexError) -> Problem {
-    match error {
-        IndexError::Embed { source, .. } => Error::from(source).into(),
-        IndexError::Store { source, .. } => Error::from(source).into(),
-        other => Problem::internal("index", &other.to_string()),
     }
 }

@@ -47,6 +47,8 @@ pub struct Behaviour {
     pub forgetful: bool,
     /// How often each method was called.
     pub calls: HashMap<&'static str, usize>,
+    /// The methods called, in order, and the trace that each call named.
+    pub traces: Vec<(&'static str, Option<String>)>,
     /// The `timeout` fields seen, in order.
     pub timeouts: Vec<Option<u64>>,
 }
@@ -106,6 +108,8 @@ impl State {
         let delay = {
             let mut behaviour = self.behaviour.lock().unwrap();
             *behaviour.calls.entry(method).or_default() += 1;
+            let trace = request.metadata().get("traceparent").and_then(|trace| trace.to_str().ok());
+            behaviour.traces.push((method, trace.map(str::to_owned)));
             if let Some(key) = &behaviour.key {
                 let given = request.metadata().get("api-key").and_then(|key| key.to_str().ok());
                 if given != Some(key) {
