@@ -19,7 +19,7 @@ use crate::{
     rerank::{OnnxReranker, OnnxRerankerOptions, RemoteReranker, Reranker},
     retriever::Retriever,
     rewrite::{CachedRewriter, LlmEndpoint, LlmRewriter, Prompts, RecordedRewriter, Rewriter},
-    search::{Adopted, EdgeStore, QdrantStore, StoreError, VectorStoreWriter},
+    search::{Adopted, EdgeStore, QdrantStore, StoreError, Successor, VectorStoreWriter},
 };
 
 /// Where ONNX Runtime is: the setting, `ORT_DYLIB_PATH`, the set-up folder, beside the program, the system's folders.
@@ -144,6 +144,16 @@ pub(super) fn edge(folder: &Path, collection: &str) -> anyhow::Result<EdgeStore>
         _ => {}
     }
     Ok(opened?)
+}
+
+/// A successor of the collection that the settings name, also while a sidecar has that open.
+pub(super) async fn successor(settings: &StoreSettings, identity: &Identity) -> anyhow::Result<Successor> {
+    let store = store(settings);
+    let locked = |error: &anyhow::Error| matches!(error.downcast_ref(), Some(StoreError::Locked { .. }));
+    match (&store, folder(settings, &settings.collection)) {
+        (Err(error), Some(folder)) if locked(error) => Ok(EdgeStore::successor_beside(folder, identity).await?),
+        _ => Ok(store?.successor(identity).await?),
+    }
 }
 
 /// The folder of a collection, if it is one of the embedded engine.
