@@ -30,7 +30,7 @@ const FOLDER: &str = "successor";
 const COMPLETE: &str = "complete";
 /// How often, and how many times, it is looked whether the process that has the collection open took over.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
-const LOOKS: u32 = 50;
+const LOOKS: u32 = 25;
 
 fn place(collection: &Path) -> PathBuf {
     collection.join(FOLDER)
