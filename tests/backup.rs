@@ -136,7 +136,10 @@ async fn restored_in_the_place_of_a_collection_nothing_else_is_left() {
     assert!(store.fetch(&[whole[0].id]).await.unwrap().is_empty(), "nothing has changed yet");
     successor.take_over().await.unwrap();
     let restored = all(&store).await;
-    assert_eq!(restored.iter().map(|p| &p.passage).collect::<Vec<_>>(), whole.iter().map(|p| &p.passage).collect::<Vec<_>>());
+    assert_eq!(
+        restored.iter().map(|p| &p.passage).collect::<Vec<_>>(),
+        whole.iter().map(|p| &p.passage).collect::<Vec<_>>()
+    );
 }
 
 /// The error with which a changed file is refused; and nothing of it was stored.

@@ -9,7 +9,7 @@ use asktwice::{
     search::{EdgeStore, ScrollRequest, Succession, Successor},
 };
 
-use super::{DIMENSION, Dice, identity, open, passage, point, search, vector, versions, written};
+use super::{DIMENSION, Dice, identity, open, options, passage, point, search, vector, versions, written};
 use crate::support::child::{self, Running};
 
 const TEST: &str = "edge::succession::killed_at_any_moment_the_old_or_the_new_one_is_there";
@@ -85,12 +85,15 @@ async fn whoever_has_the_collection_open_takes_over_what_another_made() {
     holder.upsert(written(0..PASSAGES, 1)).await.unwrap();
     // Another process would find the folder locked, as this second handle does.
     EdgeStore::open(folder.path()).unwrap_err();
-    let successor = EdgeStore::successor_beside(folder.path(), &identity()).await.unwrap();
+    let successor = EdgeStore::successor_beside(folder.path(), options(), &identity()).await.unwrap();
     fill(&successor, 2).await;
     let reading = async {
         loop {
             let found = versions(&holder, 0..PASSAGES).await;
-            assert!(found == vec![Some(1); PASSAGES as usize] || found == vec![Some(2); PASSAGES as usize], "{found:?}");
+            assert!(
+                found == vec![Some(1); PASSAGES as usize] || found == vec![Some(2); PASSAGES as usize],
+                "{found:?}"
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -113,7 +116,7 @@ async fn one_of_another_model_waits_for_the_next_start() {
     holder.prepare(&identity()).await.unwrap();
     holder.upsert(written(0..3, 1)).await.unwrap();
     let other = Identity::new("another", "other weights", DIMENSION).with_bm25("words of ids");
-    let successor = EdgeStore::successor_beside(folder.path(), &other).await.unwrap();
+    let successor = EdgeStore::successor_beside(folder.path(), options(), &other).await.unwrap();
     fill(&successor, 2).await;
     let reading = async {
         loop {
@@ -126,7 +129,7 @@ async fn one_of_another_model_waits_for_the_next_start() {
         () = reading => unreachable!(),
     };
     assert_eq!(taken.unwrap(), Succession::Pending);
-    let busy = EdgeStore::successor_beside(folder.path(), &other).await.unwrap_err().to_string();
+    let busy = EdgeStore::successor_beside(folder.path(), options(), &other).await.unwrap_err().to_string();
     assert!(busy.contains("waits for the process"), "{busy}");
     drop(holder);
     let store = open(folder.path());

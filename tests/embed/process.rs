@@ -8,7 +8,7 @@ use crate::support::child::{self, Running, memory};
 const SOAK: &str = "embed::process::memory_stays_flat_over_texts_of_all_lengths";
 const IDLE: &str = "embed::process::after_its_work_an_embedder_rests";
 /// How many texts are embedded; `make soak` embeds a million.
-const TEXTS: usize = 1_500;
+const TEXTS: usize = 800;
 /// How much memory may grow from a tenth of the texts to all of them, in MB.
 const GROWTH_MB: f64 = 20.0;
 /// How long nobody asks.

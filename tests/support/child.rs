@@ -71,6 +71,7 @@ impl Drop for Running {
 /// A line of the kernel's account of this process, such as `VmRSS`, in MB; `None` where there is no such account.
 pub fn memory(line: &str) -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let kib = status.lines().find_map(|text| text.strip_prefix(line)?.split_whitespace().nth(1)?.parse::<f64>().ok())?;
+    let kib =
+        status.lines().find_map(|text| text.strip_prefix(line)?.split_whitespace().nth(1)?.parse::<f64>().ok())?;
     Some(kib * 1_024.0 / 1e6)
 }

@@ -104,8 +104,12 @@ impl EdgeStore {
     ///
     /// # Errors
     /// As [`EdgeStore::open`]; [`StoreError::Unusable`] if one is complete and waits for that process.
-    pub async fn successor_beside(folder: impl AsRef<Path>, identity: &Identity) -> Result<Successor, StoreError> {
-        succession::begin(folder.as_ref(), &EdgeOptions::default(), None, identity).await
+    pub async fn successor_beside(
+        folder: impl AsRef<Path>,
+        options: EdgeOptions,
+        identity: &Identity,
+    ) -> Result<Successor, StoreError> {
+        succession::begin(folder.as_ref(), &options, None, identity).await
     }
 
     /// Copies the collection into a new generation, which shortens the engine's log. It happens by itself when due.

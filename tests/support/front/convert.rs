@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use qdrant_client::qdrant::{
     Condition, CreateCollection, DenseVector, Distance, FieldCondition, FieldType, Filter, Modifier,
-    NamedVectorsOutput, PayloadSchemaInfo, PayloadSchemaType, PointId, PointStruct, RetrievedPoint, SparseVector, Vector, VectorOutput,
-    VectorsOutput, WithVectorsSelector, condition::ConditionOneOf, r#match::MatchValue, point_id::PointIdOptions,
-    vector, vector_output, vectors::VectorsOptions, vectors_config::Config, vectors_output, with_vectors_selector,
+    NamedVectorsOutput, PayloadSchemaInfo, PayloadSchemaType, PointId, PointStruct, RetrievedPoint, SparseVector,
+    Vector, VectorOutput, VectorsOutput, WithVectorsSelector, condition::ConditionOneOf, r#match::MatchValue,
+    point_id::PointIdOptions, vector, vector_output, vectors::VectorsOptions, vectors_config::Config, vectors_output,
+    with_vectors_selector,
 };
 use qdrant_edge as edge;
 use serde_json::{Value, json};
