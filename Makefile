@@ -12,7 +12,7 @@ BUILD := --release --locked --features virtual-time
 # Set-up comes before what needs it, in the order written here.
 .NOTPARALLEL:
 .PHONY: demo test build setup fmt clippy unit doc features faults test-litellm test-page test-clients image-root \
-	bench bench-deadline bench-embed eval footprint clean
+	bench bench-deadline bench-embed bench-index soak eval footprint clean
 
 demo: setup ## Run the main job on the help-centre corpus. ARGS="--llm URL --model NAME" asks a real language model.
 	@$(ASKTWICE) demo $(ARGS)
@@ -74,6 +74,13 @@ $(PEERS)/venv/ready: bench/requirements.txt
 	@python3 -m venv $(PEERS)/venv
 	@$(PEERS)/venv/bin/pip install --quiet --disable-pip-version-check --requirement bench/requirements.txt
 	@touch $@
+
+bench-index: setup ## SciFact, from text to searchable, in the embedded engine. PRECISIONS=int8 takes one of the two.
+	@python3 bench/index.py $(ASKTWICE) $(SCIFACT)
+
+COUNT := 1000000
+soak: setup ## Hours: memory over a million embeddings of 1 to 512 tokens. COUNT=N takes fewer.
+	@program=$$(scripts/built.sh embed) && "$$program" soak count=$(COUNT)
 
 RECORDED = $(foreach file,$(wildcard $(SCIFACT)/rewrites/*_paraphrase.jsonl),--rewrites $(file):paraphrase) \
 	$(foreach file,$(wildcard $(SCIFACT)/rewrites/*_expansion*.jsonl),--rewrites $(file):keywords)

@@ -1,6 +1,8 @@
 //! The program as a user runs it: commands typed, output read, mistakes made. Needs what `make setup` installs; says so
 //! and skips where it is absent.
 
+mod collections;
+
 use std::{
     fs,
     io::Write as _,

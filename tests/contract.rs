@@ -9,6 +9,7 @@ mod passages;
 mod reads;
 mod same;
 mod searches;
+mod succession;
 mod writes;
 
 use std::{any::Any, sync::Arc};
@@ -40,6 +41,11 @@ impl Made {
 
     async fn tidy(self) {
         if let Some((client, collection)) = self.served {
+            let aliases = client.list_aliases().await.unwrap().aliases;
+            let ours = aliases.into_iter().filter(|alias| alias.alias_name == collection);
+            for alias in ours {
+                client.delete_collection(alias.collection_name).await.unwrap();
+            }
             client.delete_collection(collection).await.unwrap();
         }
         drop(self.store);
@@ -151,6 +157,9 @@ macro_rules! contract {
                 a_scroll_goes_on_behind_what_is_gone
                 a_scroll_is_filtered
                 a_scroll_brings_vectors;
+            succession:
+                a_successor_takes_over_in_one_step
+                a_successor_may_be_of_another_passage_side;
             filters:
                 every_kind_of_condition_holds
                 conditions_nest

@@ -1,6 +1,9 @@
 //! The local embedder against recorded vectors of the reference implementation, and its answers to broken folders.
 //! Needs what `make setup` installs; says so and skips where it is absent.
 
+mod process;
+mod provider;
+
 use std::{
     fs,
     path::{Path, PathBuf},

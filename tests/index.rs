@@ -1,5 +1,9 @@
 //! Indexing into a store in memory, with input, stores and embedders that fail.
 
+mod kill;
+mod memory;
+mod sync;
+
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -22,6 +22,7 @@
 
 mod support;
 
+mod backup;
 mod budget;
 mod cached;
 mod cli;

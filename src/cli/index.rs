@@ -1,6 +1,6 @@
 //! `asktwice index`: files become passages in the store.
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use std::{cell::Cell, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -13,19 +13,28 @@ use super::{
 };
 use crate::{
     config::Settings,
-    embed::Bm25,
+    embed::{Bm25, Embedder as _, SparseEncoder as _},
     index::{IndexError, Indexer, Progress, Report},
-    search::VectorStoreWriter,
+    search::{Succession, VectorStoreWriter},
 };
 
 /// What the shell reports for a program that was ended by Ctrl-C.
 const INTERRUPTED: u8 = 130;
+/// How often progress is told where there is no terminal to draw a bar in.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
 pub(super) struct Index {
     /// Files (.jsonl, .ndjson, .md, .markdown, .txt) or folders of them; of a BEIR folder, corpus.jsonl is read.
     #[arg(required = true)]
     sources: Vec<PathBuf>,
+    /// Remove from the collection what these sources hold no more, and all that is not from them.
+    #[arg(long, conflicts_with = "server")]
+    sync: bool,
+    /// Fill a new collection with these sources alone, and put it in the place of the old one when it is whole. Questions
+    /// are answered from the old one until then. A run that was cut off goes on.
+    #[arg(long, conflicts_with = "server")]
+    rebuild: bool,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
@@ -41,15 +50,45 @@ impl Index {
             let remote = Remote::new(url, settings)?;
             let indexer = Indexer::new(remote.embedder().await?, Arc::new(remote));
             run(indexer, &self.sources, tokens).await?
+        } else if self.rebuild {
+            rebuild(settings, &self.sources).await?
         } else {
             let store = parts::store(&settings.store)?;
-            let embedder = parts::embedder(settings)?;
-            index(&embedder, settings.bm25.encoder()?, store, &self.sources, tokens).await?
+            let indexer = indexer(&parts::embedder(settings)?, settings.bm25.encoder()?, store);
+            run(if self.sync { indexer.with_sync() } else { indexer }, &self.sources, tokens).await?
         };
         if self.json {
             say(serde_json::to_string_pretty(&report)?)?;
         }
-        Ok(tell(&report))
+        Ok(tell(&report, self.sync || self.rebuild))
+    }
+}
+
+/// Fills a successor of the collection, which takes over if all was read.
+async fn rebuild(settings: &Settings, sources: &[PathBuf]) -> anyhow::Result<Report> {
+    let (embedder, encoder) = (parts::embedder(settings)?, settings.bm25.encoder()?);
+    let identity = embedder.identity().clone().with_bm25(encoder.identity());
+    let successor = parts::successor(&settings.store, &identity).await?;
+    let indexer = indexer(&embedder, encoder, successor.store()).with_sync();
+    let report = run(indexer, sources, settings.index.passage_tokens).await?;
+    if report.is_whole() {
+        tell_succession(successor.take_over().await?);
+    } else if !report.interrupted {
+        eprintln!(
+            "asktwice: the old collection stays: not all of the sources could be read; mend or take out what is named \
+             below, and the same command goes on from here"
+        );
+    }
+    Ok(report)
+}
+
+pub(super) fn tell_succession(succession: Succession) {
+    match succession {
+        Succession::Pending => eprintln!(
+            "the new collection is whole; another process has the old one open and takes over when it is asked the next \
+             time, or, if its model is another, when it is started the next time"
+        ),
+        _ => eprintln!("the new collection has taken over"),
     }
 }
 
@@ -61,11 +100,15 @@ pub(super) async fn index(
     sources: &[PathBuf],
     passage_tokens: usize,
 ) -> Result<Report, IndexError> {
-    let mut indexer = Indexer::new(Arc::new(embedder.clone()), store).with_sparse_encoder(encoder);
-    if let Some(counter) = &embedder.token_counter {
-        indexer = indexer.with_token_counter(Arc::clone(counter));
+    run(indexer(embedder, encoder, store), sources, passage_tokens).await
+}
+
+fn indexer(embedder: &AnyEmbedder, encoder: Bm25, store: Arc<dyn VectorStoreWriter>) -> Indexer {
+    let indexer = Indexer::new(Arc::new(embedder.clone()), store).with_sparse_encoder(encoder);
+    match &embedder.token_counter {
+        Some(counter) => indexer.with_token_counter(Arc::clone(counter)),
+        None => indexer,
     }
-    run(indexer, sources, passage_tokens).await
 }
 
 /// Runs with a progress bar; Ctrl-C finishes the batches under way and ends the run.
@@ -78,7 +121,17 @@ async fn run(indexer: Indexer, sources: &[PathBuf], passage_tokens: usize) -> Re
     // The template is a constant; if it were wrong, the default bar would serve.
     let style = ProgressStyle::with_template("{bar:30} {percent:>3} %  {msg}  {eta} left");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let report = indexer.run(sources, |progress| show(&bar, progress)).await;
+    let told = Cell::new(Duration::ZERO);
+    let report = indexer
+        .run(sources, |progress| {
+            if !bar.is_hidden() {
+                show(&bar, progress);
+            } else if progress.elapsed >= told.get() + TOLD_EVERY {
+                told.set(progress.elapsed);
+                eprintln!("{}", line(progress));
+            }
+        })
+        .await;
     bar.finish_and_clear();
     report
 }
@@ -98,26 +151,35 @@ fn stop_on_ctrl_c() -> watch::Receiver<bool> {
 }
 
 fn show(bar: &ProgressBar, progress: &Progress) {
+    bar.set_length(progress.bytes_total);
+    bar.set_position(progress.bytes_done);
+    bar.set_message(rates(progress));
+}
+
+fn rates(progress: &Progress) -> String {
     let seconds = progress.elapsed.as_secs_f64().max(f64::EPSILON);
     #[expect(clippy::cast_precision_loss, reason = "a rate")]
     let rate = |count: u64| count as f64 / seconds;
-    bar.set_length(progress.bytes_total);
-    bar.set_position(progress.bytes_done);
     let (docs, tokens) = (rate(progress.indexed), rate(progress.tokens));
-    bar.set_message(format!(
-        "{} new, {} unchanged, {docs:.0} docs/s, {tokens:.0} tokens/s",
-        progress.indexed, progress.skipped
-    ));
+    format!("{} new, {} unchanged, {docs:.0} docs/s, {tokens:.0} tokens/s", progress.indexed, progress.skipped)
+}
+
+/// The same as the bar says, for a log.
+fn line(progress: &Progress) -> String {
+    let percent = 100 * progress.bytes_done / progress.bytes_total.max(1);
+    let left = progress.remaining().map_or_else(String::new, |left| format!(", {} s left", left.as_secs()));
+    format!("{percent} %: {}{left}", rates(progress))
 }
 
 /// Says on standard error what was done and what was not; the exit code is that of a success only if all was.
-fn tell(report: &Report) -> ExitCode {
+fn tell(report: &Report, mirrors: bool) -> ExitCode {
     for problem in &report.problems.first {
         eprintln!("asktwice: not indexed: {problem}");
     }
     let mut said = vec![format!("{} passages indexed", report.indexed), format!("{} unchanged", report.skipped)];
     let counts = [
         (report.deleted, "stale ones deleted"),
+        (report.removed, "removed that the sources hold no more"),
         (report.truncated, "longer than the model reads (their ends cannot be found)"),
         (report.ignored_files, "files of other kinds left aside"),
         (report.problems.count, "problems: what they name was NOT indexed"),
@@ -133,6 +195,9 @@ fn tell(report: &Report) -> ExitCode {
     if report.interrupted {
         eprintln!("interrupted; what was indexed can be searched, and the same command goes on from here");
         return ExitCode::from(INTERRUPTED);
+    }
+    if mirrors && !report.is_whole() {
+        eprintln!("nothing was removed: what could not be read is not gone");
     }
     if report.problems.count > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

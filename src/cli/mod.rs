@@ -5,6 +5,7 @@
 
 mod adapt;
 mod ask;
+mod backup;
 mod calibrate;
 mod compare_models;
 mod corpus;
@@ -30,6 +31,7 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
+    backup::BackupError,
     config::{Settings, SettingsError},
     embed::{EmbedError, HeadError, HubError},
     error::{Error, ErrorKind},
@@ -82,6 +84,10 @@ enum Command {
     Ask(ask::Ask),
     /// Index files: JSON lines, Markdown, plain text, BEIR folders.
     Index(index::Index),
+    /// Write a collection, vectors included, to a file.
+    Export(backup::Export),
+    /// Fill a collection from such a file, in either engine.
+    Import(backup::Import),
     /// Measure the question alone, its rewrite alone and both fused, on judged questions.
     Eval(eval::Eval),
     /// Learn a small correction of the model's question embeddings from judged questions.
@@ -137,6 +143,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         match cli.command {
             Command::Ask(command) => command.run(&settings).await,
             Command::Index(command) => command.run(&settings).await,
+            Command::Export(command) => command.run(&settings).await,
+            Command::Import(command) => command.run(&settings).await,
             Command::Eval(command) => command.run(&settings).await,
             Command::Adapt(command) => command.run(&settings).await,
             Command::Tune(command) => command.run(&settings).await,
@@ -210,6 +218,7 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
         let of_hub = cause.downcast_ref::<HubError>().map(HubError::kind);
         let of_store = cause.downcast_ref::<StoreError>().map(StoreError::kind);
         let of_index = cause.downcast_ref::<IndexError>().map(IndexError::kind);
+        let of_backup = cause.downcast_ref::<BackupError>().map(BackupError::kind);
         let of_reranker = cause.downcast_ref::<RerankError>().map(RerankError::kind);
         let of_evaluation = cause.downcast_ref::<EvaluateError>().map(EvaluateError::kind);
         let invalid = cause.is::<SettingsError>()
@@ -221,7 +230,15 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
             || cause.is::<PromptError>()
             || cause.is::<RecordedError>();
         let of_settings = invalid.then_some(ErrorKind::Invalid);
-        of_crate.or(of_embedder).or(of_hub).or(of_store).or(of_index).or(of_reranker).or(of_evaluation).or(of_settings)
+        of_crate
+            .or(of_embedder)
+            .or(of_hub)
+            .or(of_store)
+            .or(of_index)
+            .or(of_backup)
+            .or(of_reranker)
+            .or(of_evaluation)
+            .or(of_settings)
     });
     ExitCode::from(match kind {
         Some(ErrorKind::Invalid) => 2,

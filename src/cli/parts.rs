@@ -19,7 +19,7 @@ use crate::{
     rerank::{OnnxReranker, OnnxRerankerOptions, RemoteReranker, Reranker},
     retriever::Retriever,
     rewrite::{CachedRewriter, LlmEndpoint, LlmRewriter, Prompts, RecordedRewriter, Rewriter},
-    search::{Adopted, EdgeStore, QdrantStore, StoreError, VectorStoreWriter},
+    search::{Adopted, EdgeOptions, EdgeStore, QdrantStore, StoreError, Successor, VectorStoreWriter},
 };
 
 /// Where ONNX Runtime is: the setting, `ORT_DYLIB_PATH`, the set-up folder, beside the program, the system's folders.
@@ -43,6 +43,11 @@ pub(super) fn embedder(settings: &Settings) -> anyhow::Result<AnyEmbedder> {
         workers: embed.workers,
     };
     let local = OnnxEmbedder::open_with(&embed.model, &options)?;
+    if local.provider() != embed.provider {
+        // The log that says why is off for most commands, and much slower than asked for should not pass in silence.
+        let wanted = embed.provider;
+        eprintln!("asktwice: there is no {wanted} here; the CPU does the work (ASKTWICE_LOG=asktwice=warn says why)");
+    }
     let counter = local.clone();
     let counter: TokenCounter = Arc::new(move |text: &str| counter.count_tokens(text));
     AnyEmbedder::new(local, Some(counter), embed)
@@ -144,6 +149,18 @@ pub(super) fn edge(folder: &Path, collection: &str) -> anyhow::Result<EdgeStore>
         _ => {}
     }
     Ok(opened?)
+}
+
+/// A successor of the collection that the settings name, also while a sidecar has that open.
+pub(super) async fn successor(settings: &StoreSettings, identity: &Identity) -> anyhow::Result<Successor> {
+    let store = store(settings);
+    let locked = |error: &anyhow::Error| matches!(error.downcast_ref(), Some(StoreError::Locked { .. }));
+    match (&store, folder(settings, &settings.collection)) {
+        (Err(error), Some(folder)) if locked(error) => {
+            Ok(EdgeStore::successor_beside(folder, EdgeOptions::default(), identity).await?)
+        }
+        _ => Ok(store?.successor(identity).await?),
+    }
 }
 
 /// The folder of a collection, if it is one of the embedded engine.

@@ -2,16 +2,18 @@
 //!
 //! Reading runs on a thread of its own and hands over batches; several batches are embedded and stored at the same
 //! time, and never more than that is in memory. What is stored unchanged is skipped, so that a run that was stopped,
-//! or failed, goes on where it was when it is run again. Documents whose files are gone are not deleted.
+//! or failed, goes on where it was when it is run again. Passages that the sources hold no more stay, unless the run is to
+//! make the store their mirror.
 
 mod chunk;
 mod lines;
 mod read;
 mod report;
 mod source;
+mod sync;
 mod work;
 
-use std::{path::PathBuf, sync::Arc, time::Instant};
+use std::{collections::HashSet, path::PathBuf, sync::Arc, time::Instant};
 
 use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::{
@@ -22,6 +24,8 @@ use tokio::{
 pub use chunk::{DEFAULT_PASSAGE_TOKENS, TokenCounter};
 pub use report::{IndexError, KEPT_PROBLEMS, Problem, Problems, Progress, Report};
 
+pub(crate) use sync::remove_others;
+
 use self::{
     chunk::Chunker,
     read::{Batch, Reader},
@@ -30,7 +34,7 @@ use self::{
 };
 use crate::{
     embed::{Embedder, SparseEncoder},
-    ranking::Passage,
+    ranking::{Passage, PointId},
     search::{PayloadKind, StoreError, VectorStoreWriter},
 };
 
@@ -61,6 +65,7 @@ pub struct Indexer {
     batch_size: usize,
     concurrency: usize,
     chunker: Chunker,
+    sync: bool,
     stop: Option<watch::Receiver<bool>>,
 }
 
@@ -75,7 +80,16 @@ impl Indexer {
         // One batch more than there are cores: while some are stored, the embedder's workers stay busy.
         let concurrency = std::thread::available_parallelism().map_or(2, |cores| cores.get() + 1).min(16);
         let chunker = Chunker { tokens, counter: Arc::new(chunk::guessed_tokens) };
-        Self { embedder, sparse: None, store, batch_size: DEFAULT_BATCH_SIZE, concurrency, chunker, stop: None }
+        Self {
+            embedder,
+            sparse: None,
+            store,
+            batch_size: DEFAULT_BATCH_SIZE,
+            concurrency,
+            chunker,
+            sync: false,
+            stop: None,
+        }
     }
 
     /// Fills the channel `bm25` too, by this encoder. A collection has that channel from its first day or never: an
@@ -115,6 +129,14 @@ impl Indexer {
         self
     }
 
+    /// Makes the store a mirror of the sources: what they hold no more is removed at the end of a run, whoever wrote it
+    /// (see [`Report::removed`]). A run that did not read them whole removes nothing: what was not read is not gone.
+    #[must_use]
+    pub fn with_sync(mut self) -> Self {
+        self.sync = true;
+        self
+    }
+
     /// Sets who may stop a run: as soon as the value is true, no further batch is begun, those under way are finished,
     /// and the report says that the run was interrupted.
     #[must_use]
@@ -137,8 +159,12 @@ impl Indexer {
         let found = found.map_err(|_| run.reader_failed())??;
         self.prepare().await.map_err(|error| run.failed(Failure::Store(error)))?;
         run.begin(&found);
-        self.index(found, &mut run).await?;
-        let wrote = run.report.indexed + run.report.deleted > 0;
+        let read = self.index(found, &mut run).await?;
+        if self.sync && run.report.is_whole() {
+            let removed = remove_others(&*self.store, &read, |removed| run.report.removed += removed).await;
+            removed.map_err(|error| run.failed(Failure::Store(error)))?;
+        }
+        let wrote = run.report.indexed + run.report.deleted + run.report.removed > 0;
         if wrote && !run.report.interrupted {
             self.store.optimize().await.map_err(|error| run.failed(Failure::Store(error)))?;
         }
@@ -174,8 +200,9 @@ impl Indexer {
         self.store.index_payload("document_id", PayloadKind::Keyword).await
     }
 
-    /// Reads, and keeps several batches under way, until the input ends, the caller stops it or a batch fails.
-    async fn index(&self, found: Found, run: &mut Run<impl Fn(&Progress)>) -> Result<(), IndexError> {
+    /// Reads, and keeps several batches under way, until the input ends, the caller stops it or a batch fails. Returns
+    /// the ids of what was read.
+    async fn index(&self, found: Found, run: &mut Run<impl Fn(&Progress)>) -> Result<HashSet<PointId>, IndexError> {
         let (sender, mut batches) = mpsc::channel::<Batch>(1);
         let reader = Reader::new(self.chunker.clone(), self.batch_size, sender);
         let reading = spawn_blocking(move || reader.run(&found.files, found.problems));

@@ -62,12 +62,14 @@ impl Reader {
         Self { chunker, batch_size, sender, batch: Batch::default(), seen: HashSet::new() }
     }
 
-    /// Reads the files and hands over batches; ends early when nobody takes them any more.
-    pub(super) fn run(mut self, files: &[SourceFile], problems: Problems) {
+    /// Reads the files and hands over batches; ends early when nobody takes them any more. Returns the ids of what it
+    /// read.
+    pub(super) fn run(mut self, files: &[SourceFile], problems: Problems) -> HashSet<PointId> {
         self.batch.problems = problems;
         let read = files.iter().try_for_each(|file| self.file(file));
         // Whoever abandoned the reader does not want its last batch either.
         let _abandoned = read.and_then(|()| self.hand_over());
+        self.seen
     }
 
     fn file(&mut self, file: &SourceFile) -> Result<(), Abandoned> {
@@ -77,7 +79,7 @@ impl Reader {
             Format::Markdown | Format::Text => self.document(file)?,
         };
         if let Err(error) = read {
-            self.problem(file, None, format!("cannot be read: {error}"));
+            self.unread(file, None, format!("cannot be read: {error}"));
         }
         // What could not be read is dealt with, too.
         self.batch.bytes += left;
@@ -99,7 +101,7 @@ impl Reader {
                 }
                 Ok(Line::TooLong(consumed)) => {
                     let what = format!("is {consumed} bytes long; at most {LONGEST_LINE} are read");
-                    self.problem(file, Some(number), what);
+                    self.unread(file, Some(number), what);
                     consumed
                 }
                 Err(error) => return Ok(Err(error)),
@@ -122,7 +124,7 @@ impl Reader {
                 self.batch.passages.push(passage);
             }
             Ok(passage) => self.problem(file, Some(number), duplicate(&passage.id)),
-            Err(what) => self.problem(file, Some(number), what),
+            Err(what) => self.unread(file, Some(number), what),
         }
     }
 
@@ -131,7 +133,7 @@ impl Reader {
         let text = match read_whole(file) {
             Ok(Ok(text)) => text,
             Ok(Err(what)) => {
-                self.problem(file, None, what);
+                self.unread(file, None, what);
                 return Ok(Ok(()));
             }
             Err(error) => return Ok(Err(error)),
@@ -160,6 +162,11 @@ impl Reader {
 
     fn problem(&mut self, file: &SourceFile, line: Option<u64>, what: String) {
         self.batch.problems.add(Problem { file: file.path.display().to_string(), line, what });
+    }
+
+    /// A problem that leaves something unread, whose ids are thus not known.
+    fn unread(&mut self, file: &SourceFile, line: Option<u64>, what: String) {
+        self.batch.problems.add_unread(Problem { file: file.path.display().to_string(), line, what });
     }
 
     fn hand_over_if_full(&mut self) -> Result<(), Abandoned> {

@@ -36,6 +36,8 @@ impl fmt::Display for Problem {
 pub struct Problems {
     /// How many there were.
     pub count: u64,
+    /// How many of them left something unread: nobody knows which passages it would have been.
+    pub unread: u64,
     /// The first of them.
     pub first: Vec<Problem>,
 }
@@ -48,8 +50,15 @@ impl Problems {
         }
     }
 
+    /// Adds a problem that left something unread.
+    pub(super) fn add_unread(&mut self, problem: Problem) {
+        self.unread += 1;
+        self.add(problem);
+    }
+
     pub(super) fn merge(&mut self, other: Self) {
         self.count += other.count;
+        self.unread += other.unread;
         let room = KEPT_PROBLEMS.saturating_sub(self.first.len());
         self.first.extend(other.first.into_iter().take(room));
     }
@@ -98,6 +107,10 @@ pub struct Report {
     pub skipped: u64,
     /// Stale passages deleted, of documents that have become shorter.
     pub deleted: u64,
+    /// Passages removed because the sources hold them no more; only a run with [`Indexer::with_sync`] removes them.
+    ///
+    /// [`Indexer::with_sync`]: crate::index::Indexer::with_sync
+    pub removed: u64,
     /// Passages longer than the model reads; their ends cannot be found.
     pub truncated: u64,
     /// Tokens embedded.
@@ -114,6 +127,13 @@ pub struct Report {
 }
 
 impl Report {
+    /// Whether all that the sources hold was read and is stored: not interrupted, and nothing left unread. Only then is
+    /// it known what they hold no more.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        !self.interrupted && self.problems.unread == 0
+    }
+
     /// Passages embedded and stored per second.
     #[must_use]
     pub fn passages_per_second(&self) -> f64 {

@@ -165,7 +165,7 @@ impl Found {
     }
 
     fn problem(&mut self, path: &Path, what: String) {
-        self.problems.add(Problem { file: path.display().to_string(), line: None, what });
+        self.problems.add_unread(Problem { file: path.display().to_string(), line: None, what });
     }
 }
 

@@ -1,6 +1,8 @@
 //! What is known about a collection, and who may use it.
 
-use super::StoreError;
+use std::collections::BTreeMap;
+
+use super::{PayloadKind, StoreError};
 use crate::embed::Identity;
 
 /// What is known about a collection.
@@ -19,13 +21,22 @@ pub struct CollectionInfo {
     /// names it, or, in an adopted collection, where they are; `None` if that channel cannot be searched. See
     /// [`CollectionInfo::accepts_bm25`].
     pub bm25: Option<String>,
+    /// The payload fields that are indexed, and as what; those of kinds that asktwice does not build are left out.
+    pub payload_indexes: BTreeMap<String, PayloadKind>,
 }
 
 impl CollectionInfo {
     /// Describes a collection.
     pub fn new(place: impl Into<String>, passages: u64, dimension: usize, identity: Option<Identity>) -> Self {
         let bm25 = identity.as_ref().and_then(|identity| identity.bm25.clone());
-        Self { place: place.into(), passages, dimension, identity, bm25 }
+        Self { place: place.into(), passages, dimension, identity, bm25, payload_indexes: BTreeMap::new() }
+    }
+
+    /// Sets which payload fields are indexed.
+    #[must_use]
+    pub fn with_payload_indexes(mut self, indexes: BTreeMap<String, PayloadKind>) -> Self {
+        self.payload_indexes = indexes;
+        self
     }
 
     /// Checks that an embedder's vectors may be searched with here.

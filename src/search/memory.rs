@@ -5,7 +5,7 @@ mod compare;
 use std::{
     collections::BTreeMap,
     ops::Bound,
-    sync::{PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use async_trait::async_trait;
@@ -13,23 +13,26 @@ use serde_json::{Map, Value};
 
 use super::{
     Channels, CollectionInfo, Filter, PayloadKind, ScrollPage, ScrollRequest, Scrolled, Search, SearchVector,
-    SparseVector, StoreError, VectorStore, VectorStoreWriter, Vectors, check_writer, layout, path::Path,
+    SparseVector, StoreError, Succession, Successor, TakeOver, VectorStore, VectorStoreWriter, Vectors, check_writer,
+    layout, path::Path,
 };
 use crate::{
     embed::Identity,
     ranking::{Passage, PointId, Ranking, Scored},
 };
 
-/// An exact store in memory. Searches compare with every passage; passages are lost with the process.
-#[derive(Debug, Default)]
+/// An exact store in memory. Searches compare with every passage; passages are lost with the process. Clones share it.
+#[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
-    collection: RwLock<Collection>,
+    collection: Arc<RwLock<Collection>>,
 }
 
 #[derive(Debug, Default)]
 struct Collection {
     identity: Option<Identity>,
     points: BTreeMap<PointId, Point>,
+    /// Nothing here is faster for them, but a copy in another store is.
+    payload_indexes: BTreeMap<String, PayloadKind>,
 }
 
 /// A passage as the engines keep it, so that filters see here what they see there.
@@ -148,6 +151,7 @@ impl VectorStore for MemoryStore {
         let collection = self.read();
         let describe = |identity: &Identity| {
             CollectionInfo::new(PLACE, collection.points.len() as u64, identity.dimension, Some(identity.clone()))
+                .with_payload_indexes(collection.payload_indexes.clone())
         };
         Ok(collection.identity.as_ref().map(describe))
     }
@@ -191,9 +195,11 @@ impl VectorStoreWriter for MemoryStore {
         Ok(())
     }
 
-    async fn index_payload(&self, key: &str, _kind: PayloadKind) -> Result<(), StoreError> {
-        self.read().channels()?;
+    async fn index_payload(&self, key: &str, kind: PayloadKind) -> Result<(), StoreError> {
+        let mut collection = self.write();
+        collection.channels()?;
         if Path::parse(key).is_some() {
+            collection.payload_indexes.insert(key.to_owned(), kind);
             return Ok(());
         }
         let problem = format!("`{key}` is not the path of a payload field");
@@ -202,6 +208,27 @@ impl VectorStoreWriter for MemoryStore {
 
     async fn optimize(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    async fn successor(&self, identity: &Identity) -> Result<Successor, StoreError> {
+        let new = Self::new();
+        new.prepare(identity).await?;
+        Ok(Successor::new(Arc::new(new.clone()), Replacement { old: self.clone(), new }))
+    }
+}
+
+#[derive(Debug)]
+struct Replacement {
+    old: MemoryStore,
+    new: MemoryStore,
+}
+
+#[async_trait]
+impl TakeOver for Replacement {
+    async fn take_over(self: Box<Self>) -> Result<Succession, StoreError> {
+        let new = std::mem::take(&mut *self.new.write());
+        *self.old.write() = new;
+        Ok(Succession::Done)
     }
 }
 

@@ -16,6 +16,9 @@ pub use vectors::{SparseVector, Vectors};
 mod scroll;
 pub use scroll::{MAX_PAGE, ScrollPage, ScrollRequest, Scrolled};
 
+mod successor;
+pub use successor::{Succession, Successor, TakeOver};
+
 mod info;
 pub use info::CollectionInfo;
 use info::check_writer;
@@ -165,6 +168,16 @@ pub trait VectorStoreWriter: VectorStore {
     /// # Errors
     /// [`StoreError`] when the store cannot answer.
     async fn optimize(&self) -> Result<(), StoreError>;
+
+    /// Begins a new collection for this passage side, which may be another than this one's, or goes on with one that was
+    /// begun; see [`Successor`].
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot answer, or can have no successor.
+    async fn successor(&self, _identity: &Identity) -> Result<Successor, StoreError> {
+        let problem = "it cannot be rebuilt beside itself; rebuild it where it is stored".to_owned();
+        Err(StoreError::Request { place: "this store".to_owned(), problem })
+    }
 }
 
 /// What a payload field holds, for [`VectorStoreWriter::index_payload`].

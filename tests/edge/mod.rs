@@ -6,6 +6,7 @@ mod crash;
 mod disk;
 mod log;
 mod speed;
+mod succession;
 
 use asktwice::{
     Passage, VectorStore,

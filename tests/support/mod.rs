@@ -1,5 +1,6 @@
 //! What several test modules share: where things are, and small helpers.
 
+pub mod child;
 pub mod embedder;
 pub mod failing;
 pub mod fails_on;

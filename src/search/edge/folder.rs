@@ -1,10 +1,12 @@
 //! The folder of an embedded collection, all but what the engine keeps in it.
 //!
 //! - `lock`: locked by the one process that has the collection open
-//! - `collection.json`: the layout's version and the identity of the passage side
+//! - `collection.json`: the layout's version and the identity of the passage side; a generation that was a successor, and
+//!   every copy of it, has one of its own, which counts
 //! - `generation-000001`: the engine's files; a later number after each compaction
 //! - `CURRENT`: the name of the live generation. Replacing this file is the moment at which a compaction happens:
 //!   before it, the new generation is rubbish; after it, the old one is.
+//! - `successor`: a folder like this one, of a collection that is to take over
 
 use std::{
     cell::Cell,
@@ -15,14 +17,14 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::fault::Fault;
+use super::{fault::Fault, succession};
 use crate::{
     embed::Identity,
     search::{StoreError, layout},
 };
 
 const LOCK: &str = "lock";
-const COLLECTION: &str = "collection.json";
+pub(super) const COLLECTION: &str = "collection.json";
 const CURRENT: &str = "CURRENT";
 const PREFIX: &str = "generation-";
 
@@ -45,7 +47,7 @@ struct Description {
 impl Folder {
     /// Whether there is a collection, or what is left of one.
     pub(super) fn holds_collection(path: &Path) -> bool {
-        path.join(CURRENT).exists() || path.join(COLLECTION).exists()
+        path.join(CURRENT).exists() || path.join(COLLECTION).exists() || succession::is_complete(path)
     }
 
     /// Locks a folder that exists.
@@ -62,18 +64,11 @@ impl Folder {
 
     /// The identity of the passage side and the path of the live generation; `None` if creation never finished.
     pub(super) fn read(&self) -> Result<Option<(Identity, PathBuf)>, Fault> {
-        let Some(description) = read_if_there(&self.path.join(COLLECTION))? else {
-            if self.path.join(CURRENT).exists() {
-                return Err(Fault::mendable(format!(
-                    "{COLLECTION} is missing; restore it, or index into a new folder"
-                )));
-            }
-            return Ok(None);
-        };
-        let identity = parse(&description)?;
+        let shared = read_if_there(&self.path.join(COLLECTION))?;
         let name = match read_if_there(&self.path.join(CURRENT))? {
             Some(name) => name.trim().to_owned(),
-            None => self.adopt_only_generation()?,
+            None if shared.is_some() => self.adopt_only_generation()?,
+            None => return Ok(None),
         };
         if number(&name).is_none() || !self.path.join(&name).is_dir() {
             return Err(Fault::mendable(format!(
@@ -81,7 +76,20 @@ impl Folder {
                 self.remedy()?
             )));
         }
-        Ok(Some((identity, self.path.join(name))))
+        let generation = self.path.join(name);
+        let description = read_if_there(&generation.join(COLLECTION))?.or(shared);
+        let missing = || Fault::mendable(format!("{COLLECTION} is missing; restore it, or index into a new folder"));
+        Ok(Some((parse(&description.ok_or_else(missing)?)?, generation)))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether `CURRENT` names this generation.
+    pub(super) fn is_current(&self, generation: &Path) -> bool {
+        let current = fs::read_to_string(self.path.join(CURRENT));
+        current.is_ok_and(|name| self.path.join(name.trim()) == generation)
     }
 
     /// A crash during creation can lose `CURRENT`. With one generation there is no doubt which it was.
@@ -156,7 +164,7 @@ impl Folder {
 
     /// Replaces a small file so that a crash leaves the old or the new one, never a part. The renaming decides: after
     /// it every reader sees the new one, so that what comes later is no failure of this.
-    fn replace(&self, name: &str, content: &[u8]) -> Result<(), Fault> {
+    pub(super) fn replace(&self, name: &str, content: &[u8]) -> Result<(), Fault> {
         let temporary = self.path.join(format!("{name}.new"));
         let write = || -> io::Result<()> {
             let mut file = File::create(&temporary)?;
@@ -173,7 +181,7 @@ impl Folder {
     }
 }
 
-fn parse(description: &str) -> Result<Identity, Fault> {
+pub(super) fn parse(description: &str) -> Result<Identity, Fault> {
     let refuse = |problem: String| Fault::damage(format!("{COLLECTION} {problem}"));
     let value: serde_json::Value = serde_json::from_str(description).map_err(|e| refuse(format!("is damaged: {e}")))?;
     let version = value.get("layout").and_then(serde_json::Value::as_u64);
@@ -194,7 +202,7 @@ fn number(name: &str) -> Option<u64> {
     name.strip_prefix(PREFIX)?.parse().ok()
 }
 
-fn read_if_there(path: &Path) -> Result<Option<String>, Fault> {
+pub(super) fn read_if_there(path: &Path) -> Result<Option<String>, Fault> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -2,6 +2,7 @@
 //! through it.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
@@ -14,7 +15,7 @@ use qdrant_edge::{
 
 use super::{
     fault::{Fault, guard},
-    folder::{bytes_on_disk, sync_folder, sync_tree},
+    folder::{COLLECTION, bytes_on_disk, sync_folder, sync_tree},
     log, numbering, operation,
 };
 use crate::search::{Channel, PayloadKind, layout};
@@ -131,6 +132,13 @@ impl Generation {
         Ok(index.is_some_and(|index| index.data_type == operation::schema(kind)))
     }
 
+    /// The payload fields that are indexed, and as what.
+    pub(super) fn indexed(&self) -> Result<BTreeMap<String, PayloadKind>, Fault> {
+        let info = self.call("describing", |shard| Ok(shard.info()))?;
+        let indexes = info.payload_schema.into_iter();
+        Ok(indexes.filter_map(|(field, index)| Some((field.to_string(), operation::kind(index.data_type)?))).collect())
+    }
+
     /// Makes a change. It survives a crash once flushed.
     pub(super) fn update(&self, operation: UpdateOperation) -> Result<(), Fault> {
         self.call("writing", |shard| shard.update(operation))?;
@@ -184,6 +192,11 @@ impl Generation {
     /// Copies every point and index into a new generation with a log of its own; it is on disk when this returns.
     pub(super) fn copy_to(&self, path: &Path) -> Result<Self, Fault> {
         let mut copy = Self::create(path, self.shape)?;
+        let description = self.path.join(COLLECTION);
+        if description.exists() {
+            let copied = fs::copy(description, path.join(COLLECTION));
+            copied.map_err(|error| Fault::io("copying the description", error))?;
+        }
         let info = self.call("describing", |shard| Ok(shard.info()))?;
         for (field, index) in info.payload_schema {
             let schema = index.params.map_or(index.data_type.into(), PayloadFieldSchema::FieldParams);

@@ -14,12 +14,13 @@ mod options;
 mod point;
 mod read;
 mod slot;
+mod succession;
 mod writer;
 
 pub use options::EdgeOptions;
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -37,8 +38,8 @@ use self::{
     writer::{Job, Writer},
 };
 use super::{
-    Channels, CollectionInfo, Filter, PayloadKind, ScrollPage, ScrollRequest, Search, StoreError, VectorStore,
-    VectorStoreWriter, Vectors,
+    Channels, CollectionInfo, Filter, PayloadKind, ScrollPage, ScrollRequest, Search, StoreError, Successor,
+    VectorStore, VectorStoreWriter, Vectors,
 };
 use crate::{
     embed::Identity,
@@ -47,7 +48,7 @@ use crate::{
 
 /// How many writes wait before a caller waits too.
 const WAITING_WRITES: usize = 16;
-/// How often a store without a collection looks whether another process has made one.
+/// How often a store looks whether another process has made a collection, or a successor of its own.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// A collection in a folder, in this process. Clones share it; the last one dropped closes it and waits for that.
@@ -58,6 +59,8 @@ pub struct EdgeStore {
 
 #[derive(Debug)]
 struct Inner {
+    folder: PathBuf,
+    options: EdgeOptions,
     place: String,
     slot: Arc<Slot>,
     reads: Arc<Semaphore>,
@@ -87,12 +90,26 @@ impl EdgeStore {
         let place = folder.display().to_string();
         let slot = Arc::new(Slot::default());
         let reads = Arc::new(Semaphore::new(options.concurrent_reads.clamp(1, Semaphore::MAX_PERMITS)));
-        let writer = Writer::open(folder, options, slot.clone())?;
+        let writer = Writer::open(folder.clone(), options.clone(), slot.clone())?;
         let (jobs, queue) = mpsc::channel(WAITING_WRITES);
         let thread = thread::Builder::new().name("edge-writer".into()).spawn(move || writer.run(queue));
         let thread = thread.map_err(|error| Fault::io("starting the writer's thread", error).at(&place))?;
         let looked = Mutex::new(Instant::now());
-        Ok(Self { inner: Arc::new(Inner { place, slot, reads, looked, jobs: Some(jobs), writer: Some(thread) }) })
+        let (jobs, writer) = (Some(jobs), Some(thread));
+        Ok(Self { inner: Arc::new(Inner { folder, options, place, slot, reads, looked, jobs, writer }) })
+    }
+
+    /// Begins a successor of the collection in a folder that another process has open, as
+    /// [`VectorStoreWriter::successor`] does where this process has.
+    ///
+    /// # Errors
+    /// As [`EdgeStore::open`]; [`StoreError::Unusable`] if one is complete and waits for that process.
+    pub async fn successor_beside(
+        folder: impl AsRef<Path>,
+        options: EdgeOptions,
+        identity: &Identity,
+    ) -> Result<Successor, StoreError> {
+        succession::begin(folder.as_ref(), &options, None, identity).await
     }
 
     /// Copies the collection into a new generation, which shortens the engine's log. It happens by itself when due.
@@ -109,8 +126,8 @@ impl EdgeStore {
         &self,
         work: impl FnOnce(&Live) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<Option<T>, StoreError> {
-        if self.inner.slot.live().is_none() && self.inner.is_look_due() {
-            self.write(Writer::look_again).await?;
+        if self.inner.is_look_due() {
+            self.look().await?;
         }
         let closed = |_| self.stopped();
         let permit = self.inner.reads.clone().acquire_owned().await.map_err(closed)?;
@@ -127,6 +144,20 @@ impl EdgeStore {
             problem: "a read was broken off".into(),
             source: Some(error.into()),
         })?
+    }
+
+    /// Opens a collection, or takes over a successor, that another process has made.
+    async fn look(&self) -> Result<(), StoreError> {
+        if self.inner.slot.live().is_none() {
+            return self.write(Writer::look_again).await;
+        }
+        if succession::is_complete(&self.inner.folder)
+            && let Some(jobs) = &self.inner.jobs
+        {
+            // No read waits for it, and if the writer is busy, the next look will do.
+            let _busy = jobs.try_send(Box::new(Writer::succeed_if_alike));
+        }
+        Ok(())
     }
 
     /// Runs a read of a collection that must be there; the work gets its place, for messages.
@@ -201,8 +232,10 @@ impl VectorStore for EdgeStore {
     async fn info(&self) -> Result<Option<CollectionInfo>, StoreError> {
         let place = self.inner.place.clone();
         self.read(move |live| {
-            let passages = live.generation.count().map_err(|fault| fault.at(&place))?;
-            Ok(CollectionInfo::new(place.clone(), passages, live.identity.dimension, Some(live.identity.clone())))
+            let counted = live.generation.count().and_then(|passages| Ok((passages, live.generation.indexed()?)));
+            let (passages, indexes) = counted.map_err(|fault| fault.at(&place))?;
+            let info = CollectionInfo::new(place, passages, live.identity.dimension, Some(live.identity.clone()));
+            Ok(info.with_payload_indexes(indexes))
         })
         .await
     }
@@ -236,6 +269,10 @@ impl VectorStoreWriter for EdgeStore {
 
     async fn optimize(&self) -> Result<(), StoreError> {
         self.write(Writer::optimize).await
+    }
+
+    async fn successor(&self, identity: &Identity) -> Result<Successor, StoreError> {
+        succession::begin(&self.inner.folder, &self.inner.options, Some(self.clone()), identity).await
     }
 }
 

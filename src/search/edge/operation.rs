@@ -50,3 +50,16 @@ pub(super) fn schema(kind: PayloadKind) -> PayloadSchemaType {
         PayloadKind::Text => PayloadSchemaType::Text,
     }
 }
+
+/// The kind of an index of ours; `None` for one that only somebody else builds.
+pub(super) fn kind(schema: PayloadSchemaType) -> Option<PayloadKind> {
+    Some(match schema {
+        PayloadSchemaType::Keyword => PayloadKind::Keyword,
+        PayloadSchemaType::Integer => PayloadKind::Integer,
+        PayloadSchemaType::Float => PayloadKind::Float,
+        PayloadSchemaType::Bool => PayloadKind::Bool,
+        PayloadSchemaType::Datetime => PayloadKind::Datetime,
+        PayloadSchemaType::Text => PayloadKind::Text,
+        _ => return None,
+    })
+}

@@ -63,8 +63,15 @@ impl Connection {
         };
         let url = checked(url).map_err(|problem| unusable("the url of Qdrant", problem))?;
         let client = client(&url, None).map_err(|_| unusable(&url, "this is not a url"))?;
-        let place = format!("Qdrant at {url} (collection `{collection}`)");
-        Ok(Self { place, url, key: None, client: Arc::new(RwLock::new(Arc::new(client))) })
+        let mut connection =
+            Self { place: String::new(), url, key: None, client: Arc::new(RwLock::new(Arc::new(client))) };
+        connection.place = connection.place_of(collection);
+        Ok(connection)
+    }
+
+    /// A collection of this server, for messages.
+    pub(super) fn place_of(&self, collection: &str) -> String {
+        format!("Qdrant at {} (collection `{collection}`)", self.url)
     }
 
     pub(super) fn with_key(self, key: &str) -> Result<Self, StoreError> {

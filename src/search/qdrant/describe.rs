@@ -1,10 +1,10 @@
 //! What a collection is: the vectors that it declares, and the identity that it remembers in its metadata.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use qdrant_client::qdrant::{
-    CollectionConfig, CollectionInfo as Described, Distance, GetCollectionInfoRequest, Modifier, QueryPoints,
-    SparseVectorConfig, SparseVectorParams, Value as Sent, VectorParams, VectorParamsMap, VectorsConfig,
+    CollectionConfig, CollectionInfo as Described, Distance, GetCollectionInfoRequest, Modifier, PayloadSchemaType,
+    QueryPoints, SparseVectorConfig, SparseVectorParams, Value as Sent, VectorParams, VectorParamsMap, VectorsConfig,
     vectors_config::Config,
 };
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Adopted, QdrantStore, connection::Budget, convert};
 use crate::{
     embed::Identity,
-    search::{Channel, CollectionInfo, StoreError, layout},
+    search::{Channel, CollectionInfo, PayloadKind, StoreError, layout},
 };
 
 /// The one key of the collection's metadata that is ours.
@@ -55,7 +55,8 @@ impl QdrantStore {
             None => Some(self.identity(config)?),
         };
         let passages = described.points_count.unwrap_or_default();
-        let mut info = CollectionInfo::new(&self.connection.place, passages, dimension, identity);
+        let mut info = CollectionInfo::new(&self.connection.place, passages, dimension, identity)
+            .with_payload_indexes(indexed(&described));
         if let Some(name) = self.adopted.as_ref().and_then(|adopted| adopted.bm25.as_deref()) {
             info.bm25 = Some(format!("an encoder that it does not name, in its sparse vector `{name}`"));
         }
@@ -165,6 +166,23 @@ impl QdrantStore {
         let problem = format!("none of its first points has a text at `{}`; their fields: {keys}", adopted.text);
         Err(self.connection.unusable(problem))
     }
+}
+
+/// The payload fields that are indexed, and as what; one of a kind that asktwice does not build is left out.
+fn indexed(described: &Described) -> BTreeMap<String, PayloadKind> {
+    let kind = |schema: PayloadSchemaType| {
+        Some(match schema {
+            PayloadSchemaType::Keyword => PayloadKind::Keyword,
+            PayloadSchemaType::Integer => PayloadKind::Integer,
+            PayloadSchemaType::Float => PayloadKind::Float,
+            PayloadSchemaType::Bool => PayloadKind::Bool,
+            PayloadSchemaType::Datetime => PayloadKind::Datetime,
+            PayloadSchemaType::Text => PayloadKind::Text,
+            _ => return None,
+        })
+    };
+    let indexes = described.payload_schema.iter();
+    indexes.filter_map(|(field, index)| Some((field.clone(), kind(index.data_type())?))).collect()
 }
 
 /// The dense vectors that a collection declares, by name.

@@ -13,6 +13,7 @@ mod describe;
 mod failure;
 mod query;
 mod read;
+mod succession;
 mod write;
 
 use std::{

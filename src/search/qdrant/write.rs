@@ -12,7 +12,7 @@ use super::{QdrantStore, batch, connection::Budget, convert, describe};
 use crate::{
     embed::Identity,
     ranking::{Passage, PointId},
-    search::{Channels, Filter, PayloadKind, StoreError, VectorStoreWriter, Vectors, check_writer, layout},
+    search::{Channels, Filter, PayloadKind, StoreError, Successor, VectorStoreWriter, Vectors, check_writer, layout},
 };
 
 /// How many ids one deletion names.
@@ -25,7 +25,7 @@ impl QdrantStore {
         self.channels(self.budget(Duration::MAX)).await
     }
 
-    fn refuse_adopted(&self) -> Result<(), StoreError> {
+    pub(super) fn refuse_adopted(&self) -> Result<(), StoreError> {
         if self.adopted.is_none() {
             return Ok(());
         }
@@ -144,5 +144,9 @@ impl VectorStoreWriter for QdrantStore {
     async fn optimize(&self) -> Result<(), StoreError> {
         // A server optimises by itself, in the background and to its own settings, and has no call to hurry it.
         Ok(())
+    }
+
+    async fn successor(&self, identity: &Identity) -> Result<Successor, StoreError> {
+        self.begin_successor(identity).await
     }
 }

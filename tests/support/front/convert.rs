@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use qdrant_client::qdrant::{
     Condition, CreateCollection, DenseVector, Distance, FieldCondition, FieldType, Filter, Modifier,
-    NamedVectorsOutput, PayloadSchemaInfo, PointId, PointStruct, RetrievedPoint, SparseVector, Vector, VectorOutput,
-    VectorsOutput, WithVectorsSelector, condition::ConditionOneOf, r#match::MatchValue, point_id::PointIdOptions,
-    vector, vector_output, vectors::VectorsOptions, vectors_config::Config, vectors_output, with_vectors_selector,
+    NamedVectorsOutput, PayloadSchemaInfo, PayloadSchemaType, PointId, PointStruct, RetrievedPoint, SparseVector,
+    Vector, VectorOutput, VectorsOutput, WithVectorsSelector, condition::ConditionOneOf, r#match::MatchValue,
+    point_id::PointIdOptions, vector, vector_output, vectors::VectorsOptions, vectors_config::Config, vectors_output,
+    with_vectors_selector,
 };
 use qdrant_edge as edge;
 use serde_json::{Value, json};
@@ -223,5 +224,18 @@ pub fn index(field: &str, kind: FieldType) -> Result<edge::UpdateOperation, Stat
 
 /// Which fields are indexed; their kinds are nobody's concern here.
 pub fn schema(shard: &edge::EdgeShard) -> HashMap<String, PayloadSchemaInfo> {
-    shard.info().payload_schema.into_keys().map(|key| (key.to_string(), PayloadSchemaInfo::default())).collect()
+    let kind = |schema: edge::PayloadSchemaType| match schema {
+        edge::PayloadSchemaType::Keyword => PayloadSchemaType::Keyword,
+        edge::PayloadSchemaType::Integer => PayloadSchemaType::Integer,
+        edge::PayloadSchemaType::Float => PayloadSchemaType::Float,
+        edge::PayloadSchemaType::Bool => PayloadSchemaType::Bool,
+        edge::PayloadSchemaType::Datetime => PayloadSchemaType::Datetime,
+        edge::PayloadSchemaType::Text => PayloadSchemaType::Text,
+        _ => PayloadSchemaType::UnknownType,
+    };
+    let described = |index: edge::PayloadIndexInfo| PayloadSchemaInfo {
+        data_type: kind(index.data_type).into(),
+        ..PayloadSchemaInfo::default()
+    };
+    shard.info().payload_schema.into_iter().map(|(key, index)| (key.to_string(), described(index))).collect()
 }

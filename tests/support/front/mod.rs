@@ -15,7 +15,8 @@ use std::{
 };
 
 use qdrant_client::qdrant::{
-    CreateCollection, collections_server::CollectionsServer, points_server::PointsServer, qdrant_server::QdrantServer,
+    CreateAlias, CreateCollection, collections_server::CollectionsServer, points_server::PointsServer,
+    qdrant_server::QdrantServer,
 };
 use qdrant_edge::EdgeShard;
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -58,6 +59,8 @@ pub struct State {
     behaviour: Arc<Mutex<Behaviour>>,
     // Before the folder: an engine flushes when it goes.
     collections: Mutex<HashMap<String, Arc<Collection>>>,
+    /// Which collection each alias names.
+    aliases: Mutex<HashMap<String, String>>,
     folder: tempfile::TempDir,
 }
 
@@ -74,6 +77,7 @@ impl Front {
         let state = Arc::new(State {
             behaviour: behaviour.clone(),
             collections: Mutex::default(),
+            aliases: Mutex::default(),
             folder: tempfile::tempdir().unwrap(),
         });
         let serving = tonic::transport::Server::builder()
@@ -130,14 +134,15 @@ impl State {
     }
 
     fn collection(&self, name: &str) -> Result<Arc<Collection>, Status> {
-        let collection = self.collections.lock().unwrap().get(name).cloned();
+        let target = self.aliases.lock().unwrap().get(name).cloned();
+        let collection = self.collections.lock().unwrap().get(target.as_deref().unwrap_or(name)).cloned();
         collection.ok_or_else(|| Status::not_found(format!("Not found: Collection `{name}` doesn't exist!")))
     }
 
     fn create(&self, mut made: CreateCollection) -> Result<(), Status> {
         let mut collections = self.collections.lock().unwrap();
         let name = made.collection_name.clone();
-        if collections.contains_key(&name) {
+        if collections.contains_key(&name) || self.aliases.lock().unwrap().contains_key(&name) {
             return Err(Status::already_exists(format!("Wrong input: Collection `{name}` already exists!")));
         }
         let folder = self.folder.path().join(&name);
@@ -150,10 +155,22 @@ impl State {
         Ok(())
     }
 
+    /// As a server does it: an alias that is there is replaced, and none may be called like a collection.
+    fn create_alias(&self, alias: &CreateAlias) -> Result<(), Status> {
+        self.collection(&alias.collection_name)?;
+        if self.collections.lock().unwrap().contains_key(&alias.alias_name) {
+            let name = &alias.alias_name;
+            return Err(Status::already_exists(format!("Wrong input: Collection `{name}` already exists!")));
+        }
+        self.aliases.lock().unwrap().insert(alias.alias_name.clone(), alias.collection_name.clone());
+        Ok(())
+    }
+
     fn drop_collection(&self, name: &str) -> bool {
         let gone = self.collections.lock().unwrap().remove(name);
         let existed = gone.is_some();
         drop(gone);
+        self.aliases.lock().unwrap().retain(|_, target| target != name);
         let _ = std::fs::remove_dir_all(self.folder.path().join(name));
         existed
     }

@@ -72,12 +72,31 @@ service! {
             let exists = self.collection(&request.get_ref().collection_name).is_ok();
             Ok(Response::new(CollectionExistsResponse { result: Some(CollectionExists { exists }), time: 0.0 }))
         }
+
+        async fn update_aliases(&self, request: Request<ChangeAliases>) -> Answer<CollectionOperationResponse> {
+            self.gate("alias", &request).await?;
+            for operation in request.into_inner().actions {
+                match operation.action {
+                    Some(alias_operations::Action::CreateAlias(alias)) => self.create_alias(&alias)?,
+                    _ => return Err(Status::unimplemented("this change of an alias")),
+                }
+            }
+            Ok(Response::new(CollectionOperationResponse { result: true, time: 0.0 }))
+        }
+
+        async fn list_aliases(&self, request: Request<ListAliasesRequest>) -> Answer<ListAliasesResponse> {
+            self.gate("aliases", &request).await?;
+            let described = |(alias, collection): (&String, &String)| AliasDescription {
+                alias_name: alias.clone(),
+                collection_name: collection.clone(),
+            };
+            let aliases = self.aliases.lock().unwrap().iter().map(described).collect();
+            Ok(Response::new(ListAliasesResponse { aliases, time: 0.0 }))
+        }
     }
     list(ListCollectionsRequest) -> ListCollectionsResponse,
     update(UpdateCollection) -> CollectionOperationResponse,
-    update_aliases(ChangeAliases) -> CollectionOperationResponse,
     list_collection_aliases(ListCollectionAliasesRequest) -> ListAliasesResponse,
-    list_aliases(ListAliasesRequest) -> ListAliasesResponse,
     collection_cluster_info(CollectionClusterInfoRequest) -> CollectionClusterInfoResponse,
     update_collection_cluster_setup(UpdateCollectionClusterSetupRequest) -> UpdateCollectionClusterSetupResponse,
     create_shard_key(CreateShardKeyRequest) -> CreateShardKeyResponse,
