@@ -1,6 +1,6 @@
 //! `asktwice serve`: the sidecar. It reads its settings again at SIGHUP, and ends in an orderly way at SIGTERM.
 
-use std::{collections::BTreeMap, process::ExitCode, sync::Arc};
+use std::{collections::BTreeMap, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -24,6 +24,8 @@ use crate::{
     server::{self, Budgeted, Handle, Server, Sidecar},
 };
 
+/// How often what has been measured is folded.
+const FOLD_EVERY: Duration = Duration::from_secs(5);
 /// What stays as it was at the start: it is in use.
 const FIXED: [&str; 12] = [
     "embed",
@@ -75,6 +77,7 @@ impl Serve {
         tokio::select! {
             () = server.run() => {}
             () = obeying => {}
+            () = fold(&parts.metrics) => {}
         }
         drop(holder);
         // The stores close here, and what they have acknowledged is on disk already.
@@ -137,11 +140,7 @@ impl Parts {
         let mut options = RetrieveOptions::default();
         (options.limit, options.depth) = (settings.search.limit, settings.search.depth);
         let metrics = self.metrics.clone();
-        let render = move || {
-            // Folds what has been recorded, so that it does not pile up between two looks.
-            metrics.run_upkeep();
-            metrics.render()
-        };
+        let render = move || metrics.render();
         let mut sidecar = Sidecar::new(settings.server.clone(), Arc::new(self.embedder.clone()))?
             .with_sparse_encoder(settings.bm25.encoder()?)
             .with_defaults(options)
@@ -178,6 +177,15 @@ impl Parts {
             anyhow::bail!("{} changed, which needs a restart", fixed.join(", "));
         }
         self.sidecar(&settings, &effective)
+    }
+}
+
+/// Folds what has been recorded into the histograms, for ever: without it every sample is kept until somebody looks at
+/// `/metrics`, and perhaps nobody does.
+async fn fold(metrics: &PrometheusHandle) {
+    loop {
+        tokio::time::sleep(FOLD_EVERY).await;
+        metrics.run_upkeep();
     }
 }
 

@@ -8,6 +8,7 @@ mod openai;
 mod passages;
 mod process;
 mod security;
+mod slow;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
