@@ -74,7 +74,7 @@ bench-embed: setup $(PEERS)/venv/ready ## Some 9 minutes: the embedder beside it
 bench-serve: setup $(PEERS)/chains/ready ## Some 20 minutes: the sidecar beside LangChain and others. SHORT=1 measures for two.
 	@$(CARGO) build --release --locked --quiet --manifest-path bench/Cargo.toml --target-dir target/bench
 	@$(PEERS)/chains/bin/python bench/prepare.py $(PEERS) $(SCIFACT)
-	@program=$$(scripts/built.sh serve) && python3 bench/serve.py "$$program" $(SCIFACT)
+	@program=$$(scripts/built.sh serve) && python3 -B bench/serve.py "$$program" $(SCIFACT)
 
 $(PEERS)/chains/ready: bench/requirements.txt bench/serve-requirements.txt
 	@python3 -m venv $(PEERS)/chains

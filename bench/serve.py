@@ -1,92 +1,32 @@
 #!/usr/bin/env python3
 """`make bench-serve`: the sidecar by itself and beside what else there is, in tables.
 
-Caches are off and every question is asked once, but for the row that says "warm". All that runs, runs on this machine:
-what the sidecar, the peers, the language model's stand-in and the load generator use of it is in the tables. Runs of
-several sides alternate; of several rounds the median counts. `SHORT=1` measures for some two minutes and says less.
+Caches are off and every question is asked once, but for the row that says "warm". The sides, the language model's stand-in
+and the load generator share this machine's cores. Runs of several sides alternate; of several rounds the median counts. `SHORT=1` measures for some two minutes and says less.
 
-A Qdrant server for the peers is named by ASKTWICE_TEST_QDRANT; without one, see `peers` below.
+A Qdrant server for the peers is named by ASKTWICE_TEST_QDRANT; without one, see `peers` in serve_sides.py.
 """
 import contextlib
 import json
-import math
 import os
 import statistics
 import subprocess
 import sys
-import time
 
-PROGRAM, SCIFACT = sys.argv[1:]
-ASKTWICE = "target/release/asktwice"
-BY_HAND_PROGRAM = "target/bench/release/byhand"
-HOME = ".asktwice/bench"
-FILES = f"{HOME}/scifact"
-LIBRARY = os.path.abspath(".asktwice/lib/libonnxruntime.so")
+from serve_sides import (ASKTWICE, BY_HAND, FILES, HOME, LANGCHAIN, LLAMAINDEX, PROGRAM, SCIFACT, STORE, Ours, Process, load,
+                         peers, sidecar)
+
 SHORT = bool(os.environ.get("SHORT"))
 ROUNDS = 1 if SHORT else 3
 SECONDS = 2 if SHORT else 6
 STUB_SECONDS = 5 if SHORT else 20
 STEP_SECONDS = 3 if SHORT else 10
+# Which of the parts a, b and c are measured; d is a part of c.
+PARTS = os.environ.get("PARTS", "abc")
 CORES = len(os.sched_getaffinity(0))
-TICKS = os.sysconf("SC_CLK_TCK")
-# The embedded engine's collection that all sides search, as it is or as a copy.
-STORE = ["--set", f"store.url=edge:{FILES}/data", "--set", "store.collection=scifact"]
 COLD = ["--set", "embed.cache_mb=0", "--set", "rewrite.cache_mb=0"]
 SAME_MODEL = ["--set", f"embed.model={HOME}/model", "--set", "embed.precision=fp32", "--set", "search.legs=dense",
               "--set", "search.depth=50"]
-LANGCHAIN, LLAMAINDEX, BY_HAND = "LangChain MultiQueryRetriever", "LlamaIndex QueryFusionRetriever", "by hand, in Rust"
-
-
-class Process:
-    """A program that says something when it is ready, and runs until the end."""
-
-    def __init__(self, name, command, **environment):
-        environment = {**os.environ, "ORT_DYLIB_PATH": LIBRARY, **environment}
-        with open(f"{HOME}/{name}.log", "wb") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
-                                            env=environment)
-        self.name = name
-        self.said = self.read()
-
-    def read(self):
-        line = self.process.stdout.readline()
-        if not line:
-            sys.exit(f"{self.name} ended; {HOME}/{self.name}.log says why")
-        return line.strip()
-
-    def cpu(self):
-        """Seconds of CPU time so far, of all its threads."""
-        with open(f"/proc/{self.process.pid}/stat", encoding="utf-8") as stat:
-            fields = stat.read().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-
-
-def load(server, **settings):
-    """One run of the load generator, with what the server used of the CPU meanwhile."""
-    settings["server"] = server.said.rsplit("http://", 1)[1]
-    before = server.cpu()
-    command = [PROGRAM, "load", *(f"{key}={value}" for key, value in settings.items())]
-    found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
-    found["cpu_ms"] = (server.cpu() - before) * 1e3 / found["count"]
-    return found
-
-
-def sidecar(llm, *settings):
-    """`asktwice serve` on SciFact, once it is ready."""
-    rewriter = ["--set", f"rewrite.url={llm}", "--set", "rewrite.model=recorded", "--set", "rewrite.deadline_ms=5000"]
-    flags = ["--listen", "127.0.0.1:0", "--set", "server.admin=127.0.0.1:0", *STORE, *rewriter, *settings]
-    served = Process("asktwice", [ASKTWICE, "serve", *flags])
-    while load(served, get="/readyz", callers=1, seconds=0.01)["outcomes"].keys() != {"200"}:
-        time.sleep(0.05)
-    load(served, questions=f"{FILES}/first.json", callers=2)
-    return served
 
 
 def median(runs, key):
@@ -167,40 +107,6 @@ def largest_rate(server, most):
     return found
 
 
-class Peer(Process):
-    """A program that asks its own retriever, in its own process, and is told how on its input."""
-
-    def __init__(self, name, command, engine, behind=(), **fixed):
-        files = [f"{HOME}/model", f"{FILES}/passages.jsonl", f"{FILES}/vectors.f32", f"{FILES}/recorded.json", engine]
-        super().__init__(command[-1].rsplit("/", 1)[-1], [*command, *files])
-        self.name, self.behind, self.fixed = name, behind, fixed
-        self.versions = json.loads(self.said)["ready"]
-
-    def run(self, **asked):
-        before = self.cpu()
-        print(json.dumps({**self.fixed, **asked}), file=self.process.stdin, flush=True)
-        found = json.loads(self.read())
-        took = sorted(found.pop("took_ms"))
-        rank = lambda share: took[max(1, math.ceil(len(took) * share)) - 1]
-        return {**found, "count": len(took), "p50_ms": rank(0.5), "p99_ms": rank(0.99),
-                "cpu_ms": (self.cpu() - before) * 1e3 / len(took)}
-
-    def cpu(self):
-        return super().cpu() + sum(process.cpu() for process in self.behind)
-
-
-class Ours:
-    """A sidecar for each latency of the language model, asked over HTTP."""
-
-    name = "asktwice"
-
-    def __init__(self, servers):
-        self.servers = servers
-
-    def run(self, llm, callers, seconds):
-        return load(self.servers[llm], callers=callers, seconds=seconds, questions=f"{FILES}/recorded.json")
-
-
 CHOICES = [{"driver": "async", "threads": None}, {"driver": "threads", "threads": None}, {"driver": "threads", "threads": 1},
            {"driver": "async", "threads": 1}]
 
@@ -208,41 +114,32 @@ CHOICES = [{"driver": "async", "threads": None}, {"driver": "threads", "threads"
 def compare(title, settings, sides, llm, goals):
     """One table: every side, one and eight callers, a language model that answers at once and one that takes 300 ms."""
     print(f"\n{title}\n")
-    print("| LLM | callers | side | questions/s | p50, ms | p99, ms | its CPU a question, ms | asktwice is |")
+    print("| LLM | callers | side | questions/s | p50, ms | p99, ms | its CPU a question, ms | asktwice is (its own: what was not full) |")
     print("|---|---|---|---|---|---|---|---|")
     kept = {}
-    with contextlib.ExitStack() as stack:
-        urls = {latency: f"{llm.said}/{latency}/v1" for latency in (0, 300)}
-        ours = Ours({url: stack.enter_context(sidecar(url, *COLD, *settings)) for url in urls.values()})
-        for latency, url in urls.items():
+    for latency in (0, 300):
+        url = f"{llm.said}/{latency}/v1"
+        # One at a time: the embedded engine's folder belongs to one process.
+        with sidecar(url, *COLD, *settings) as server:
             for callers in (1, 8):
+                ours = Ours(server)
                 runs = {side.name: [] for side in [ours, *sides]}
                 for _ in range(ROUNDS):
                     for side in [ours, *sides]:
                         runs[side.name].append(side.run(llm=url, callers=callers, seconds=SECONDS))
                 mine = kept[latency, callers] = {key: median(runs[ours.name], key) for key in ("per_second", "p50_ms")}
                 for name, found in runs.items():
-                    rate = median(found, "per_second")
-                    ratio = "" if name == ours.name else f"{mine['per_second'] / rate:.1f} × as fast"
-                    lost = outcomes(found)
-                    print(f"| {latency} ms | {callers} | {name} | {rate:.1f} | {median(found, 'p50_ms'):.1f} |"
-                          f" {median(found, 'p99_ms'):.1f} | {median(found, 'cpu_ms'):.1f} | {ratio}{lost} |", flush=True)
+                    ratio = mine["per_second"] / median(found, "per_second")
+                    said = outcomes(found) if name == ours.name else f"{ratio:.1f} × as fast"
+                    print(f"| {latency} ms | {callers} | {name} | {median(found, 'per_second'):.1f} |"
+                          f" {median(found, 'p50_ms'):.1f} | {median(found, 'p99_ms'):.1f} | {median(found, 'cpu_ms'):.1f} |"
+                          f" {said} |", flush=True)
                     if (latency, callers) == (0, 8) and name in goals:
-                        kept[name] = mine["per_second"] / rate
+                        kept[name] = ratio
     print()
     for name, goal in goals.items():
         print(f"{kept[name]:.2f} × the questions/s of {name} at 8 callers, aim ≥ {goal} ×: {verdict(kept[name] >= goal)}")
     return kept
-
-
-def peers(python, rust, behind):
-    """The peers, started: the hand-written program always speaks gRPC; the Python ones search in their own process, which
-    is the faster for them, unless a server is named."""
-    program = [f"{HOME}/chains/bin/python", "bench/chains_side.py"]
-    fixed = {"driver": "async", "threads": None, "k": None}
-    yield Peer(LANGCHAIN, [*program, "langchain"], python, **fixed)
-    yield Peer(LLAMAINDEX, [*program, "llamaindex"], python, **fixed)
-    yield Peer(BY_HAND, [BY_HAND_PROGRAM], rust, behind)
 
 
 def best(side, llm):
@@ -316,10 +213,14 @@ def main():
     busy = os.getloadavg()[0]
     if busy > 0.5:
         print(f"the machine is busy (load {busy:.1f}): compare within a table only")
-    stubbed()
+    if "a" in PARTS:
+        stubbed()
     with contextlib.ExitStack() as stack:
         llm = stack.enter_context(Process("llm", [PROGRAM, "llm", f"rewrites={FILES}/rewrites.json"]))
-        alone(llm)
+        if "b" in PARTS:
+            alone(llm)
+        if "c" not in PARTS:
+            return
         server = os.environ.get("ASKTWICE_TEST_QDRANT")
         if server:
             engines = (server, server, [])

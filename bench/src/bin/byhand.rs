@@ -18,9 +18,9 @@ use std::{
 
 use fastembed::TextEmbedding;
 use qdrant_client::{
-    Payload, Qdrant,
+    Qdrant,
     qdrant::{
-        CreateCollectionBuilder, Distance, PointStruct, QueryPointsBuilder, ScoredPoint, UpsertPointsBuilder,
+        self, CreateCollectionBuilder, Distance, PointStruct, QueryPointsBuilder, ScoredPoint, UpsertPointsBuilder,
         VectorParamsBuilder, point_id::PointIdOptions,
     },
 };
@@ -85,7 +85,8 @@ async fn fill(qdrant: &Qdrant, passages: &str, vectors: &str) {
     let (passages, vectors) = (fs::read_to_string(passages).expect(passages), fs::read(vectors).expect(vectors));
     let numbers: Vec<f32> = vectors.chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect();
     let point = |(id, (passage, vector)): (usize, (&str, &[f32]))| {
-        let payload: Payload = serde_json::from_str::<Value>(passage).unwrap().try_into().unwrap();
+        let fields: HashMap<String, String> = serde_json::from_str(passage).unwrap();
+        let payload: HashMap<String, qdrant::Value> = fields.into_iter().map(|(key, text)| (key, text.into())).collect();
         PointStruct::new(id as u64, vector.to_vec(), payload)
     };
     let points: Vec<_> = passages.lines().zip(numbers.chunks_exact(DIMENSION)).enumerate().map(point).collect();
