@@ -12,7 +12,7 @@ BUILD := --release --locked --features virtual-time
 # Set-up comes before what needs it, in the order written here.
 .NOTPARALLEL:
 .PHONY: demo test build setup fmt clippy unit doc features faults test-litellm test-page test-clients image-root \
-	bench bench-deadline bench-embed bench-index soak eval footprint clean
+	bench bench-deadline bench-embed bench-index bench-serve soak eval footprint clean
 
 demo: setup ## Run the main job on the help-centre corpus. ARGS="--llm URL --model NAME" asks a real language model.
 	@$(ASKTWICE) demo $(ARGS)
@@ -69,6 +69,18 @@ bench-embed: setup $(PEERS)/venv/ready ## Some 9 minutes: the embedder beside it
 	@$(CARGO) build --release --locked --quiet --manifest-path bench/Cargo.toml --target-dir target/bench
 	@$(PEERS)/venv/bin/python bench/prepare.py $(PEERS) $(SCIFACT)
 	@program=$$(scripts/built.sh embed) && python3 bench/embed.py "$$program"
+
+# ASKTWICE_TEST_QDRANT=http://HOST:6334 has the peers search a Qdrant server.
+bench-serve: setup $(PEERS)/chains/ready ## Some 20 minutes: the sidecar beside LangChain and others. SHORT=1 measures for two.
+	@$(CARGO) build --release --locked --quiet --manifest-path bench/Cargo.toml --target-dir target/bench
+	@$(PEERS)/chains/bin/python bench/prepare.py $(PEERS) $(SCIFACT)
+	@program=$$(scripts/built.sh serve) && python3 -B bench/serve.py "$$program" $(SCIFACT)
+
+$(PEERS)/chains/ready: bench/requirements.txt bench/serve-requirements.txt
+	@python3 -m venv $(PEERS)/chains
+	@$(PEERS)/chains/bin/pip install --quiet --disable-pip-version-check --requirement bench/requirements.txt \
+		--requirement bench/serve-requirements.txt
+	@touch $@
 
 $(PEERS)/venv/ready: bench/requirements.txt
 	@python3 -m venv $(PEERS)/venv

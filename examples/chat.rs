@@ -51,9 +51,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         for (index, hit) in retrieval.hits.iter().enumerate() {
             println!("  [{}] {}", index + 1, hit.passage.title);
         }
-        earlier.push(Turn { role: Speaker::User, content: line.clone() });
-        if let [url, model] = llm.as_slice() {
-            let said = answer(url, model, &line, &retrieval, &earlier).await?;
+        let said = match llm.as_slice() {
+            [url, model] => Some(answer(url, model, &line, &retrieval, &earlier).await?),
+            _ => None,
+        };
+        earlier.push(Turn { role: Speaker::User, content: line });
+        if let Some(said) = said {
             println!("{said}");
             earlier.push(Turn { role: Speaker::Assistant, content: said });
         }

@@ -12,9 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fastembed::{
-    InitOptionsUserDefined, Pooling, QuantizationMode, TextEmbedding, TokenizerFiles, UserDefinedEmbeddingModel,
-};
+use fastembed::TextEmbedding;
 use serde_json::{Value, json};
 
 /// How long one tick of the kernel's account of CPU time is, in seconds.
@@ -36,7 +34,7 @@ fn main() {
     };
     found["peak_mb"] = json!(status("VmHWM"));
     found["cpu_seconds"] = json!(ticks() as f64 * TICK);
-    found["version"] = json!(format!("fastembed 7.7.0 (Rust); {}", ort::info()));
+    found["version"] = json!(peers::version());
     println!("{found}");
 }
 
@@ -71,23 +69,8 @@ impl Settings {
     }
 
     fn model(&self) -> TextEmbedding {
-        let read = |file: &str| fs::read(format!("{}/{file}", self.0["model"])).expect(file);
         let onnx = if self.0["precision"] == "int8" { "model_int8.onnx" } else { "model.onnx" };
-        let tokenizer_files = TokenizerFiles {
-            tokenizer_file: read("tokenizer.json"),
-            config_file: read("config.json"),
-            special_tokens_map_file: read("special_tokens_map.json"),
-            tokenizer_config_file: read("tokenizer_config.json"),
-        };
-        // Declared dynamic, an int8 model would only be run in one batch of everything.
-        let model = UserDefinedEmbeddingModel::new(read(onnx), tokenizer_files)
-            .with_pooling(Pooling::Mean)
-            .with_quantization(QuantizationMode::None);
-        let mut options = InitOptionsUserDefined::new().with_max_length(256);
-        if self.number("threads", 0) > 0 {
-            options = options.with_intra_threads(self.number("threads", 0));
-        }
-        TextEmbedding::try_new_from_user_defined(model, options).expect("fastembed opens the model")
+        peers::open(&self.0["model"], onnx, Some(self.number("threads", 0)).filter(|threads| *threads > 0))
     }
 }
 

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from openai import APIStatusError, OpenAI
+from openai import APIError, OpenAI
 
 INSTRUCTIONS = """Answer from the passages alone, in two or three sentences, and name the passages that you used in
 brackets, like [2]. If they do not hold the answer, say so."""
@@ -31,6 +31,11 @@ def answer(llm, model, question, hits, earlier):
     return said
 
 
+def told(error):
+    """What a server said of a request, or that none is there."""
+    return error.body["message"] if isinstance(error.body, dict) and "message" in error.body else str(error)
+
+
 def show(hits):
     for n, hit in enumerate(hits, 1):
         print(f"  [{n}] {hit.filename}  ({hit.score:.2f})")
@@ -55,15 +60,17 @@ def main():
             break
         try:
             hits = search(sidecar, options.collection, question, earlier)
-        except APIStatusError as error:
-            print(f"The sidecar answered: {error.body['message'] if error.body else error}")
+        except APIError as error:
+            print(f"{options.sidecar}: {told(error)}")
             continue
         show(hits)
-        if llm and hits:
-            said = answer(llm, options.model, question, hits, earlier)
-            earlier += [{"role": "user", "content": question}, {"role": "assistant", "content": said}]
-        else:
-            earlier.append({"role": "user", "content": question})
+        turns = [{"role": "user", "content": question}]
+        try:
+            if llm and hits:
+                turns.append({"role": "assistant", "content": answer(llm, options.model, question, hits, earlier)})
+        except APIError as error:
+            print(f"{options.llm}: {told(error)}")
+        earlier += turns
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 //! `asktwice serve`: the sidecar. It reads its settings again at SIGHUP, and ends in an orderly way at SIGTERM.
 
-use std::{collections::BTreeMap, process::ExitCode, sync::Arc};
+use std::{collections::BTreeMap, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -24,6 +24,8 @@ use crate::{
     server::{self, Budgeted, Handle, Server, Sidecar},
 };
 
+/// How often what has been measured is folded.
+const FOLD_EVERY: Duration = Duration::from_secs(5);
 /// What stays as it was at the start: it is in use.
 const FIXED: [&str; 12] = [
     "embed",
@@ -65,7 +67,8 @@ impl Serve {
             return Ok(ExitCode::SUCCESS);
         }
         let signals = Signals::new()?;
-        let parts = Parts::open(settings, effective, Some(recorder()?))?;
+        let metrics = recorder()?;
+        let parts = Parts::open(settings, effective, Some(metrics.clone()))?;
         let server = Server::bind(parts.sidecar(settings, &parts.effective)?).await?;
         let address = server.address();
         let holder = Holder::note(&parts.folders, address);
@@ -75,6 +78,7 @@ impl Serve {
         tokio::select! {
             () = server.run() => {}
             () = obeying => {}
+            () = fold(&metrics) => {}
         }
         drop(holder);
         // The stores close here, and what they have acknowledged is on disk already.
@@ -151,11 +155,7 @@ impl Parts {
             .with_defaults(options)
             .with_shown_settings(self.shown(effective));
         if let Some(metrics) = self.metrics.clone() {
-            sidecar = sidecar.with_metrics(move || {
-                // Folds what has been recorded, so that it does not pile up between two looks.
-                metrics.run_upkeep();
-                metrics.render()
-            });
+            sidecar = sidecar.with_metrics(move || metrics.render());
         }
         for (name, store) in &self.stores {
             let retriever = Retriever::new(self.embedder.clone(), store.clone());
@@ -188,6 +188,15 @@ impl Parts {
             anyhow::bail!("{} changed, which needs a restart", fixed.join(", "));
         }
         self.sidecar(&settings, &effective)
+    }
+}
+
+/// Folds what has been recorded into the histograms, for ever: without it every sample is kept until somebody looks at
+/// `/metrics`, and perhaps nobody does.
+async fn fold(metrics: &PrometheusHandle) {
+    loop {
+        tokio::time::sleep(FOLD_EVERY).await;
+        metrics.run_upkeep();
     }
 }
 

@@ -9,6 +9,7 @@ mod openai;
 mod passages;
 mod process;
 mod security;
+mod slow;
 mod trace;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
