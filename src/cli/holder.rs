@@ -55,7 +55,9 @@ impl Drop for Holder {
 pub(super) fn of(folder: &Path) -> Option<String> {
     let served: Served = serde_json::from_str(&fs::read_to_string(folder.join(FILE)).ok()?).ok()?;
     let Served { process, url } = served;
-    Some(format!("the sidecar at {url} (process {process}) holds it; ask through it: --server {url}, or {url}/mcp for MCP"))
+    Some(format!(
+        "the sidecar at {url} (process {process}) holds it; ask through it: --server {url}, or {url}/mcp for MCP"
+    ))
 }
 
 /// Removes the note of a sidecar that ended without doing so; only who holds the folder may call this.
