@@ -67,6 +67,7 @@ pub(super) struct RetrieveRequest {
     /// Scores that a passage has to reach.
     pub(super) threshold: Option<ThresholdWish>,
     /// Whether to rerank, or how many of the best.
+    #[schema(schema_with = refine::rerank_schema)]
     pub(super) rerank: Option<RerankWish>,
     /// Spreads the hits over what there is to say.
     pub(super) mmr: Option<MmrWish>,
