@@ -11,8 +11,8 @@ BUILD := --release --locked --features virtual-time
 
 # Set-up comes before what needs it, in the order written here.
 .NOTPARALLEL:
-.PHONY: demo test build setup fmt clippy unit doc features faults test-litellm test-page test-clients image-root \
-	bench bench-deadline bench-embed bench-index bench-serve soak eval footprint clean
+.PHONY: demo test build setup fmt clippy unit doc features faults test-litellm test-page test-clients test-openapi \
+	image-root bench bench-deadline bench-embed bench-index bench-serve soak eval footprint clean
 
 demo: setup ## Run the main job on the help-centre corpus. ARGS="--llm URL --model NAME" asks a real language model.
 	@$(ASKTWICE) demo $(ARGS)
@@ -118,6 +118,11 @@ test-clients: setup ## The sidecar with the official Python packages of OpenAI a
 	@.asktwice/clients/bin/pip install --quiet --disable-pip-version-check openai==3.57.0 mcp==2.3.0
 	@.asktwice/clients/bin/python scripts/openai_test.py
 	@.asktwice/clients/bin/python scripts/mcp_test.py
+
+test-openapi: setup ## The sidecar against its own OpenAPI document, by schemathesis; some 2 minutes. ARGS="…" go on to it.
+	@[ -x .asktwice/openapi/bin/python ] || python3 -m venv .asktwice/openapi
+	@.asktwice/openapi/bin/pip install --quiet --disable-pip-version-check schemathesis==4.32.5
+	@.asktwice/openapi/bin/python scripts/openapi_test.py $(ARGS)
 
 image-root: setup ## The files of a small image, run with nothing else around them (as root); deploy/Dockerfile takes them.
 	@scripts/image.sh

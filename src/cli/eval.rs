@@ -1,5 +1,7 @@
 //! `asktwice eval`: the question alone, its rewrite alone and both fused, measured on judged questions.
 
+mod answered;
+
 use std::{collections::BTreeMap, fs, path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
@@ -9,6 +11,7 @@ use serde::Serialize;
 
 use super::{
     judged::{self, Judged, Searched},
+    remote::Remote,
     say,
 };
 use crate::{
@@ -52,6 +55,11 @@ pub(super) struct Eval {
     /// Write a report with plots to a file that any browser opens.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Measure what a sidecar answers, such as `http://127.0.0.1:8080`, with the documents that it holds. Measured are the
+    /// question alone and, if it has a rewriter, with its rewrites; --fusion, --legs and --configuration ask it for
+    /// others than its own.
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
 }
 
 /// What `--json` prints.
@@ -67,6 +75,11 @@ impl Eval {
     pub(super) async fn run(self, settings: &Settings) -> anyhow::Result<ExitCode> {
         let mut base = judged::chosen(settings)?;
         base.legs = self.legs.unwrap_or(base.legs);
+        if let Some(url) = &self.server {
+            let evaluation = self.answered(&Remote::new(url, settings)?, base).await?;
+            self.tell(&evaluation, vec![])?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let configurations = self.choices(base)?;
         let depth = configurations.iter().map(|configuration| configuration.depth).max().unwrap_or(base.depth);
         let feedback = self.feedback.iter().copied().map(Companion::Feedback).collect();
@@ -82,7 +95,10 @@ impl Eval {
     fn measure(&self, searches: &Searches, configurations: &[Configuration]) -> anyhow::Result<()> {
         let evaluation = searches.evaluate(configurations);
         let gated = configurations.first().filter(|_| self.gate);
-        let gates = gated.map_or(vec![], |configuration| searches.gate(configuration));
+        self.tell(&evaluation, gated.map_or(vec![], |configuration| searches.gate(configuration)))
+    }
+
+    fn tell(&self, evaluation: &Evaluation, gates: Vec<Gate>) -> anyhow::Result<()> {
         if let Some(file) = &self.html {
             fs::write(file, evaluation.to_html()).with_context(|| format!("{} cannot be written", file.display()))?;
             eprintln!("asktwice: the report is in {}", file.display());
@@ -91,9 +107,9 @@ impl Eval {
             for note in &evaluation.notes {
                 eprintln!("asktwice: note: {note}");
             }
-            return say(serde_json::to_string_pretty(&Results { evaluation: &evaluation, gates })?);
+            return say(serde_json::to_string_pretty(&Results { evaluation, gates })?);
         }
-        say(&evaluation)?;
+        say(evaluation)?;
         gates.iter().try_for_each(say)
     }
 
@@ -109,16 +125,22 @@ impl Eval {
     fn choices(&self, base: Choice) -> anyhow::Result<Vec<Configuration>> {
         let fusions = self.fusion.iter().map(|fusion| Choice { fusion: *fusion, ..base }.named(fusion.to_string()));
         let mut configurations: Vec<Configuration> = fusions.collect();
-        for given in &self.configuration {
-            let (name, parts) = given.split_once('=').with_context(|| {
-                format!("--configuration {given:?} is not of the form NAME=fusion:…,weight:…,legs:…,depth:…")
-            })?;
-            configurations.push(base.changed(parts)?.named(name.trim()));
-        }
-        for (name, parts) in self.configurations.as_ref().map(read).transpose()?.unwrap_or_default() {
+        for (name, parts) in self.named()? {
             configurations.push(base.changed(&parts).with_context(|| format!("the configuration {name}"))?.named(name));
         }
         Ok(if configurations.is_empty() { vec![base.named("default")] } else { configurations })
+    }
+
+    /// The configurations that are named, as they are written: of the flags, then of the file.
+    fn named(&self) -> anyhow::Result<Vec<(String, String)>> {
+        let given = |given: &String| {
+            let (name, parts) = given.split_once('=').with_context(|| {
+                format!("--configuration {given:?} is not of the form NAME=fusion:…,weight:…,legs:…,depth:…")
+            })?;
+            Ok((name.trim().to_owned(), parts.to_owned()))
+        };
+        let flags: anyhow::Result<Vec<_>> = self.configuration.iter().map(given).collect();
+        Ok(flags?.into_iter().chain(self.configurations.as_ref().map(read).transpose()?.unwrap_or_default()).collect())
     }
 }
 

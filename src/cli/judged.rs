@@ -34,7 +34,7 @@ pub(super) struct Judged {
     /// Recorded rewrites, lines of {"_id": …, "rewrites": […]}, and which kind they are; may be given several times.
     /// Without it, the language model that the settings name is asked.
     #[arg(long, value_name = "FILE[:KIND]")]
-    rewrites: Vec<Recorded>,
+    pub(super) rewrites: Vec<Recorded>,
 }
 
 /// Searches, and whether everything that should be searched is indexed.
@@ -51,11 +51,7 @@ impl Judged {
         depth: usize,
         companions: Vec<Companion>,
     ) -> anyhow::Result<Searched> {
-        let dataset = match (&self.data, &self.questions) {
-            (Some(data), _) => Dataset::open(data, &self.split)?,
-            (None, Some(questions)) => Dataset::of_answers(questions)?,
-            (None, None) => anyhow::bail!("neither --data nor --questions is given"),
-        };
+        let dataset = self.dataset()?;
         // Before indexing, which may take long: a file of other questions' rewrites shows at once.
         let mut all: Vec<Companion> =
             self.sets(settings, &dataset).await?.into_iter().map(Companion::Rewrites).collect();
@@ -69,6 +65,15 @@ impl Judged {
         let searches = evaluator.search(&dataset, &all, |done| bar.set_position(done as u64)).await;
         bar.finish_and_clear();
         Ok(Searched { searches: searches?, complete })
+    }
+
+    /// The questions and their judgements.
+    pub(super) fn dataset(&self) -> anyhow::Result<Dataset> {
+        Ok(match (&self.data, &self.questions) {
+            (Some(data), _) => Dataset::open(data, &self.split)?,
+            (None, Some(questions)) => Dataset::of_answers(questions)?,
+            (None, None) => anyhow::bail!("neither --data nor --questions is given"),
+        })
     }
 
     async fn evaluator(&self, settings: &Settings) -> anyhow::Result<(Evaluator, bool)> {

@@ -1,5 +1,5 @@
-//! The command line through a running sidecar, which owns its embedded folder: asking, and indexing as if the sidecar were
-//! a store. Files are read and cut here; embedding and storing are done there.
+//! The command line through a running sidecar, which owns its embedded folder: asking (once, or to measure the answers), and
+//! indexing as if the sidecar were a store. Files are read and cut here; embedding and storing are done there.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -144,9 +144,14 @@ impl Remote {
         Err(self.refused("only passages can be written, looked up and deleted through a sidecar"))
     }
 
+    /// How the sidecar embeds, searches, rewrites and fuses.
+    pub(super) async fn settings(&self) -> anyhow::Result<Value> {
+        Ok(self.call(Method::GET, "/v1/settings", &Value::Null).await?)
+    }
+
     /// How the sidecar embeds; enough to cut passages for it.
     pub(super) async fn embedder(&self) -> anyhow::Result<Arc<dyn Embedder>> {
-        let settings: Value = self.call(Method::GET, "/v1/settings", &Value::Null).await?;
+        let settings = self.settings().await?;
         let tokens = settings["embed"]["max_tokens"].as_u64().and_then(|tokens| usize::try_from(tokens).ok());
         let tokens = tokens.context("the sidecar does not say how many tokens its model reads")?;
         let mut identity = Identity::new("the sidecar's", "", 0);

@@ -154,6 +154,20 @@ impl Dataset {
         let documents = relevant(&questions);
         Ok(Self { questions, documents, has_corpus: false, missing_documents: 0, missing_questions: 0 })
     }
+
+    /// What it lacks, in words.
+    pub(super) fn lacks(&self) -> Vec<String> {
+        let mut lacks = vec![];
+        if self.missing_documents > 0 {
+            let missing = self.missing_documents;
+            lacks.push(format!("{missing} relevant documents are not in the corpus; they count as not found"));
+        }
+        if self.missing_questions > 0 {
+            let missing = self.missing_questions;
+            lacks.push(format!("{missing} judged questions are not in queries.jsonl; they are left out"));
+        }
+        lacks
+    }
 }
 
 /// What the judgements call relevant.

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use serde::Serialize;
 
 use super::{
-    Configuration, Searches,
+    Configuration, JudgedQuestion, Searches,
     bootstrap::{self, Delta},
     runs::{Cost, Measures, Run},
     searches::SearchedQuestion,
@@ -70,11 +70,15 @@ pub struct Evaluation {
     pub questions: Vec<QuestionMeasures>,
     /// What the numbers do not say by themselves, such as questions without a rewrite.
     pub notes: Vec<String>,
+    /// What the milliseconds of a question hold.
+    #[serde(skip)]
+    pub(super) timed: &'static str,
 }
 
 impl Evaluation {
     pub(super) fn new(searches: &Searches, configurations: &[Configuration]) -> Self {
-        let mut questions: Vec<QuestionMeasures> = searches.questions.iter().map(question).collect();
+        let mut questions: Vec<QuestionMeasures> =
+            searches.questions.iter().map(|searched| QuestionMeasures::new(&searched.judged)).collect();
         let mut runs = vec![];
         for configuration in configurations {
             let asked = measure(searches, configuration, Run::Asked);
@@ -87,17 +91,23 @@ impl Evaluation {
                     configuration: configuration.name.clone(),
                     name,
                     rewrites: companion(run).map(|companion| searches.companions[companion].clone()),
-                    ..summary(searches, run, &asked, &measured)
+                    llm_calls: cost(searches, run).calls,
+                    llm_milliseconds: cost(searches, run).milliseconds,
+                    search_milliseconds: bootstrap::mean(searches.questions.iter().map(|q| milliseconds(took(q, run)))),
+                    ..RunMeasures::of(&asked, &measured)
                 });
             }
         }
-        Self { runs, questions, notes: searches.notes.clone() }
+        let timed = "embedding and searching, a question, without the language model";
+        Self { runs, questions, notes: searches.notes.clone(), timed }
     }
 }
 
-fn question(searched: &SearchedQuestion) -> QuestionMeasures {
-    let judged = &searched.judged;
-    QuestionMeasures { id: judged.id.clone(), question: judged.text.clone(), ndcg_at_10: vec![] }
+impl QuestionMeasures {
+    /// A question that was not measured yet.
+    pub(super) fn new(judged: &JudgedQuestion) -> Self {
+        Self { id: judged.id.clone(), question: judged.text.clone(), ndcg_at_10: vec![] }
+    }
 }
 
 /// The runs of one configuration.
@@ -118,30 +128,39 @@ fn measure(searches: &Searches, configuration: &Configuration, run: Run) -> Vec<
     searches.questions.iter().map(measure).collect()
 }
 
-fn summary(searches: &Searches, run: Run, asked: &[Measures], measured: &[Measures]) -> RunMeasures {
-    let mean = |measure: fn(&Measures) -> f64| bootstrap::mean(measured.iter().map(measure));
-    let ndcg = |measured: &[Measures]| measured.iter().map(|m| m.ndcg_at_10).collect::<Vec<f64>>();
-    let (base, own) = (ndcg(asked), ndcg(measured));
-    let count = |is: fn(&f64, &f64) -> bool| own.iter().zip(&base).filter(|(own, base)| is(own, base)).count();
-    let cost = companion(run).map_or(Cost::default(), |companion| searches.costs[companion]);
-    let took = searches.questions.iter().map(|question| took(question, run).as_secs_f64() * 1e3);
-    RunMeasures {
-        configuration: String::new(),
-        name: "",
-        rewrites: None,
-        questions: measured.len(),
-        ndcg_at_10: mean(|m| m.ndcg_at_10),
-        mrr_at_10: mean(|m| m.mrr_at_10),
-        recall_at_10: mean(|m| m.recall_at_10),
-        recall_at_100: mean(|m| m.recall_at_100),
-        delta_ndcg_at_10: Delta::between(&base, &own),
-        wins: count(|own, base| own > base),
-        ties: count(|own, base| own.total_cmp(base).is_eq()),
-        losses: count(|own, base| own < base),
-        llm_calls: cost.calls,
-        llm_milliseconds: cost.milliseconds,
-        search_milliseconds: bootstrap::mean(took),
+fn cost(searches: &Searches, run: Run) -> Cost {
+    companion(run).map_or(Cost::default(), |companion| searches.costs[companion])
+}
+
+impl RunMeasures {
+    /// The measures of one run beside those of `asked`, without its names and what it cost.
+    pub(super) fn of(asked: &[Measures], measured: &[Measures]) -> Self {
+        let mean = |measure: fn(&Measures) -> f64| bootstrap::mean(measured.iter().map(measure));
+        let ndcg = |measured: &[Measures]| measured.iter().map(|m| m.ndcg_at_10).collect::<Vec<f64>>();
+        let (base, own) = (ndcg(asked), ndcg(measured));
+        let count = |is: fn(&f64, &f64) -> bool| own.iter().zip(&base).filter(|(own, base)| is(own, base)).count();
+        Self {
+            configuration: String::new(),
+            name: "",
+            rewrites: None,
+            questions: measured.len(),
+            ndcg_at_10: mean(|m| m.ndcg_at_10),
+            mrr_at_10: mean(|m| m.mrr_at_10),
+            recall_at_10: mean(|m| m.recall_at_10),
+            recall_at_100: mean(|m| m.recall_at_100),
+            delta_ndcg_at_10: Delta::between(&base, &own),
+            wins: count(|own, base| own > base),
+            ties: count(|own, base| own.total_cmp(base).is_eq()),
+            losses: count(|own, base| own < base),
+            llm_calls: 0,
+            llm_milliseconds: 0.0,
+            search_milliseconds: 0.0,
+        }
     }
+}
+
+pub(super) fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
 }
 
 fn took(question: &SearchedQuestion, run: Run) -> Duration {
@@ -178,7 +197,7 @@ impl fmt::Display for Evaluation {
             row(run, f)?;
         }
         let questions = self.questions.len();
-        writeln!(f, "{questions} questions; ms: embedding and searching, a question, without the language model")?;
+        writeln!(f, "{questions} questions; ms: {}", self.timed)?;
         self.notes.iter().try_for_each(|note| writeln!(f, "note: {note}"))
     }
 }

@@ -24,7 +24,10 @@ pub(super) fn ndcg(grades: &[u32], ideal: &Ideal, k: usize) -> f64 {
 }
 
 fn dcg(grades: &[u32], k: usize) -> f64 {
-    (1_u32..).zip(grades.iter().take(k)).map(|(rank, grade)| f64::from(*grade) / f64::from(rank + 1).log2()).sum()
+    (1_u32..)
+        .zip(grades.iter().take(k))
+        .map(|(rank, grade)| f64::from(*grade) / f64::from(rank + 1).log2())
+        .fold(0.0, |sum, gain| sum + gain)
 }
 
 /// One over the rank of the first relevant document; 0 if there is none among the first k.

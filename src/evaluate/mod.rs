@@ -5,12 +5,13 @@
 //! [`Searches`] that come of it are measured without searching again: any set of [`Configuration`]s
 //! ([`Searches::evaluate`]), every fusion with every weighting ([`Searches::ablation`]), what cross-validation would choose
 //! ([`Searches::tune`]), what a gate would save ([`Searches::gate`]), and how sure a retrieval may be of itself
-//! ([`Searches::calibrate`]). A question without a usable rewrite counts with what the question as asked finds, in every
+//! ([`Searches::calibrate`]). Answers that somebody else gave are measured as they are ([`Evaluation::of_answers`]). A question without a usable rewrite counts with what the question as asked finds, in every
 //! run: that is what a caller would get.
 
 mod ablation;
 mod adapt;
 mod adaptation;
+mod answers;
 mod bootstrap;
 mod calibrate;
 mod configuration;
@@ -32,6 +33,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 pub use ablation::{Ablation, AblationRow, Compared};
 pub use adapt::{Example, Training, train};
 pub use adaptation::{Adaptation, Adapter, FEWEST_QUESTIONS, Gain, MeasuredHead};
+pub use answers::{Answer, Answers};
 pub use bootstrap::Delta;
 pub use calibrate::{Calibration, CalibrationError, LEAST_QUESTIONS, Observation};
 pub use configuration::{Choice, ChoiceError, Configuration};
@@ -183,14 +185,7 @@ fn notes(dataset: &Dataset, companions: &[Companion], searches: &Searches, passa
     if dataset.has_corpus && passages < documents as u64 {
         notes.push(format!("the store holds {passages} passages, fewer than the corpus's {documents} documents"));
     }
-    if dataset.missing_documents > 0 {
-        let missing = dataset.missing_documents;
-        notes.push(format!("{missing} relevant documents are not in the corpus; they count as not found"));
-    }
-    if dataset.missing_questions > 0 {
-        let missing = dataset.missing_questions;
-        notes.push(format!("{missing} judged questions are not in queries.jsonl; they are left out"));
-    }
+    notes.extend(dataset.lacks());
     if !dataset.has_corpus {
         notes.extend(searches.never_found());
     }

@@ -121,6 +121,8 @@ impl Call {
             Asking::Kinds(kinds) => options.rewrite = RewriteChoice::Kinds(kinds),
             Asking::Supplied(texts) => retriever = retriever.with_rewriter(Supplied(texts)),
         }
+        // Before an answer in steps has begun, which could only end with it.
+        options.check()?;
         Ok(Self { collection, retriever, question: wanted.question, options, owner: tenant.is_owner() })
     }
 

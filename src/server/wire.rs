@@ -32,7 +32,7 @@ const MOST_QUESTIONS: usize = 64;
 #[serde(deny_unknown_fields)]
 pub(super) struct RetrieveRequest {
     /// The question. Without it, the last message of the user is the question.
-    #[schema(max_length = 8192, example = "wheres my money its been over a week")]
+    #[schema(max_length = 8192, pattern = r"\S", example = "wheres my money its been over a week")]
     pub(super) question: Option<String>,
     /// The chat so far, as OpenAI's chat completions write it. Turns of the user and the assistant help the rewriter to
     /// understand the question; others are passed over.
@@ -67,6 +67,7 @@ pub(super) struct RetrieveRequest {
     /// Scores that a passage has to reach.
     pub(super) threshold: Option<ThresholdWish>,
     /// Whether to rerank, or how many of the best.
+    #[schema(schema_with = refine::rerank_schema)]
     pub(super) rerank: Option<RerankWish>,
     /// Spreads the hits over what there is to say.
     pub(super) mmr: Option<MmrWish>,
@@ -93,7 +94,6 @@ pub(super) enum RewriteWish {
     /// As the sidecar is set up, or not at all.
     Any(bool),
     /// Into these kinds.
-    #[schema(value_type = Vec<String>)]
     Kinds(Vec<RewriteKind>),
 }
 
@@ -219,7 +219,7 @@ impl RetrieveRequest {
         within("limit", self.limit, MOST_HITS)?;
         within("depth", self.depth, DEEPEST)?;
         within("offset", Some(self.offset.max(1)), MOST_HITS)?;
-        within("deadline_ms", self.deadline_ms, u64::MAX)?;
+        within("deadline_ms", self.deadline_ms, i64::MAX.unsigned_abs())?;
         let asking = match self.rewrite {
             None | Some(RewriteWish::Any(true)) => Asking::AsSetUp,
             Some(RewriteWish::Any(false)) => Asking::Never,

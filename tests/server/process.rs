@@ -241,6 +241,37 @@ async fn the_command_line_goes_through_a_sidecar() {
         "{text}"
     );
 
+    let judged = [
+        json!({"question": "where is my courier?", "answers": ["late"]}),
+        json!({"question": "why was I charged again?", "answers": ["twice"]}),
+        json!({"question": "why is my bread flat?", "answers": ["nowhere"]}),
+    ];
+    fs::write(home.path().join("judged.jsonl"), judged.map(|line| line.to_string()).join("\n")).unwrap();
+    let eval = ["eval", "--questions", "judged.jsonl"];
+    let two = ["--fusion", "rrf", "--configuration", "words=legs:bm25,depth:20", "--json"];
+    let measured = report(run(&[&eval[..], &two].concat()).0);
+    let runs = measured["runs"].as_array().unwrap();
+    let names: Vec<_> = runs.iter().map(|run| (&run["configuration"], &run["name"], &run["questions"])).collect();
+    let three = json!(3);
+    let asked = json!("asked");
+    assert_eq!(names, [(&json!("rrf"), &asked, &three), (&json!("words"), &asked, &three)], "{measured}");
+    // Two of three stand first, the third is not there.
+    assert!((runs[0]["mrr_at_10"].as_f64().unwrap() - 2.0 / 3.0).abs() < 1e-9, "{measured}");
+    let notes = measured["notes"].to_string();
+    assert!(notes.contains("the first is 3") && notes.contains("rewrote no question"), "{notes}");
+    let cases: [(&[&str], &str); 5] = [
+        (&["--rewrites", "judged.jsonl"], "--rewrites"),
+        (&["--feedback", "rocchio"], "--feedback"),
+        (&["--ablation"], "--ablation"),
+        (&["--gate"], "--gate"),
+        (&["--configuration", "half=weight:0.5"], "weight, of the configuration half,"),
+    ];
+    for (flags, named) in cases {
+        let refused = home.run(&[&eval[..], flags, &["--server", &url]].concat());
+        assert_eq!(refused.status.code(), Some(2), "{flags:?}: {}", error(&refused));
+        assert!(error(&refused).contains(&format!("--server: {named} cannot be used")), "{}", error(&refused));
+    }
+
     let without_key = home.run(&["ask", "where?", "--server", &url]);
     assert_eq!(without_key.status.code(), Some(2));
     assert!(error(&without_key).contains("client.key_file"), "{}", error(&without_key));
@@ -304,4 +335,31 @@ fn tools_come_over_standard_output_and_nothing_else_does() {
     assert_eq!(answers[2]["result"]["isError"], true, "{}", answers[2]);
     let nobody = home.run(&["mcp", "--tenant", "nobody"]);
     assert!(nobody.status.code() == Some(2) && error(&nobody).contains("server.tenants.nobody"), "{}", error(&nobody));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_sidecar_makes_of_rewrites_can_be_measured() {
+    let Some(home) = Home::new() else { return };
+    let rewrites = json!({"question": "half my grub is gone", "rewrites": ["Items are missing from my order."]});
+    fs::write(home.path().join("rewrites.jsonl"), rewrites.to_string()).unwrap();
+    let served = home.serve(&["--set", "rewrite.recorded_file=rewrites.jsonl", "--set", "rewrite.deadline_ms=2000"]);
+    ready(served.address).await;
+    let article = |id: &str, text: &str| json!({"id": id, "text": text});
+    let articles = [article("missing", "If items are missing, report your order."), article("pay", "Pay by card.")];
+    let written = Request::post("/v1/passages", &json!({ "passages": articles })).send(served.address).await;
+    assert_eq!(written.status, 200, "{}", written.text());
+    let judged = json!({"question": "half my grub is gone", "answers": ["missing"]});
+    fs::write(home.path().join("judged.jsonl"), judged.to_string()).unwrap();
+    let url = format!("http://{}", served.address);
+    let output =
+        home.run(&["eval", "--questions", "judged.jsonl", "--server", &url, "--json", "--html", "report.html"]);
+    assert_eq!(output.status.code(), Some(0), "{}", error(&output));
+    let measured: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let fused = &measured["runs"][1];
+    assert_eq!((&fused["name"], &fused["rewrites"]), (&json!("fused"), &json!("the sidecar's")), "{measured}");
+    assert_eq!((&fused["mrr_at_10"], &fused["llm_calls"]), (&json!(1.0), &json!(1)), "{measured}");
+    assert!(fs::read_to_string(home.path().join("report.html")).unwrap().contains("fused"));
+    let table = home.run(&["eval", "--questions", "judged.jsonl", "--server", &url]);
+    let table = String::from_utf8(table.stdout).unwrap();
+    assert!(table.contains("a question's whole answer, the language model included"), "{table}");
 }

@@ -32,6 +32,7 @@ pub(super) struct DifyRequest {
     /// The collection.
     knowledge_id: String,
     /// The question.
+    #[schema(pattern = r"\S")]
     query: String,
     /// How many hits.
     retrieval_setting: RetrievalSetting,

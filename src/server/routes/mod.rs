@@ -40,7 +40,7 @@ pub(super) const PAGE: [&str; 4] = ["/", "/page.css", "/page.js", "/fusion.js"];
 #[derive(OpenApi)]
 #[openapi(
     info(title = "asktwice", description = "Retrieval that asks twice: with the question and with its rewritten version, fused."),
-    components(schemas(super::problem::ProblemBody)),
+    components(schemas(super::problem::ProblemBody, super::stream::ReplyEvent)),
     security(("key" = []))
 )]
 struct Api;

@@ -6,7 +6,10 @@ use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::time::timeout_at;
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::{Array, ArrayBuilder, ObjectBuilder, SchemaFormat, schema::Type},
+};
 use uuid::Uuid;
 
 use crate::{
@@ -43,7 +46,7 @@ pub(super) struct WriteRequest {
 #[serde(deny_unknown_fields)]
 pub(super) struct WrittenPassage {
     /// Its id: any text.
-    #[schema(min_length = 1)]
+    #[schema(pattern = r"\S")]
     id: String,
     /// The document's title. It is embedded before the text.
     #[serde(default)]
@@ -54,6 +57,7 @@ pub(super) struct WrittenPassage {
     document_id: Option<String>,
     /// Its place there, counted from 0.
     #[serde(default)]
+    #[schema(value_type = u64, maximum = 4294967295u64)]
     position: u32,
     /// Further fields, for filters and display.
     #[serde(default)]
@@ -83,11 +87,19 @@ pub(super) struct Which {
     ids: Vec<String>,
     /// Ids of points: what the store calls the passages.
     #[serde(default)]
-    #[schema(max_items = 1000, value_type = Vec<String>)]
+    #[schema(schema_with = uuids)]
     points: Vec<Uuid>,
     /// All passages that match, in Qdrant's JSON form. Only to delete.
     #[schema(value_type = Option<Object>)]
     filter: Option<Filter>,
+}
+
+fn uuids() -> Array {
+    let uuid = SchemaFormat::Custom("uuid".to_owned());
+    ArrayBuilder::new()
+        .items(ObjectBuilder::new().schema_type(Type::String).format(Some(uuid)))
+        .max_items(Some(MOST))
+        .build()
 }
 
 /// Passages, by the ids of their points.

@@ -60,7 +60,7 @@ pub(super) async fn retrieve(
 #[utoipa::path(
     post, path = "/v1/retrieve/stream", tag = "retrieve", request_body = RetrieveRequest,
     responses(
-        (status = OK, body = ReplyEvent, content_type = "text/event-stream"),
+        (status = OK, body = StreamEvent, content_type = "text/event-stream"),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")
     )
 )]
@@ -77,6 +77,16 @@ pub(super) async fn stream(
         sse(event, owner)
     });
     Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
+}
+
+/// A server-sent event.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "it describes what `sse` writes")]
+struct StreamEvent {
+    /// `asked`, `variant`, `fused`, `done` or `error`.
+    event: String,
+    /// A `ReplyEvent` in JSON; of `error` a problem.
+    data: String,
 }
 
 fn sse(event: Result<ReplyEvent, Problem>, owner: bool) -> Result<axum::response::sse::Event, axum::Error> {

@@ -1,7 +1,10 @@
 //! What a request may choose about what happens after the fusion.
 
 use serde::Deserialize;
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::{ObjectBuilder, OneOfBuilder, Schema, schema::Type},
+};
 
 use crate::{
     options::{RerankChoice, RetrieveOptions},
@@ -24,13 +27,21 @@ pub(in crate::server) struct ThresholdWish {
 }
 
 /// Whether to rerank, where the sidecar has a reranker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(untagged, expecting = "expected true, false, or how many of the best are reranked")]
 pub(in crate::server) enum RerankWish {
     /// As the sidecar is set up, or not at all.
     Any(bool),
     /// So many of the best.
     Depth(usize),
+}
+
+/// What derives cannot say: that nobody reranks 0 of the best.
+pub(super) fn rerank_schema() -> Schema {
+    let of = |kind: Type| ObjectBuilder::new().schema_type(kind);
+    let some = of(Type::Integer).minimum(Some(1)).description(Some("So many of the best."));
+    let any = of(Type::Boolean).description(Some("As the sidecar is set up, or not at all."));
+    OneOfBuilder::new().item(of(Type::Null)).item(any).item(some).into()
 }
 
 /// Spreads the hits over what there is to say (maximal marginal relevance).

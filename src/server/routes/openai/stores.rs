@@ -34,6 +34,7 @@ pub(in crate::server) struct ListQuery {
     limit: usize,
     /// `asc` or `desc`, by the name.
     #[serde(default)]
+    #[param(inline)]
     order: Order,
     /// The last one of the page before.
     after: Option<String>,
