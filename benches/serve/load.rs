@@ -38,7 +38,8 @@ pub(super) fn run(settings: &Settings) -> Value {
     let span = Duration::from_secs_f64(settings.number("seconds").unwrap_or(1e6));
     let rate = settings.number("rate");
     let most = if settings.0.contains_key("get") { usize::MAX } else { requests.len() };
-    let callers = rate.map_or_else(|| settings.number("callers").expect("callers=N or rate=R") as usize, |_| OPEN_CALLERS);
+    let callers =
+        rate.map_or_else(|| settings.number("callers").expect("callers=N or rate=R") as usize, |_| OPEN_CALLERS);
     let next = AtomicUsize::new(0);
     // All connections are open before the first question is due.
     let connections: Vec<TcpStream> = (0..callers).map(|_| connect(settings.text("server"))).collect();

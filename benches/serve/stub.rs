@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use asktwice::{
-    Embedder, Passage, Ranking, Retriever, Rewrite, RewriteError, RewriteKind, RewriteRequest, Rewriter,
-    Rewrites, VectorStore, VectorStoreWriter,
+    Embedder, Passage, Ranking, Retriever, Rewrite, RewriteError, RewriteKind, RewriteRequest, Rewriter, Rewrites,
+    VectorStore, VectorStoreWriter,
     embed::{EmbedError, Embedding, Identity, Role, SparseEncoder},
     ranking::{PointId, Scored},
     search::{

@@ -110,7 +110,10 @@ impl Server {
     ///
     /// # Errors
     /// What the system says, with the address.
-    #[allow(clippy::unused_async, reason = "a listener belongs to a runtime, so whoever takes one must be inside of one")]
+    #[allow(
+        clippy::unused_async,
+        reason = "a listener belongs to a runtime, so whoever takes one must be inside of one"
+    )]
     pub async fn bind(sidecar: Sidecar) -> io::Result<Self> {
         let settings = &sidecar.settings;
         // Who connects before the server comes to it waits in line for it: as many as may be open, if the system lets them.

@@ -86,8 +86,7 @@ async fn two_thousand_slow_connections_do_not_double_what_the_others_wait() {
     for _ in 0..ATTEMPTS {
         let alone = p99(sidecar.address).await;
         let (opened, mut all_open) = tokio::sync::mpsc::channel(1);
-        let mut slow: JoinSet<_> =
-            (0..SLOW).map(|number| trickle(sidecar.address, number, opened.clone())).collect();
+        let mut slow: JoinSet<_> = (0..SLOW).map(|number| trickle(sidecar.address, number, opened.clone())).collect();
         drop(opened);
         assert_eq!(all_open.recv().await, None);
         let beside = p99(sidecar.address).await;
