@@ -64,7 +64,7 @@ def sidecar(llm, *settings):
     rewriter = ["--set", f"rewrite.url={llm}", "--set", "rewrite.model=recorded", "--set", "rewrite.deadline_ms=5000"]
     flags = ["--listen", "127.0.0.1:0", "--set", "server.admin=127.0.0.1:0", *STORE, *rewriter, *settings]
     served = Process("asktwice", [ASKTWICE, "serve", *flags])
-    while load(served, get="/readyz", callers=1, seconds=0.01)["outcomes"].keys() != {"200"}:
+    while load(served, get="/readyz", callers=1, seconds=0.001)["outcomes"].keys() != {"200"}:
         time.sleep(0.05)
     load(served, questions=f"{FILES}/first.json", callers=2)
     return served

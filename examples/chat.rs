@@ -52,13 +52,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
             println!("  [{}] {}", index + 1, hit.passage.title);
         }
         let said = match llm.as_slice() {
-            [url, model] => Some(answer(url, model, &line, &retrieval, &earlier).await?),
+            [url, model] => Some(answer(url, model, &line, &retrieval, &earlier).await),
             _ => None,
         };
         earlier.push(Turn { role: Speaker::User, content: line });
-        if let Some(said) = said {
-            println!("{said}");
-            earlier.push(Turn { role: Speaker::Assistant, content: said });
+        match said {
+            Some(Ok(said)) => {
+                println!("{said}");
+                earlier.push(Turn { role: Speaker::Assistant, content: said });
+            }
+            Some(Err(error)) => println!("The language model did not answer: {error}"),
+            None => {}
         }
     }
     Ok(())

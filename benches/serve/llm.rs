@@ -20,11 +20,18 @@ type Rewrites = Arc<HashMap<String, String>>;
 /// `rewrites=FILE`, an object from question to rewrite. Answers below `/MILLISECONDS/v1` after so long.
 pub(super) async fn serve(settings: &Settings) {
     let file = std::fs::read_to_string(settings.text("rewrites")).expect("rewrites");
-    let rewrites: Rewrites = Arc::new(serde_json::from_str(&file).expect("rewrites"));
+    let rewrites: HashMap<String, String> = serde_json::from_str(&file).expect("rewrites");
+    let rewrites: Rewrites =
+        Arc::new(rewrites.into_iter().map(|(question, rewrite)| (key(&question), rewrite)).collect());
     let router = Router::new().route("/{latency}/v1/chat/completions", post(complete)).with_state(rewrites);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     println!("http://{}", listener.local_addr().unwrap());
     axum::serve(listener, router).await.unwrap();
+}
+
+/// A question by its letters and digits: who writes a prompt may tidy the rest.
+fn key(question: &str) -> String {
+    question.chars().filter(|c| c.is_alphanumeric()).collect()
 }
 
 async fn complete(Path(latency): Path<u64>, State(rewrites): State<Rewrites>, Json(body): Json<Value>) -> Json<Value> {
@@ -34,7 +41,7 @@ async fn complete(Path(latency): Path<u64>, State(rewrites): State<Rewrites>, Js
     let prompts = body["messages"].as_array().into_iter().flatten().filter_map(|message| message["content"].as_str());
     let rewrite = prompts.flat_map(str::lines).find_map(|line| {
         let after = BEFORE.iter().find_map(|before| line.split_once(before)).map_or(line, |(_, rest)| rest);
-        rewrites.get(after.trim())
+        rewrites.get(&key(after))
     });
     let rewrite = rewrite.expect("a prompt with a question that has a rewrite");
     // Whoever holds it to a schema with a key for each kind gets that.

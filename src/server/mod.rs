@@ -66,7 +66,7 @@ use std::{
 
 use axum::Router;
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
     sync::watch,
     time::{sleep, timeout},
 };
@@ -77,7 +77,7 @@ use self::{
 };
 
 /// How many connections the second listener bears.
-const ADMIN_CONNECTIONS: usize = 32;
+const ADMIN_CONNECTIONS: u32 = 32;
 /// How long rewrites that still run in the background may take at the end.
 const LAST_REWRITES: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -115,13 +115,17 @@ impl Server {
     ///
     /// # Errors
     /// What the system says, with the address.
+    #[allow(
+        clippy::unused_async,
+        reason = "a listener belongs to a runtime, so whoever takes one must be inside of one"
+    )]
     pub async fn bind(sidecar: Sidecar) -> io::Result<Self> {
         let settings = &sidecar.settings;
-        let listener = listen(settings.listen, "server.listen").await?;
-        let admin = match settings.admin.filter(|_| sidecar.metrics.is_some()) {
-            Some(address) => Some(listen(address, "server.admin").await?),
-            None => None,
-        };
+        // Who connects before the server comes to it waits in line for it: as many as may be open, if the system lets them.
+        let line = u32::try_from(settings.limits.connections).unwrap_or(u32::MAX);
+        let listener = listen(settings.listen, line, "server.listen")?;
+        let admin = settings.admin.filter(|_| sidecar.metrics.is_some());
+        let admin = admin.map(|address| listen(address, ADMIN_CONNECTIONS, "server.admin")).transpose()?;
         let (sender, phase) = watch::channel(Phase::Serving);
         let current = Arc::new(RwLock::new(Current::new(sidecar)));
         Ok(Self { listener, admin, handle: Handle { current, phase: Arc::new(sender) }, phase })
@@ -195,7 +199,7 @@ impl Server {
 async fn admin(listener: TcpListener, handle: Handle, limits: settings::Limits) {
     let phase = handle.phase.subscribe();
     let router = routes::admin(move || handle.sidecar());
-    let connections = Connections::new(ADMIN_CONNECTIONS);
+    let connections = Connections::new(ADMIN_CONNECTIONS as usize);
     Door { listener, router: move || router.clone(), limits, connections, phase }.serve().await;
 }
 
@@ -236,10 +240,19 @@ impl Handle {
     }
 }
 
-async fn listen(address: SocketAddr, setting: &str) -> io::Result<TcpListener> {
+fn listen(address: SocketAddr, line: u32, setting: &str) -> io::Result<TcpListener> {
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // As the standard library does it: a restart must not wait for connections of before. Elsewhere than on Unix it
+        // would let two processes have the same port.
+        #[cfg(unix)]
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(line)
+    };
     let refused =
         |error: io::Error| io::Error::new(error.kind(), format!("{setting}: cannot listen on {address}: {error}"));
-    TcpListener::bind(address).await.map_err(refused)
+    listen().map_err(refused)
 }
 
 /// How many connections there may be: as many as wanted, but no more than leave the stores their files. Raises the limit
