@@ -19,7 +19,7 @@ const PASSAGES: u32 = 700;
 
 fn identity() -> Identity {
     let mut identity = Identity::new("a model", "its weights", DIMENSION).with_bm25("words by their numbers");
-    identity.passage_prefix = "passage: ".to_owned();
+    "passage: ".clone_into(&mut identity.passage_prefix);
     identity
 }
 

@@ -36,8 +36,10 @@ impl Export {
         let passages = backup::export(&*store, &self.file, |done| bar.set_position(done)).await?;
         bar.finish_and_clear();
         let bytes = std::fs::metadata(&self.file).context("the file that was just written")?.len();
+        #[expect(clippy::cast_precision_loss, reason = "for people")]
+        let megabytes = bytes as f64 / 1e6;
         let (file, seconds) = (self.file.display(), began.elapsed().as_secs_f64());
-        eprintln!("{passages} passages in {file}: {} MB, in {seconds:.1} s", bytes.div_ceil(1_000_000));
+        eprintln!("{passages} passages in {file}: {megabytes:.1} MB, in {seconds:.1} s");
         Ok(ExitCode::SUCCESS)
     }
 }

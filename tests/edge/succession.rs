@@ -1,7 +1,10 @@
 //! A successor in the embedded engine: killed at any moment, made while another process has the collection open, and
 //! what is left of it after a compaction.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use asktwice::{
     VectorStore, VectorStoreWriter,
@@ -16,22 +19,18 @@ const TEST: &str = "edge::succession::killed_at_any_moment_the_old_or_the_new_on
 const PASSAGES: u64 = 120;
 const KILLS: u64 = 25;
 
-async fn rebuild(store: &EdgeStore, version: u64) {
-    let successor = store.successor(&identity()).await.unwrap();
-    fill(&successor, version).await;
-    assert_eq!(successor.take_over().await.unwrap(), Succession::Done);
-}
-
 async fn fill(successor: &Successor, version: u64) {
     successor.store().upsert(written(0..PASSAGES, version)).await.unwrap();
 }
 
-/// Rebuilds for ever, saying when each begins and when it is done.
+/// Rebuilds for ever, saying when each is about to take over and when it has.
 async fn work(folder: &Path, from: u64) {
     let store = open(folder);
     for version in from.. {
+        let successor = store.successor(&identity()).await.unwrap();
+        fill(&successor, version).await;
         child::say(&format!("begun {version}"));
-        rebuild(&store, version).await;
+        assert_eq!(successor.take_over().await.unwrap(), Succession::Done);
         child::say(&format!("done {version}"));
     }
 }
@@ -47,12 +46,15 @@ async fn killed_at_any_moment_the_old_or_the_new_one_is_there() {
     for kill in 0..KILLS {
         let from = (kill + 1) * 1_000;
         let mut running = Running::start(TEST, &format!("{from} {}", folder.path().display()));
-        // Once it is at work, at some moment of a rebuild.
         assert_eq!(running.next().unwrap(), format!("begun {from}"));
+        let started = Instant::now();
         assert_eq!(running.next().unwrap(), format!("done {from}"));
-        std::thread::sleep(Duration::from_millis(Dice(kill * 7919 + 1).below(150)));
+        let took = started.elapsed();
+        // While the second one takes over, at some moment of that, or soon after.
+        assert_eq!(running.next().unwrap(), format!("begun {}", from + 1));
+        std::thread::sleep(took.mul_f64(Dice(kill * 7919 + 1).below(120) as f64 / 100.0));
         running.process.kill().unwrap();
-        let (mut begun, mut acknowledged) = (from, from);
+        let (mut begun, mut acknowledged) = (from + 1, from);
         while let Some(word) = running.next() {
             let (what, version) = word.split_once(' ').unwrap();
             let version = version.parse().unwrap();
@@ -73,8 +75,8 @@ async fn killed_at_any_moment_the_old_or_the_new_one_is_there() {
         assert_eq!(best.entries()[0].id, point(7));
         done = Some(version);
     }
-    println!("{KILLS} kills, {hit} of them within a rebuild, {half} of those after the switch; last version {done:?}");
-    assert!(hit > KILLS / 3, "too few kills hit a rebuild: {hit}");
+    println!("{KILLS} kills, {hit} of them within a take-over, {half} of those after the switch; the last: {done:?}");
+    assert!(hit > KILLS / 3, "too few kills hit a take-over: {hit}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

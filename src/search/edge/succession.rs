@@ -100,7 +100,11 @@ impl TakeOver for EdgeTakeOver {
     async fn take_over(self: Box<Self>) -> Result<Succession, StoreError> {
         let Self { collection, staged, holder } = *self;
         staged.optimize().await?;
-        staged.write(Writer::close).await?;
+        let close = |writer: &mut Writer| {
+            writer.close();
+            Ok(())
+        };
+        staged.write(close).await?;
         drop(staged);
         let place = place(&collection);
         complete(&place).map_err(|fault| fault.at(&place.display().to_string()))?;

@@ -5,6 +5,8 @@
 //! memory and what lies on disk may differ: the generation is in doubt, and before the next write it is replaced by
 //! a copy. Searches go on meanwhile, on the old generation.
 
+mod succeed;
+
 use std::{fs, path::PathBuf, sync::Arc};
 
 use qdrant_edge::UpdateOperation;
@@ -17,7 +19,6 @@ use super::{
     generation::{Generation, Shape},
     journal, operation, point,
     slot::{Live, Slot, retire},
-    succession,
 };
 use crate::{
     embed::Identity,
@@ -47,8 +48,8 @@ pub(super) struct Writer {
     numbered: bool,
     /// The log's length below which no compaction is tried again after one failed.
     log_patience: u64,
-    /// Whether it was said that a successor of another passage side waits.
-    said_that_one_waits: bool,
+    /// The passage side of a successor of which it was said that it has to wait.
+    said_to_wait: Option<Identity>,
 }
 
 impl Writer {
@@ -65,7 +66,7 @@ impl Writer {
             unfinished: false,
             numbered: false,
             log_patience: 0,
-            said_that_one_waits: false,
+            said_to_wait: None,
         };
         if Folder::holds_collection(&writer.path) {
             writer.attach()?;
@@ -135,61 +136,9 @@ impl Writer {
     }
 
     /// Closes the collection and lets go of its folder.
-    pub(super) fn close(&mut self) -> Result<(), StoreError> {
+    pub(super) fn close(&mut self) {
         self.slot.replace(None).into_iter().for_each(retire);
         self.folder = None;
-        Ok(())
-    }
-
-    /// Puts a complete successor in the place of the collection, if there is one.
-    pub(super) fn succeed(&mut self) -> Result<(), StoreError> {
-        let Some(folder) = &self.folder else {
-            let created = fs::create_dir_all(&self.path);
-            created.map_err(|error| Fault::io("creating the folder", error).at(&self.place))?;
-            return self.attach().map(drop);
-        };
-        let moved = self.moved_in(folder).map_err(|fault| fault.at(&self.place))?;
-        let Some(live) = moved else { return Ok(()) };
-        let path = live.generation.path().to_owned();
-        self.in_doubt = live.generation.is_half_optimized();
-        self.slot.replace(Some(live)).into_iter().for_each(retire);
-        folder.sweep(Some(&path));
-        (self.unfinished, self.numbered, self.log_patience) = (false, false, 0);
-        tracing::info!(place = self.place, "a new collection has taken over");
-        Ok(())
-    }
-
-    /// The same, if both are of the same passage side: whoever asks here could not use another.
-    pub(super) fn succeed_if_alike(&mut self) {
-        let done = self.successor_is_alike().map_err(|fault| fault.at(&self.place));
-        match done.and_then(|alike| if alike { self.succeed() } else { Ok(()) }) {
-            Ok(()) => {}
-            Err(error) => tracing::warn!(place = self.place, %error, "the successor cannot take over"),
-        }
-    }
-
-    fn successor_is_alike(&mut self) -> Result<bool, Fault> {
-        let (Some(live), Some(identity)) = (self.slot.live(), succession::identity(&self.path)?) else {
-            return Ok(false);
-        };
-        let alike = check_writer(&live.identity, &identity, &self.place);
-        if let (Err(error), false) = (&alike, self.said_that_one_waits) {
-            tracing::warn!(place = self.place, %error, "a new collection waits; it takes over at the next start");
-            self.said_that_one_waits = true;
-        }
-        Ok(alike.is_ok())
-    }
-
-    /// The generation of a complete successor, moved into this folder and the live one from now on.
-    fn moved_in(&self, folder: &Folder) -> Result<Option<Live>, Fault> {
-        let Some((identity, path)) = succession::move_in(folder)? else { return Ok(None) };
-        let generation = Generation::load(&path, self.shape(&identity))?;
-        // A write that is unfinished was one to the old generation, and was not acknowledged.
-        journal::end(&self.path);
-        folder.make_current(generation.path())?;
-        folder.settle()?;
-        succession::end(folder, &path);
-        Ok(Some(Live { identity, generation }))
     }
 
     fn load(&self, folder: &Folder) -> Result<Option<Live>, Fault> {
