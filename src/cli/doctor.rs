@@ -13,7 +13,7 @@ use crate::{
     embed::{Embedder as _, ModelFolder, Role, library},
     question::Question,
     rewrite::{RewriteRequest, Rewriter as _},
-    search::VectorStore as _,
+    search::{Quantization, VectorStore as _},
 };
 
 /// How long the language model may take for its first words.
@@ -80,7 +80,17 @@ async fn store(settings: &Settings) -> anyhow::Result<String> {
     } else if let Ok(model) = ModelFolder::open(&settings.embed.model) {
         info.accepts(model.identity())?;
     }
-    Ok(format!("{url}, {} passages in {collection:?}", info.passages))
+    let (stored, wanted) = (info.quantization, settings.store.quantization()?);
+    let compressed = if stored == Quantization::None { String::new() } else { format!(", quantization {stored}") };
+    let other = if stored == wanted {
+        String::new()
+    } else {
+        format!("; store.quantization is {wanted}, so that nothing can be indexed into it")
+    };
+    Ok(format!(
+        "{url}, {} passages in {collection:?}, {} in the approximate index{compressed}{other}",
+        info.passages, info.indexed_vectors
+    ))
 }
 
 /// Asks the language model for a rewrite, and gives it time: a model that was idle may have to be loaded first.

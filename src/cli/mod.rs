@@ -17,6 +17,7 @@ mod index;
 mod judged;
 mod models;
 mod parts;
+mod recall;
 mod remote;
 mod serve;
 mod telemetry;

@@ -19,7 +19,7 @@ use crate::{
     rerank::{OnnxReranker, OnnxRerankerOptions, RemoteReranker, Reranker},
     retriever::Retriever,
     rewrite::{CachedRewriter, LlmEndpoint, LlmRewriter, Prompts, RecordedRewriter, Rewriter},
-    search::{Adopted, EdgeStore, QdrantStore, StoreError, VectorStoreWriter},
+    search::{Adopted, EdgeOptions, EdgeStore, QdrantStore, StoreError, VectorStoreWriter},
 };
 
 /// Where ONNX Runtime is: the setting, `ORT_DYLIB_PATH`, the set-up folder, beside the program, the system's folders.
@@ -115,9 +115,12 @@ pub(super) fn store(settings: &StoreSettings) -> anyhow::Result<Arc<dyn VectorSt
             let problem = "only a collection on a Qdrant server can be adopted; unset store.adopt_text".to_owned();
             return Err(SettingsError::Value { setting: "store.adopt_text", problem }.into());
         }
-        return Ok(Arc::new(edge(Path::new(folder), &settings.collection)?));
+        return Ok(Arc::new(edge(Path::new(folder), &settings.collection, settings)?));
     }
-    let mut store = QdrantStore::connect(&settings.url, &settings.collection)?.with_timeout(settings.timeout());
+    let mut store = QdrantStore::connect(&settings.url, &settings.collection)?
+        .with_timeout(settings.timeout())
+        .with_quantization(settings.quantization()?)
+        .with_search_params(settings.search_params());
     if let Some(key) = settings.key()? {
         store = store.with_api_key(key)?;
     }
@@ -135,9 +138,13 @@ pub(super) fn store(settings: &StoreSettings) -> anyhow::Result<Arc<dyn VectorSt
 }
 
 /// A collection of the embedded engine. If a sidecar holds it, the error says which.
-pub(super) fn edge(folder: &Path, collection: &str) -> anyhow::Result<EdgeStore> {
+pub(super) fn edge(folder: &Path, collection: &str, settings: &StoreSettings) -> anyhow::Result<EdgeStore> {
     let folder = folder.join(collection);
-    let opened = EdgeStore::open(&folder);
+    let options = EdgeOptions::default()
+        .with_quantization(settings.quantization()?)
+        .with_index_above(settings.index_above_kib)
+        .with_search_params(settings.search_params());
+    let opened = EdgeStore::open_with(&folder, options);
     match (&opened, holder::of(&folder)) {
         (Ok(_), _) => holder::forget(&folder),
         (Err(StoreError::Locked { .. }), Some(who)) => return opened.context(who),

@@ -5,6 +5,7 @@
 //! or failed, goes on where it was when it is run again. Documents whose files are gone are not deleted.
 
 mod chunk;
+mod corrected;
 mod lines;
 mod read;
 mod report;
@@ -20,7 +21,9 @@ use tokio::{
 };
 
 pub use chunk::{DEFAULT_PASSAGE_TOKENS, TokenCounter};
+pub use corrected::correct;
 pub use report::{IndexError, KEPT_PROBLEMS, Problem, Problems, Progress, Report};
+pub use source::fingerprint;
 
 use self::{
     chunk::Chunker,
@@ -138,8 +141,8 @@ impl Indexer {
         self.prepare().await.map_err(|error| run.failed(Failure::Store(error)))?;
         run.begin(&found);
         self.index(found, &mut run).await?;
-        let wrote = run.report.indexed + run.report.deleted > 0;
-        if wrote && !run.report.interrupted {
+        // Even if nothing was written: what is to be built may have changed.
+        if !run.report.interrupted {
             self.store.optimize().await.map_err(|error| run.failed(Failure::Store(error)))?;
         }
         Ok(run.finish())

@@ -1,6 +1,6 @@
 //! What is known about a collection, and who may use it.
 
-use super::StoreError;
+use super::{Quantization, StoreError};
 use crate::embed::Identity;
 
 /// What is known about a collection.
@@ -19,13 +19,28 @@ pub struct CollectionInfo {
     /// names it, or, in an adopted collection, where they are; `None` if that channel cannot be searched. See
     /// [`CollectionInfo::accepts_bm25`].
     pub bm25: Option<String>,
+    /// How its dense vectors are compressed.
+    pub quantization: Quantization,
+    /// How many of its vectors the approximate index (HNSW) covers; searches compare with every other one. The embedded
+    /// engine builds it, and scalar quantisation with it, in
+    /// [`optimize`](crate::VectorStoreWriter::optimize); a server counts the vectors of all channels.
+    pub indexed_vectors: u64,
 }
 
 impl CollectionInfo {
     /// Describes a collection.
     pub fn new(place: impl Into<String>, passages: u64, dimension: usize, identity: Option<Identity>) -> Self {
         let bm25 = identity.as_ref().and_then(|identity| identity.bm25.clone());
-        Self { place: place.into(), passages, dimension, identity, bm25 }
+        let quantization = Quantization::None;
+        Self { place: place.into(), passages, dimension, identity, bm25, quantization, indexed_vectors: 0 }
+    }
+
+    /// Sets how its dense vectors are compressed, and how many of them the approximate index covers.
+    #[must_use]
+    pub fn with_index(mut self, quantization: Quantization, indexed_vectors: u64) -> Self {
+        self.quantization = quantization;
+        self.indexed_vectors = indexed_vectors;
+        self
     }
 
     /// Checks that an embedder's vectors may be searched with here.
@@ -67,4 +82,10 @@ pub(super) fn check_writer(stored: &Identity, writer: &Identity, place: &str) ->
         Some(difference) => Err(StoreError::Identity { place: place.to_owned(), difference }),
         None => Ok(()),
     }
+}
+
+/// Checks that who writes wants the vectors compressed as they are.
+#[cfg(any(feature = "edge", feature = "qdrant"))]
+pub(super) fn check_quantization(stored: Quantization, wanted: Quantization, place: &str) -> Result<(), StoreError> {
+    if stored == wanted { Ok(()) } else { Err(StoreError::Quantization { place: place.to_owned(), stored, wanted }) }
 }

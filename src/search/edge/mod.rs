@@ -5,6 +5,7 @@
 
 mod fault;
 mod folder;
+mod footprint;
 mod generation;
 mod journal;
 mod log;
@@ -13,9 +14,11 @@ mod operation;
 mod options;
 mod point;
 mod read;
+mod shape;
 mod slot;
 mod writer;
 
+pub use footprint::Footprint;
 pub use options::EdgeOptions;
 
 use std::{
@@ -37,8 +40,8 @@ use self::{
     writer::{Job, Writer},
 };
 use super::{
-    Channels, CollectionInfo, Filter, PayloadKind, ScrollPage, ScrollRequest, Search, StoreError, VectorStore,
-    VectorStoreWriter, Vectors,
+    Channels, CollectionInfo, Filter, PayloadKind, ScrollPage, ScrollRequest, Search, SearchParams, StoreError,
+    VectorStore, VectorStoreWriter, Vectors,
 };
 use crate::{
     embed::Identity,
@@ -61,6 +64,8 @@ struct Inner {
     place: String,
     slot: Arc<Slot>,
     reads: Arc<Semaphore>,
+    /// For searches that do not say it themselves.
+    params: SearchParams,
     /// When a collection was last looked for.
     looked: Mutex<Instant>,
     jobs: Option<mpsc::Sender<Job>>,
@@ -86,13 +91,16 @@ impl EdgeStore {
         let folder = folder.into();
         let place = folder.display().to_string();
         let slot = Arc::new(Slot::default());
+        let params = options.params;
         let reads = Arc::new(Semaphore::new(options.concurrent_reads.clamp(1, Semaphore::MAX_PERMITS)));
         let writer = Writer::open(folder, options, slot.clone())?;
         let (jobs, queue) = mpsc::channel(WAITING_WRITES);
         let thread = thread::Builder::new().name("edge-writer".into()).spawn(move || writer.run(queue));
         let thread = thread.map_err(|error| Fault::io("starting the writer's thread", error).at(&place))?;
         let looked = Mutex::new(Instant::now());
-        Ok(Self { inner: Arc::new(Inner { place, slot, reads, looked, jobs: Some(jobs), writer: Some(thread) }) })
+        Ok(Self {
+            inner: Arc::new(Inner { place, slot, reads, params, looked, jobs: Some(jobs), writer: Some(thread) }),
+        })
     }
 
     /// Copies the collection into a new generation, which shortens the engine's log. It happens by itself when due.
@@ -102,6 +110,16 @@ impl EdgeStore {
     pub async fn compact(&self) -> Result<(), StoreError> {
         let place = self.inner.place.clone();
         self.write(move |writer| writer.compact().map_err(|fault| fault.at(&place))).await
+    }
+
+    /// What is built over the dense vectors and what they take up, read from the engine's files; `None` if there is no
+    /// collection.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] or [`StoreError::Unusable`] if they cannot be read.
+    pub async fn footprint(&self) -> Result<Option<Footprint>, StoreError> {
+        let place = self.inner.place.clone();
+        self.read(move |live| live.generation.footprint().map_err(|fault| fault.at(&place))).await
     }
 
     /// Runs a read on the blocking pool; `None` if there is no collection.
@@ -167,12 +185,13 @@ impl EdgeStore {
 #[async_trait]
 impl VectorStore for EdgeStore {
     async fn search(&self, search: Search) -> Result<Ranking, StoreError> {
+        let params = search.params.unwrap_or(self.inner.params);
         self.read_collection(move |live, place| {
             Channels::from(&live.identity).check_search(&search.vector, place)?;
             if search.is_vain() {
                 return Ok(Ranking::default());
             }
-            let found = live.generation.search(search.vector, search.depth, search.filter.as_deref());
+            let found = live.generation.search(search.vector, search.depth, search.filter.as_deref(), params);
             found.map_err(|fault| fault.at(place))
         })
         .await
@@ -202,7 +221,10 @@ impl VectorStore for EdgeStore {
         let place = self.inner.place.clone();
         self.read(move |live| {
             let passages = live.generation.count().map_err(|fault| fault.at(&place))?;
-            Ok(CollectionInfo::new(place.clone(), passages, live.identity.dimension, Some(live.identity.clone())))
+            let indexed = live.generation.footprint().map_err(|fault| fault.at(&place))?.indexed;
+            let identity = live.identity.clone();
+            let info = CollectionInfo::new(place.clone(), passages, identity.dimension, Some(identity));
+            Ok(info.with_index(live.generation.quantization(), indexed))
         })
         .await
     }
