@@ -48,7 +48,7 @@ pub(super) struct Eval {
     gate: bool,
     /// Measure what the approximate index and each quantisation find of what an exact search finds, how fast and in how
     /// much memory, on copies of the collection's vectors.
-    #[arg(long, conflicts_with = "ablation")]
+    #[arg(long, conflicts_with_all = ["ablation", "gate", "html"])]
     recall: bool,
     /// Print the results as JSON.
     #[arg(long)]

@@ -53,19 +53,15 @@ pub(super) async fn measure(
         let folder = scratch.0.join(quantization.to_string());
         let copy = copy(store, &info, &folder, quantization).await?;
         let footprint = built(&copy, &info, quantization).await?;
-        let row = |name: String, recall| Row {
-            name,
-            indexed: footprint.indexed,
-            memory_bytes: Some(footprint.memory_bytes()),
-            recall,
-        };
         // A vector is the same in each copy, so that the first one's exact searches are those of all.
         let exact = match &exact {
             Some(exact) => exact,
             None => exact.insert(searches.exactly(&copy).await?),
         };
-        for (how, params) in ways(quantization, params) {
-            rows.push(row(how, exact.compare(&copy, params).await?));
+        for (name, params) in ways(quantization, params) {
+            let recall = exact.compare(&copy, params).await?;
+            let memory = if params.exact { footprint.vector_bytes } else { footprint.memory_bytes() };
+            rows.push(Row { name, indexed: footprint.indexed, memory_bytes: Some(memory), recall });
         }
     }
     if json { say(serde_json::to_string_pretty(&rows)?) } else { say(table(&rows, &info, searches)) }

@@ -30,12 +30,22 @@ async fn fill_heaped(store: &dyn VectorStoreWriter) {
     store.upsert((0..PASSAGES).map(passage).collect()).await.unwrap();
 }
 
-/// Which share of the nearest ten a search finds.
-async fn recall(store: &dyn VectorStoreWriter, exact: &MemoryStore, params: Option<SearchParams>) -> f64 {
-    let mut found = 0;
+/// The nearest ten of each question.
+async fn nearest() -> Vec<Vec<PointId>> {
+    let (exact, mut nearest) = (MemoryStore::new(), vec![]);
+    fill_heaped(&exact).await;
     for question in 0..QUESTIONS {
+        let search = Search::dense(heaped(PASSAGES + question), DEPTH);
+        nearest.push(exact.search(search).await.unwrap().ids().collect());
+    }
+    nearest
+}
+
+/// Which share of them a search finds.
+async fn recall(store: &dyn VectorStoreWriter, nearest: &[Vec<PointId>], params: Option<SearchParams>) -> f64 {
+    let mut found = 0;
+    for (question, wanted) in (0..).zip(nearest) {
         let mut search = Search::dense(heaped(PASSAGES + question), DEPTH);
-        let wanted: Vec<_> = exact.search(search.clone()).await.unwrap().ids().collect();
         search.params = params;
         found += store.search(search).await.unwrap().ids().filter(|id| wanted.contains(id)).count();
     }
@@ -48,8 +58,7 @@ fn as_found() -> SearchParams {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_embedded_engine_builds_what_was_asked_and_finds_with_it() {
-    let exact = MemoryStore::new();
-    fill_heaped(&exact).await;
+    let exact = nearest().await;
     for (quantization, smaller, enough) in
         [(Quantization::None, 1, 0.95), (Quantization::Scalar, 3, 0.95), (Quantization::Binary, 20, 0.8)]
     {
@@ -122,8 +131,7 @@ async fn another_quantisation_is_read_and_not_written() {
 /// bits at once; scalar quantisation and the index are the server's own business.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_is_told_and_asked() {
-    let exact = MemoryStore::new();
-    fill_heaped(&exact).await;
+    let exact = nearest().await;
     for quantization in [Quantization::None, Quantization::Scalar, Quantization::Binary] {
         let with = move |store: QdrantStore| store.with_quantization(quantization);
         for made in [front_as(with).await, server_as(with).await].into_iter().flatten() {

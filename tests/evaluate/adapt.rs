@@ -15,8 +15,8 @@ use crate::edge::Dice;
 const WIDTH: usize = 16;
 /// How many of the numbers say what a text is about. The others are noise, louder than these.
 const SENSE: usize = 6;
-const PASSAGES: u64 = 300;
-const QUESTIONS: u64 = 120;
+const PASSAGES: u64 = 200;
+const QUESTIONS: u64 = 80;
 
 /// Embeds numbers: question and passage of one number are alike in what they say, and nothing else.
 #[derive(Debug)]
