@@ -23,7 +23,14 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::{embed::Bm25, fuse::Fusion, options::Legs, retriever::LEG_TIMEOUT, server::ServerSettings};
+use crate::{
+    embed::Bm25,
+    fuse::Fusion,
+    options::Legs,
+    retriever::LEG_TIMEOUT,
+    search::{Quantization, SearchParams, UnknownQuantization},
+    server::ServerSettings,
+};
 
 /// Every setting; see `config/default.toml` for what each means.
 #[derive(Debug, Clone, Deserialize)]
@@ -93,6 +100,11 @@ pub struct StoreSettings {
     /// A file that holds the server's API key.
     pub api_key_file: PathBuf,
     timeout_ms: u64,
+    quantization: String,
+    rescore: bool,
+    oversampling: f64,
+    /// KiB of vectors from which on the embedded engine builds its approximate index; 0: never.
+    pub index_above_kib: usize,
     /// The payload field of an adopted collection's text; empty: the collection is asktwice's own.
     pub adopt_text: String,
     /// An adopted collection's vector; empty: the unnamed one.
@@ -207,6 +219,10 @@ impl Settings {
                 "names a sparse vector of a collection to adopt, but store.adopt_text names no field of its text";
             return Err(SettingsError::value("store.adopt_bm25", problem));
         }
+        self.store.quantization()?;
+        if !(1.0..=100.0).contains(&self.store.oversampling) {
+            return Err(SettingsError::value("store.oversampling", "has to be from 1 to 100"));
+        }
         self.bm25.encoder()?;
         self.embed.check(self.privacy)?;
         self.rerank.check()?;
@@ -230,6 +246,21 @@ impl StoreSettings {
     #[must_use]
     pub fn timeout(&self) -> Duration {
         Duration::from_millis(self.timeout_ms)
+    }
+
+    /// How the dense vectors of a collection that is made are compressed.
+    ///
+    /// # Errors
+    /// [`SettingsError`] if it is not a quantisation's name.
+    pub fn quantization(&self) -> Result<Quantization, SettingsError> {
+        let unknown = |error: UnknownQuantization| SettingsError::value("store.quantization", error.to_string());
+        self.quantization.parse().map_err(unknown)
+    }
+
+    /// How exact a search is.
+    #[must_use]
+    pub fn search_params(&self) -> SearchParams {
+        SearchParams::default().with_rescoring(self.rescore, self.oversampling)
     }
 
     /// The server's API key, if there is one.
@@ -303,7 +334,9 @@ mod tests {
 
     #[test]
     fn errors_name_the_key() {
-        let cases: [(&[&str], &str); 18] = [
+        let cases: [(&[&str], &str); 20] = [
+            (&["store.quantization=int4"], "store.quantization: \"int4\""),
+            (&["store.oversampling=0.5"], "store.oversampling"),
             (&["rewrite.model=small"], "rewrite.url"),
             (&["rewrite.weight=-1"], "rewrite.weight"),
             (&["store.timeout_ms=0"], "store.timeout_ms"),

@@ -477,3 +477,52 @@ fn scifact_is_read() {
     let dataset = asktwice::evaluate::Dataset::open(&data, "test").unwrap();
     assert_eq!((dataset.questions.len(), dataset.documents.len()), (300, 5_183));
 }
+
+#[test]
+fn quantisation_is_measured_recorded_and_not_changed_by_accident() {
+    let Some(home) = Home::with_articles() else { return };
+    home.write("questions.jsonl", "{\"question\": \"half of my food was gone\", \"answers\": [\"missing\"]}\n");
+    let rows = home.run(&["eval", "--questions", "questions.jsonl", "--recall", "--json"]).json();
+    let rows = rows.as_array().unwrap();
+    let row = |name: &str| rows.iter().find(|row| row["name"].as_str().unwrap().starts_with(name)).unwrap();
+    assert_eq!((&row("this collection (none)")["indexed"], &row("index (HNSW)")["indexed"]), (&json!(0), &json!(3)));
+    assert_eq!(row("every vector compared")["recall_at_10"], 1.0);
+    assert_eq!(row("binary, rescored, of 3 × the depth")["recall_at_10"], 1.0);
+    assert!(!home.path().join(".asktwice/eval").read_dir().unwrap().any(|entry| entry.is_ok()), "the copies are gone");
+
+    let binary = ["--collection", "small", "--set", "store.quantization=binary"];
+    assert_eq!(home.run(&[&["index", "articles.jsonl"], &binary[..]].concat()).code, Some(0));
+    let said = home.run(&["doctor", "--collection", "small"]).out;
+    assert!(said.contains("quantization binary; store.quantization is none"), "{said}");
+    let asked = home.run(&["ask", "half of my food was gone", "--collection", "small", "--json"]).json();
+    assert_eq!(ids(&asked)[0], "missing", "who only reads need not set it");
+    home.run(&["index", "articles.jsonl", "--collection", "small"])
+        .failed(3, &["store.quantization = \"binary\"", "now it is \"none\"", "new collection"]);
+}
+
+#[test]
+fn models_are_compared_on_ones_own_files_and_within_a_budget() {
+    let Some(home) = Home::new() else { return };
+    home.write("notes/late.md", "# Your order is late\n\nFollow the courier on the map.");
+    home.write("notes/twice.md", "# Charged twice\n\nA second payment that is pending disappears by itself.");
+    home.write("questions.jsonl", "{\"question\": \"where is my courier?\", \"answers\": [\"notes/late.md\"]}\n");
+    let model = home.model.clone();
+    let compare = ["compare-models", &model, "--questions", "questions.jsonl", "--documents", "notes"];
+    let compared = home.run(&[&compare[..], &["--json"]].concat()).json();
+    assert_eq!((&compared[0]["runs"][0]["ndcg_at_10"], &compared[0]["dimension"]), (&json!(1.0), &json!(384)));
+    assert!(compared[0]["question_milliseconds"].as_f64().unwrap() > 0.0);
+    let within = |most: &str| home.run(&[&compare[..], &["--most-ms", most]].concat()).out;
+    assert!(within("100000").contains("best within the budget: "));
+    assert!(within("0").contains("no model is within the budget"));
+    home.run(&["compare-models", &model, "--questions", "questions.jsonl"]).failed(2, &["--documents"]);
+    home.run(&["compare-models", &model]).failed(2, &["--data"]);
+}
+
+#[test]
+fn help_lists_the_fusions() {
+    for command in ["ask", "eval"] {
+        let help = Said::of(&support::asktwice().args([command, "--help"]).output().unwrap()).out;
+        let words: Vec<&str> = help.split_whitespace().collect();
+        assert!(words.join(" ").contains("dbsf, convex, convex:A (A from 0 to 1), borda"), "{help}");
+    }
+}

@@ -3,9 +3,11 @@
 //! A Qdrant server is tested if `ASKTWICE_TEST_QDRANT` names one (with its key in `ASKTWICE_TEST_QDRANT_KEY`); every
 //! test makes a collection of its own there and deletes it.
 
+mod equal;
 mod filters;
 mod lexical;
 mod passages;
+mod quantization;
 mod reads;
 mod same;
 mod searches;
@@ -63,18 +65,28 @@ async fn embedded() -> Option<Made> {
 }
 
 async fn qdrant_through_the_front() -> Option<Made> {
-    let front = Front::start().await;
-    Some(Made::new(QdrantStore::connect(&front.url, "contract").unwrap(), front))
+    front_as(|store| store).await
 }
 
 async fn qdrant_server() -> Option<Made> {
+    server_as(|store| store).await
+}
+
+/// A collection behind the front, of a store with settings of its own.
+async fn front_as(set: impl FnOnce(QdrantStore) -> QdrantStore) -> Option<Made> {
+    let front = Front::start().await;
+    Some(Made::new(set(QdrantStore::connect(&front.url, "contract").unwrap()), front))
+}
+
+/// The same on a real server, if there is one.
+async fn server_as(set: impl FnOnce(QdrantStore) -> QdrantStore) -> Option<Made> {
     let Ok(url) = std::env::var("ASKTWICE_TEST_QDRANT") else {
         eprintln!("skipped: ASKTWICE_TEST_QDRANT is not set");
         return None;
     };
     let collection = format!("asktwice-test-{}", uuid::Uuid::new_v4());
     let key = std::env::var("ASKTWICE_TEST_QDRANT_KEY").ok();
-    let mut store = QdrantStore::connect(&url, &collection).unwrap();
+    let mut store = set(QdrantStore::connect(&url, &collection).unwrap());
     if let Some(key) = &key {
         store = store.with_api_key(key.clone().into()).unwrap();
     }

@@ -1,5 +1,6 @@
 //! Evaluation over a small collection in memory.
 
+mod adapt;
 mod choices;
 mod runs;
 

@@ -35,8 +35,8 @@ pub(super) struct Ask {
     /// The kinds of rewrites to ask for, with commas between them [rewrite.kinds].
     #[arg(long, value_name = "KIND,…", value_delimiter = ',', conflicts_with = "no_rewrite")]
     kinds: Vec<RewriteKind>,
-    /// How the rankings become one: rrf, rrf:K, intersection or intersection:strict [fuse.method].
-    #[arg(long)]
+    /// How the rankings become one [fuse.method]; --help lists the names.
+    #[arg(long, long_help = format!("How the rankings become one [fuse.method]: {}", Fusion::names()))]
     fusion: Option<Fusion>,
     /// Which channels to search: dense, bm25 or hybrid [search.legs].
     #[arg(long)]

@@ -28,9 +28,10 @@ pub(super) struct Calibrate {
 impl Calibrate {
     pub(super) async fn run(self, settings: &Settings) -> anyhow::Result<ExitCode> {
         let choice = judged::chosen(settings)?;
-        let Searched { searches, complete } = self.judged.search(settings, choice.depth, vec![]).await?;
+        let Searched { searches, complete, .. } = self.judged.search(settings, choice.depth, vec![]).await?;
         let companion = (!searches.companions.is_empty()).then_some(0);
-        let calibration = searches.calibrate(&choice.named(choice.to_string()), companion, self.top)?;
+        let configuration = choice.named(choice.to_string());
+        let calibration = searches.calibrate(&configuration, companion, self.top)?;
         if self.json {
             say(serde_json::to_string_pretty(&calibration)?)?;
         } else {
@@ -40,9 +41,14 @@ impl Calibrate {
                  Brier score, each question judged by the others (0 is best): {:.4}; always saying {right:.0} %: {:.4}.",
                 self.top, calibration.brier, calibration.brier_of_share
             ))?;
-            for (agreement, score) in [(0.1, 0.5), (0.3, 0.6), (0.5, 0.7), (0.7, 0.8)] {
+            let observations = searches.observations(&configuration, companion, self.top);
+            for (percent, what) in [(10, "low"), (50, "middling"), (90, "high")] {
+                let agreement = percentile(observations.iter().map(|one| one.agreement), percent);
+                let score = percentile(observations.iter().map(|one| one.score), percent);
                 let probability = 100.0 * calibration.probability(agreement, score);
-                say(format!("  agreement {agreement:.1}, first score {score:.1}: {probability:.0} %"))?;
+                say(format!(
+                    "  both {what} for these questions (agreement {agreement:.2}, first score {score:.2}): {probability:.0} %"
+                ))?;
             }
         }
         if calibration.is_of_use() {
@@ -53,4 +59,11 @@ impl Calibrate {
         }
         Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+/// The value below which this many percent of them lie.
+fn percentile(values: impl Iterator<Item = f64>, percent: usize) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() * percent / 100).copied().unwrap_or_default()
 }

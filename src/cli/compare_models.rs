@@ -19,7 +19,7 @@ use super::{
 use crate::{
     config::Settings,
     embed::{Embedder as _, Role},
-    evaluate::{Dataset, Evaluator, RunMeasures},
+    evaluate::{Dataset, Delta, Evaluator, RunMeasures},
 };
 
 #[derive(Debug, Args)]
@@ -28,11 +28,24 @@ pub(super) struct CompareModels {
     #[arg(required = true)]
     models: Vec<PathBuf>,
     /// A folder in BEIR's layout: corpus.jsonl, queries.jsonl, qrels/SPLIT.tsv. Its corpus is indexed for each model.
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "questions", conflicts_with_all = ["questions", "documents"])]
+    data: Option<PathBuf>,
+    /// A file of questions, lines of {"question": …, "answers": [id, …]}, about --documents.
+    #[arg(long, value_name = "FILE", requires = "documents")]
+    questions: Option<PathBuf>,
+    /// What the questions are about: a file or a folder, as `asktwice index` reads them, indexed for each model; may be
+    /// given several times. Ids are as that command makes them.
+    #[arg(long, value_name = "PATH", requires = "questions")]
+    documents: Vec<PathBuf>,
     /// Which judgements to use: qrels/SPLIT.tsv.
     #[arg(long, default_value = "test")]
     split: String,
+    /// Name the best model that needs no more than so many milliseconds for a question.
+    #[arg(long, value_name = "MS")]
+    most_ms: Option<f64>,
+    /// Name the best model that needs no more than so many megabytes of memory.
+    #[arg(long, value_name = "MB")]
+    most_mb: Option<f64>,
     /// Print the results as JSON.
     #[arg(long)]
     json: bool,
@@ -62,11 +75,19 @@ struct Compared {
     weight: Weight,
     /// By embeddings alone, and by all the channels that the settings name.
     runs: Vec<RunMeasures>,
+    /// By how much nDCG@10 with all channels differs from that of the best model within the budget.
+    to_best: Option<Delta>,
+    #[serde(skip)]
+    questions: Vec<f64>,
 }
 
 impl CompareModels {
     pub(super) async fn run(self, settings: &Settings) -> anyhow::Result<ExitCode> {
-        let dataset = Dataset::open(&self.data, &self.split)?;
+        let dataset = match (&self.data, &self.questions) {
+            (Some(data), _) => Dataset::open(data, &self.split)?,
+            (None, Some(questions)) => Dataset::of_answers(questions)?,
+            (None, None) => anyhow::bail!("neither --data nor --questions is given"),
+        };
         if self.weigh {
             let weight = weigh(&with_model(settings, &self.models[0]), &dataset).await?;
             say(serde_json::to_string(&weight)?)?;
@@ -78,12 +99,45 @@ impl CompareModels {
             let weight = self.weigh_apart(&own, model)?;
             compared.push(self.compare(&own, model, &dataset, weight).await?);
         }
+        let best = self.best(&compared);
+        let of_best = best.map(|best| compared[best].questions.clone());
+        for model in &mut compared {
+            model.to_best = of_best.as_ref().map(|best| Delta::between(best, &model.questions));
+        }
         if self.json {
             say(serde_json::to_string_pretty(&compared)?)?;
         } else {
             say(table(&compared))?;
+            self.recommend(best.map(|best| &compared[best]))?;
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// The model of the best quality among those that the budget allows.
+    fn best(&self, compared: &[Compared]) -> Option<usize> {
+        let allowed = |model: &Compared| {
+            let in_time = self.most_ms.is_none_or(|most| model.weight.question_milliseconds <= most);
+            let megabytes = model.weight.megabytes();
+            // What the system does not say is not known to fit.
+            in_time && self.most_mb.is_none_or(|most| megabytes.is_some_and(|megabytes| megabytes <= most))
+        };
+        let allowed = compared.iter().enumerate().filter(|(_, model)| allowed(model));
+        allowed.max_by(|(_, a), (_, b)| a.quality(1).total_cmp(&b.quality(1))).map(|(at, _)| at)
+    }
+
+    fn recommend(&self, best: Option<&Compared>) -> anyhow::Result<()> {
+        if self.most_ms.is_none() && self.most_mb.is_none() {
+            return Ok(());
+        }
+        match best {
+            Some(best) => say(format!("best within the budget: {}", best.model)),
+            None => say("no model is within the budget"),
+        }
+    }
+
+    /// What is indexed for each model.
+    fn sources(&self) -> Vec<PathBuf> {
+        self.data.iter().chain(&self.documents).cloned().collect()
     }
 
     async fn compare(
@@ -93,7 +147,7 @@ impl CompareModels {
         dataset: &Dataset,
         weight: Weight,
     ) -> anyhow::Result<Compared> {
-        let Corpus { embedder, store, .. } = corpus::indexed(settings, &self.data).await?;
+        let Corpus { embedder, store, .. } = corpus::indexed(settings, &self.sources()).await?;
         let dimension = embedder.identity().dimension;
         let choice = judged::chosen(settings)?;
         let evaluator = Evaluator::new(Arc::new(embedder), store).with_sparse_encoder(settings.bm25.encoder()?);
@@ -101,7 +155,13 @@ impl CompareModels {
         let mut dense = choice;
         dense.legs = crate::options::Legs::Dense;
         let evaluation = searches.evaluate(&[dense.named("dense"), choice.named(choice.legs.to_string())]);
-        Ok(Compared { model: model.display().to_string(), dimension, weight, runs: evaluation.runs })
+        for note in &evaluation.notes {
+            eprintln!("asktwice: note: {}: {note}", model.display());
+        }
+        let questions =
+            evaluation.questions.iter().filter_map(|question| question.ndcg_at_10.last().copied()).collect();
+        let model = model.display().to_string();
+        Ok(Compared { model, dimension, weight, runs: evaluation.runs, to_best: None, questions })
     }
 
     /// Measures a model in a process of its own: what others left in memory must not count.
@@ -111,8 +171,9 @@ impl CompareModels {
         let precision = format!("embed.precision={}", settings.embed.precision);
         let output = Command::new(program)
             .args(["compare-models", "--weigh", "--split", &self.split, "--set", &library, "--set", &precision])
-            .arg("--data")
-            .arg(&self.data)
+            .args(self.data.iter().flat_map(|data| [Path::new("--data"), data]))
+            .args(self.questions.iter().flat_map(|questions| [Path::new("--questions"), questions]))
+            .args(self.documents.iter().flat_map(|documents| [Path::new("--documents"), documents]))
             .arg(model)
             .output()
             .context("a process for the model cannot be started")?;
@@ -124,6 +185,20 @@ impl CompareModels {
             said.trim_start_matches("asktwice: ").trim()
         );
         serde_json::from_slice(&output.stdout).context("the process for the model did not say what it measured")
+    }
+}
+
+impl Weight {
+    fn megabytes(&self) -> Option<f64> {
+        #[expect(clippy::cast_precision_loss, reason = "for people")]
+        self.bytes.map(|bytes| bytes as f64 / 1e6)
+    }
+}
+
+impl Compared {
+    /// nDCG@10 of a run.
+    fn quality(&self, run: usize) -> f64 {
+        self.runs.get(run).map_or(f64::NAN, |run| run.ndcg_at_10)
     }
 }
 
@@ -163,18 +238,19 @@ fn resident() -> Option<u64> {
 fn table(compared: &[Compared]) -> String {
     let width = compared.iter().map(|compared| compared.model.chars().count()).chain([5]).max().unwrap_or_default();
     let mut table = format!(
-        "{:<width$}  {:>9}  {:>13}  {:>13}  {:>11}  {:>7}  {:>7}\n",
-        "model", "dimension", "nDCG@10 dense", "with the rest", "ms/question", "open ms", "MB"
+        "{:<width$}  {:>9}  {:>13}  {:>13}  {:>11}  {:>7}  {:>7}  {}\n",
+        "model", "dimension", "nDCG@10 dense", "with the rest", "ms/question", "open ms", "MB", "to the best (95 %)"
     );
-    for Compared { model, dimension, weight, runs } in compared {
-        let megabytes = weight.bytes.map_or_else(|| "?".to_owned(), |bytes| (bytes / 1_000_000).to_string());
-        let quality = |at: usize| runs.get(at).map_or(f64::NAN, |run| run.ndcg_at_10);
+    for compared in compared {
+        let Compared { model, dimension, weight, to_best, .. } = compared;
+        let megabytes = weight.megabytes().map_or_else(|| "?".to_owned(), |megabytes| format!("{megabytes:.0}"));
+        let to_best = to_best.filter(|delta| *delta != Delta::default()).map_or_else(String::new, |d| d.to_string());
         // Writing to a string cannot fail.
         let _ = writeln!(
             table,
-            "{model:<width$}  {dimension:>9}  {:>13.4}  {:>13.4}  {:>11.2}  {:>7.0}  {megabytes:>7}",
-            quality(0),
-            quality(1),
+            "{model:<width$}  {dimension:>9}  {:>13.4}  {:>13.4}  {:>11.2}  {:>7.0}  {megabytes:>7}  {to_best}",
+            compared.quality(0),
+            compared.quality(1),
             weight.question_milliseconds,
             weight.open_milliseconds
         );

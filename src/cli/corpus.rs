@@ -1,8 +1,10 @@
-//! A judged collection's corpus, indexed once and kept: what `eval` and `adapt` search.
+//! A judged collection's corpus, indexed once and kept: what `eval`, `adapt` and `compare-models` search.
 
-use std::{fs::File, io, path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use anyhow::Context as _;
 use sha2::{Digest as _, Sha256};
 
 use super::{
@@ -12,11 +14,12 @@ use super::{
 use crate::{
     config::Settings,
     embed::{Embedder as _, SparseEncoder as _},
-    search::EdgeStore,
+    index::fingerprint,
+    search::{EdgeStore, Quantization},
 };
 
 /// Where the indexes of evaluated collections are kept.
-const KEPT: &str = ".asktwice/eval";
+pub(super) const KEPT: &str = ".asktwice/eval";
 
 /// A corpus that can be searched.
 pub(super) struct Corpus {
@@ -26,14 +29,16 @@ pub(super) struct Corpus {
     pub(super) complete: bool,
 }
 
-/// Indexes a folder's corpus, unless it is.
-pub(super) async fn indexed(settings: &Settings, data: &Path) -> anyhow::Result<Corpus> {
+/// Indexes files and folders, unless they are.
+pub(super) async fn indexed(settings: &Settings, sources: &[PathBuf]) -> anyhow::Result<Corpus> {
     let embedder = parts::embedder(settings)?;
     let encoder = settings.bm25.encoder()?;
-    let corpus = data.join("corpus.jsonl");
-    let makers = format!("{} {}", embedder.identity().weights, encoder.identity());
-    let store = Arc::new(parts::edge(Path::new(KEPT), &kept(&corpus, &makers, settings)?)?);
-    let report = index::index(&embedder, encoder, Arc::clone(&store) as _, &[corpus], 0).await?;
+    let identity = embedder.identity();
+    let makers = [identity.weights.as_str(), encoder.identity(), identity.head.as_deref().unwrap_or_default()];
+    let name = kept(sources, &makers.join(" "), settings)?;
+    let store = Arc::new(parts::edge(Path::new(KEPT), &name, &settings.store)?);
+    let tokens = settings.index.passage_tokens;
+    let report = index::index(&embedder, encoder, Arc::clone(&store) as _, sources, tokens).await?;
     if report.interrupted {
         anyhow::bail!("interrupted while indexing; the same command goes on from here");
     }
@@ -43,14 +48,15 @@ pub(super) async fn indexed(settings: &Settings, data: &Path) -> anyhow::Result<
     Ok(Corpus { embedder, store, complete: report.problems.count == 0 })
 }
 
-/// The name of the index of a corpus: what is in the corpus and what makes its vectors decide, not where it lies.
-fn kept(corpus: &Path, makers: &str, settings: &Settings) -> anyhow::Result<String> {
-    let mut hash = Sha256::new();
-    let read = File::open(corpus).and_then(|mut file| io::copy(&mut file, &mut hash));
-    read.with_context(|| format!("{} cannot be read", corpus.display()))?;
-    hash.update(makers);
-    let hash = format!("{:x}", hash.finalize());
-    let name = corpus.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+/// The name of an index: what is in the files and what makes its passages and vectors decide, not where a corpus lies.
+fn kept(sources: &[PathBuf], makers: &str, settings: &Settings) -> anyhow::Result<String> {
+    let quantization = match settings.store.quantization()? {
+        Quantization::None => String::new(),
+        other => format!("-{other}"),
+    };
+    let makers = format!("{} {makers} {}", fingerprint(sources)?, settings.index.passage_tokens);
+    let hash = format!("{:x}", Sha256::digest(makers));
+    let name = sources.first().and_then(|path| path.file_name()).unwrap_or_default().to_string_lossy();
     let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    Ok(format!("{name}-{}-{}", &hash[..12], settings.embed.precision))
+    Ok(format!("{name}-{}-{}{quantization}", &hash[..12], settings.embed.precision))
 }

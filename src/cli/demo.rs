@@ -93,7 +93,8 @@ async fn prepare(settings: &Settings, corpus: &Path, dataset: &Dataset) -> anyho
     let embedder = parts::embedder(settings)?;
     let precision = settings.embed.precision;
     let (encoder, language) = (settings.bm25.encoder()?, settings.bm25.language.trim().to_lowercase());
-    let store = Arc::new(parts::edge(Path::new(FOLDER), &format!("index-{precision}-{language}"))?);
+    let name = format!("index-{precision}-{language}-{}", settings.store.quantization()?);
+    let store = Arc::new(parts::edge(Path::new(FOLDER), &name, &settings.store)?);
     let model = &embedder.identity().model;
     say(format!("Embedding: {model}, {precision}, on this machine. Searching: the embedded engine, in {FOLDER}."))?;
     let report = index::index(&embedder, encoder, Arc::clone(&store) as _, &[corpus.join("corpus.jsonl")], 0).await?;

@@ -10,10 +10,10 @@ use clap::Args;
 use super::{chain, parts, say};
 use crate::{
     config::Settings,
-    embed::{Embedder as _, ModelFolder, Role, library},
+    embed::{Embedder as _, Head, ModelFolder, Role, library},
     question::Question,
     rewrite::{RewriteRequest, Rewriter as _},
-    search::VectorStore as _,
+    search::{Quantization, VectorStore as _},
 };
 
 /// How long the language model may take for its first words.
@@ -75,12 +75,27 @@ async fn store(settings: &Settings) -> anyhow::Result<String> {
         return Ok(format!("{url}, no collection {collection:?} yet; `asktwice index` makes it"));
     };
     // Whether the model itself is sound is another check's business.
-    if !settings.embed.url.is_empty() {
-        info.accepts(parts::remote(&settings.embed)?.identity())?;
-    } else if let Ok(model) = ModelFolder::open(&settings.embed.model) {
-        info.accepts(model.identity())?;
+    let model = if settings.embed.url.is_empty() {
+        ModelFolder::open(&settings.embed.model).ok().map(|model| model.identity().clone())
+    } else {
+        Some(parts::remote(&settings.embed)?.identity().clone())
+    };
+    if let Some(model) = model {
+        let head = Some(&settings.embed.head).filter(|path| !path.as_os_str().is_empty());
+        let head = head.map(|path| Head::read(path, &model)).transpose()?;
+        info.accepts(&head.map_or_else(|| model.clone(), |head| head.identity(&model)))?;
     }
-    Ok(format!("{url}, {} passages in {collection:?}", info.passages))
+    let (stored, wanted) = (info.quantization, settings.store.quantization()?);
+    let compressed = if stored == Quantization::None { String::new() } else { format!(", quantization {stored}") };
+    let other = if stored == wanted {
+        String::new()
+    } else {
+        format!("; store.quantization is {wanted}, so that nothing can be indexed into it")
+    };
+    Ok(format!(
+        "{url}, {} passages in {collection:?}, {} in the approximate index{compressed}{other}",
+        info.passages, info.indexed_vectors
+    ))
 }
 
 /// Asks the language model for a rewrite, and gives it time: a model that was idle may have to be loaded first.

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::{
     judged::{self, Judged, Searched},
+    recall,
     remote::Remote,
     say,
 };
@@ -29,8 +30,8 @@ pub(super) struct Eval {
     /// Which channels to search: dense, bm25 or hybrid [search.legs].
     #[arg(long)]
     legs: Option<Legs>,
-    /// A fusion to measure; may be given several times [fuse.method].
-    #[arg(long)]
+    /// A fusion to measure; may be given several times [fuse.method]. --help lists the names.
+    #[arg(long, long_help = format!("A fusion to measure; may be given several times [fuse.method]: {}", Fusion::names()))]
     fusion: Vec<Fusion>,
     /// A configuration to measure, such as fast=fusion:rrf:10,weight:0.5,legs:dense,depth:50; what it leaves out is as in
     /// the settings. May be given several times.
@@ -49,6 +50,10 @@ pub(super) struct Eval {
     /// Measure what a gate would save: asking no model where the question's own legs agree.
     #[arg(long)]
     gate: bool,
+    /// Measure what the approximate index and each quantisation find of what an exact search finds, how fast and in how
+    /// much memory, on copies of the collection's vectors.
+    #[arg(long, conflicts_with_all = ["ablation", "gate", "html"])]
+    recall: bool,
     /// Print the results as JSON.
     #[arg(long)]
     json: bool,
@@ -83,8 +88,10 @@ impl Eval {
         let configurations = self.choices(base)?;
         let depth = configurations.iter().map(|configuration| configuration.depth).max().unwrap_or(base.depth);
         let feedback = self.feedback.iter().copied().map(Companion::Feedback).collect();
-        let Searched { searches, complete } = self.judged.search(settings, depth, feedback).await?;
-        if self.ablation {
+        let Searched { searches, store, complete } = self.judged.search(settings, depth, feedback).await?;
+        if self.recall {
+            recall::measure(&searches, &*store, settings.store.search_params(), self.json).await?;
+        } else if self.ablation {
             self.ablate(&searches, base)?;
         } else {
             self.measure(&searches, &configurations)?;

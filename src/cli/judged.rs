@@ -8,12 +8,13 @@ use indicatif::ProgressBar;
 
 use super::{
     corpus::{self, Corpus},
-    parts,
+    parts::{self, AnyEmbedder},
 };
 use crate::{
     config::Settings,
     evaluate::{Choice, Companion, Dataset, Evaluator, RewriteSet, Searches},
     rewrite::{Recorded, RecordedRewriter, Rewriter},
+    search::VectorStore,
 };
 
 /// Recall@100 needs so many.
@@ -40,6 +41,7 @@ pub(super) struct Judged {
 /// Searches, and whether everything that should be searched is indexed.
 pub(super) struct Searched {
     pub(super) searches: Searches,
+    pub(super) store: Arc<dyn VectorStore>,
     pub(super) complete: bool,
 }
 
@@ -56,15 +58,15 @@ impl Judged {
         let mut all: Vec<Companion> =
             self.sets(settings, &dataset).await?.into_iter().map(Companion::Rewrites).collect();
         all.extend(companions);
-        let (evaluator, complete) = self.evaluator(settings).await?;
-        let evaluator = evaluator
+        let (embedder, store, complete) = self.parts(settings).await?;
+        let evaluator = Evaluator::new(Arc::new(embedder), Arc::clone(&store))
             .with_sparse_encoder(settings.bm25.encoder()?)
             .with_least_cosines(settings.rewrite.least_cosine.clone())
             .with_depth(NonZeroUsize::new(depth.max(LEAST_DEPTH)).context("search.depth")?);
         let bar = ProgressBar::new(dataset.questions.len() as u64);
         let searches = evaluator.search(&dataset, &all, |done| bar.set_position(done as u64)).await;
         bar.finish_and_clear();
-        Ok(Searched { searches: searches?, complete })
+        Ok(Searched { searches: searches?, store, complete })
     }
 
     /// The questions and their judgements.
@@ -76,13 +78,13 @@ impl Judged {
         })
     }
 
-    async fn evaluator(&self, settings: &Settings) -> anyhow::Result<(Evaluator, bool)> {
+    /// What to search with and in, and whether everything that should be searched is indexed.
+    async fn parts(&self, settings: &Settings) -> anyhow::Result<(AnyEmbedder, Arc<dyn VectorStore>, bool)> {
         if let Some(data) = &self.data {
-            let Corpus { embedder, store, complete } = corpus::indexed(settings, data).await?;
-            return Ok((Evaluator::new(Arc::new(embedder), store), complete));
+            let Corpus { embedder, store, complete } = corpus::indexed(settings, &[data.clone()]).await?;
+            return Ok((embedder, store, complete));
         }
-        let embedder = parts::embedder(settings)?;
-        Ok((Evaluator::new(Arc::new(embedder), parts::store(&settings.store)?), true))
+        Ok((parts::embedder(settings)?, parts::store(&settings.store)?, true))
     }
 
     /// The sets of rewrites: the recorded ones, or what the language model says now.

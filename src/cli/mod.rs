@@ -19,6 +19,7 @@ mod judged;
 mod mcp;
 mod models;
 mod parts;
+mod recall;
 mod remote;
 mod serve;
 mod telemetry;

@@ -120,9 +120,12 @@ pub(super) fn store(settings: &StoreSettings) -> anyhow::Result<Arc<dyn VectorSt
             let problem = "only a collection on a Qdrant server can be adopted; unset store.adopt_text".to_owned();
             return Err(SettingsError::Value { setting: "store.adopt_text", problem }.into());
         }
-        return Ok(Arc::new(edge(Path::new(folder), &settings.collection)?));
+        return Ok(Arc::new(edge(Path::new(folder), &settings.collection, settings)?));
     }
-    let mut store = QdrantStore::connect(&settings.url, &settings.collection)?.with_timeout(settings.timeout());
+    let mut store = QdrantStore::connect(&settings.url, &settings.collection)?
+        .with_timeout(settings.timeout())
+        .with_quantization(settings.quantization()?)
+        .with_search_params(settings.search_params());
     if let Some(key) = settings.key()? {
         store = store.with_api_key(key)?;
     }
@@ -140,9 +143,9 @@ pub(super) fn store(settings: &StoreSettings) -> anyhow::Result<Arc<dyn VectorSt
 }
 
 /// A collection of the embedded engine. If a sidecar holds it, the error says which.
-pub(super) fn edge(folder: &Path, collection: &str) -> anyhow::Result<EdgeStore> {
+pub(super) fn edge(folder: &Path, collection: &str, settings: &StoreSettings) -> anyhow::Result<EdgeStore> {
     let folder = folder.join(collection);
-    let opened = EdgeStore::open(&folder);
+    let opened = EdgeStore::open_with(&folder, edge_options(settings)?);
     match (&opened, holder::of(&folder)) {
         (Ok(_), _) => holder::forget(&folder),
         (Err(StoreError::Locked { .. }), Some(who)) => return opened.context(who),
@@ -151,13 +154,20 @@ pub(super) fn edge(folder: &Path, collection: &str) -> anyhow::Result<EdgeStore>
     Ok(opened?)
 }
 
+fn edge_options(settings: &StoreSettings) -> Result<EdgeOptions, SettingsError> {
+    Ok(EdgeOptions::default()
+        .with_quantization(settings.quantization()?)
+        .with_index_above(settings.index_above_kib)
+        .with_search_params(settings.search_params()))
+}
+
 /// A successor of the collection that the settings name, also while a sidecar has that open.
 pub(super) async fn successor(settings: &StoreSettings, identity: &Identity) -> anyhow::Result<Successor> {
     let store = store(settings);
     let locked = |error: &anyhow::Error| matches!(error.downcast_ref(), Some(StoreError::Locked { .. }));
     match (&store, folder(settings, &settings.collection)) {
         (Err(error), Some(folder)) if locked(error) => {
-            Ok(EdgeStore::successor_beside(folder, EdgeOptions::default(), identity).await?)
+            Ok(EdgeStore::successor_beside(folder, edge_options(settings)?, identity).await?)
         }
         _ => Ok(store?.successor(identity).await?),
     }

@@ -30,7 +30,7 @@ pub(super) struct Tune {
 impl Tune {
     pub(super) async fn run(self, settings: &Settings) -> anyhow::Result<ExitCode> {
         let base = judged::chosen(settings)?;
-        let Searched { searches, complete } = self.judged.search(settings, base.depth, vec![]).await?;
+        let Searched { searches, complete, .. } = self.judged.search(settings, base.depth, vec![]).await?;
         let tunings = tune(&searches, base);
         if tunings.is_empty() {
             anyhow::bail!("{} judged questions are too few to tune on; judge at least ten", searches.questions());

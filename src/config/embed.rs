@@ -19,7 +19,7 @@ use crate::{
 pub struct EmbedSettings {
     /// The model's folder; behind an endpoint, its name there.
     pub model: PathBuf,
-    /// A linear head on the embeddings of questions, as `asktwice adapt` writes it; empty: none.
+    /// A linear head on the embeddings, as `asktwice adapt` writes it; empty: none.
     pub head: PathBuf,
     /// The endpoint's base URL; empty: the model runs here.
     pub url: String,

@@ -1,21 +1,23 @@
-//! An embedder with a linear head: questions are corrected, passages are left as they are, so that the collection and
-//! its identity stay the same.
+//! An embedder with a linear head. Where only questions are corrected, the collection and its identity stay the same; where
+//! passages are, too, the head is part of what the collection checks.
 
 use async_trait::async_trait;
 
-use super::{EmbedError, Embedder, Embedding, Head, Identity, Role};
+use super::{EmbedError, Embedder, Embedding, Head, Identity, Role, Sides};
 
-/// Corrects the question embeddings of another embedder.
+/// Corrects the embeddings of another embedder.
 #[derive(Debug, Clone)]
 pub struct AdaptedEmbedder<E> {
     inner: E,
     head: Head,
+    identity: Identity,
 }
 
 impl<E: Embedder> AdaptedEmbedder<E> {
     /// Puts a head on an embedder; see [`Head::read`], which checks that they belong together.
     pub fn new(inner: E, head: Head) -> Self {
-        Self { inner, head }
+        let identity = head.identity(inner.identity());
+        Self { inner, head, identity }
     }
 }
 
@@ -23,7 +25,7 @@ impl<E: Embedder> AdaptedEmbedder<E> {
 impl<E: Embedder> Embedder for AdaptedEmbedder<E> {
     async fn embed(&self, role: Role, texts: Vec<String>) -> Result<Vec<Embedding>, EmbedError> {
         let mut embedded = self.inner.embed(role, texts).await?;
-        if role == Role::Query {
+        if role == Role::Query || self.head.sides() == Sides::Both {
             for embedding in &mut embedded {
                 embedding.vector = self.head.apply(&embedding.vector);
             }
@@ -32,7 +34,7 @@ impl<E: Embedder> Embedder for AdaptedEmbedder<E> {
     }
 
     fn identity(&self) -> &Identity {
-        self.inner.identity()
+        &self.identity
     }
 
     fn leaves_host(&self) -> bool {

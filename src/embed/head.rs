@@ -1,26 +1,40 @@
-//! A linear head on a model's question embeddings: a correction of low rank, learned from a user's own judged questions,
-//! that moves a question nearer to the passages that answered questions like it. Passages stay as they are, so that a
-//! collection need not be indexed again.
+//! A linear head on a model's embeddings: a correction, learned from a user's own judged questions, that moves a question
+//! nearer to the passages that answered questions like it. On questions alone, a collection stays as it is; on both sides,
+//! its passages' vectors are corrected, too, and the collection remembers by which head.
 
 use std::{fs, io, path::Path};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::{Identity, pooling::normalise};
 
-/// A correction of question embeddings: `q` becomes `q + U (Vᵀ q)`, brought back to length 1. Its file is JSON of tens to
-/// hundreds of kilobytes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What one step of a written number is. Finer than a float's own error in a product of some hundred numbers.
+const STEP: f32 = 1e-4;
+
+/// Which embeddings a head corrects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sides {
+    /// Those of questions; passages stay as they are.
+    #[default]
+    Questions,
+    /// Those of questions and of passages.
+    Both,
+}
+
+/// A correction of embeddings: `v` becomes `v + Δ v`, brought back to length 1. Its file is JSON of some hundreds of
+/// kilobytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Head {
     /// The weights of the model that it belongs to, as [`Identity::weights`] names them.
     weights: String,
     dimension: usize,
-    rank: usize,
-    /// `U`, row by row: `dimension` rows of `rank` numbers.
-    up: Vec<f32>,
-    /// `V`, likewise.
-    down: Vec<f32>,
+    sides: Sides,
+    /// `Δ` in steps of a ten-thousandth; row by row, and a row says what one number of the embedding adds to each of the
+    /// corrected one.
+    correction: Vec<i16>,
 }
 
 /// Why a head cannot be used.
@@ -58,21 +72,42 @@ pub enum HeadError {
 }
 
 impl Head {
-    /// A head from its two matrices, row by row: `dimension` rows of `rank` numbers each. `None` if their sizes do not fit
-    /// or a number is not finite.
+    /// A head from its correction, row by row, each row what one number of an embedding adds to each of the corrected one.
+    /// `None` if it is not square in the model's dimension, or a number is not finite or far from what a correction is.
     #[must_use]
-    pub fn new(model: &Identity, rank: usize, up: Vec<f32>, down: Vec<f32>) -> Option<Self> {
-        let head = Self { weights: model.weights.clone(), dimension: model.dimension, rank, up, down };
+    pub fn new(model: &Identity, sides: Sides, correction: &[f32]) -> Option<Self> {
+        let correction = correction.iter().map(|number| in_steps(*number)).collect::<Option<_>>()?;
+        let head = Self { weights: model.weights.clone(), dimension: model.dimension, sides, correction };
         head.problem().is_none().then_some(head)
     }
 
     fn problem(&self) -> Option<String> {
-        let size = self.dimension.checked_mul(self.rank);
-        let numbers = self.up.iter().chain(&self.down);
-        if size.is_none_or(|size| size == 0 || self.up.len() != size || self.down.len() != size) {
-            return Some(format!("its matrices do not have {} rows of {} numbers", self.dimension, self.rank));
+        let size = self.dimension.checked_mul(self.dimension);
+        let fits = size.is_some_and(|size| size > 0 && self.correction.len() == size);
+        (!fits).then(|| format!("its correction does not have {0} rows of {0} numbers", self.dimension))
+    }
+
+    /// Which embeddings it corrects.
+    #[must_use]
+    pub fn sides(&self) -> Sides {
+        self.sides
+    }
+
+    /// The identity of a model with this head: another passage side where passages are corrected, too.
+    #[must_use]
+    pub fn identity(&self, model: &Identity) -> Identity {
+        match self.sides {
+            Sides::Questions => model.clone(),
+            Sides::Both => Identity { head: Some(self.fingerprint()), ..model.clone() },
         }
-        (!numbers.into_iter().all(|number| number.is_finite())).then(|| "it holds what is no number".to_owned())
+    }
+
+    /// SHA-256 of its numbers, in hexadecimal.
+    fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(&self.weights);
+        self.correction.iter().for_each(|number| hash.update(number.to_le_bytes()));
+        format!("{:x}", hash.finalize())
     }
 
     /// Reads a head and checks that it belongs to this model.
@@ -104,23 +139,38 @@ impl Head {
         written.map_err(|source| HeadError::File { path: path.display().to_string(), source })
     }
 
-    /// The embedding of a question, corrected. A vector of another dimension is left as it is.
+    /// An embedding, corrected and of length 1. A vector of another dimension is left as it is.
     #[must_use]
-    pub fn apply(&self, question: &[f32]) -> Vec<f32> {
-        let mut corrected = question.to_vec();
-        if question.len() != self.dimension {
+    pub fn apply(&self, embedding: &[f32]) -> Vec<f32> {
+        let mut corrected = embedding.to_vec();
+        if embedding.len() != self.dimension {
             return corrected;
         }
-        let mut inner = vec![0.0; self.rank];
-        for (row, own) in self.down.chunks_exact(self.rank).zip(question) {
-            inner.iter_mut().zip(row).for_each(|(inner, v)| *inner += v * own);
-        }
-        for (row, own) in self.up.chunks_exact(self.rank).zip(&mut corrected) {
-            *own += row.iter().zip(&inner).map(|(u, inner)| u * inner).sum::<f32>();
+        for (row, own) in self.correction.chunks_exact(self.dimension).zip(embedding) {
+            let own = own * STEP;
+            corrected.iter_mut().zip(row).for_each(|(sum, steps)| *sum += own * f32::from(*steps));
         }
         normalise(&mut corrected);
         corrected
     }
+
+    /// What a vector is compared with before passages are corrected, to find those that are nearest to it after: the
+    /// transposed matrix's product, not of length 1. Exact but for the corrected passages' lengths.
+    #[must_use]
+    pub(crate) fn before(&self, corrected: &[f32]) -> Vec<f32> {
+        let mut before = corrected.to_vec();
+        for (sum, row) in before.iter_mut().zip(self.correction.chunks_exact(self.dimension)) {
+            *sum += row.iter().zip(corrected).map(|(steps, x)| f32::from(*steps) * x).sum::<f32>() * STEP;
+        }
+        before
+    }
+}
+
+/// A number in steps; `None` if it is none that a correction has.
+#[expect(clippy::cast_possible_truncation, reason = "looked at before")]
+fn in_steps(number: f32) -> Option<i16> {
+    let steps = (number / STEP).round();
+    (steps.abs() <= f32::from(i16::MAX)).then_some(steps as i16)
 }
 
 #[cfg(test)]
@@ -131,30 +181,54 @@ mod tests {
         Identity::new("model", "weights", 2)
     }
 
+    /// Adds the first number to the second.
+    fn head(sides: Sides) -> Head {
+        Head::new(&model(), sides, &[0.0, 1.0, 0.0, 0.0]).unwrap()
+    }
+
     #[test]
-    fn the_correction_is_of_low_rank_and_keeps_the_length() {
-        // U Vᵀ adds the first coordinate to the second.
-        let head = Head::new(&model(), 1, vec![0.0, 1.0], vec![1.0, 0.0]).unwrap();
-        let corrected = head.apply(&[1.0, 0.0]);
+    fn the_correction_keeps_the_length() {
+        let corrected = head(Sides::Questions).apply(&[1.0, 0.0]);
         assert!((corrected[0] - corrected[1]).abs() < 1e-6 && (corrected[0] - 0.5_f32.sqrt()).abs() < 1e-6);
-        assert_eq!(head.apply(&[0.0, 1.0]), [0.0, 1.0]);
-        assert_eq!(head.apply(&[1.0]), [1.0]);
+        assert_eq!(head(Sides::Questions).apply(&[0.0, 1.0]), [0.0, 1.0]);
+        assert_eq!(head(Sides::Questions).apply(&[1.0]), [1.0]);
+    }
+
+    #[test]
+    fn before_passages_are_corrected_as_after() {
+        let (head, passage) = (head(Sides::Both), [0.6_f32, 0.8]);
+        let question = head.apply(&[1.0, 0.0]);
+        // W p is (0.6, 0.8 + 0.6).
+        let after = question[0] * 0.6 + question[1] * 1.4;
+        let before = head.before(&question);
+        assert!((before[0] * passage[0] + before[1] * passage[1] - after).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_head_on_both_sides_is_another_passage_side() {
+        let model = model();
+        assert_eq!(head(Sides::Questions).identity(&model), model);
+        let difference = model.difference(&head(Sides::Both).identity(&model)).unwrap();
+        assert!(difference.starts_with("its head is none, this one's is "), "{difference}");
     }
 
     #[test]
     fn files_are_checked() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("head.json");
-        let head = Head::new(&model(), 1, vec![0.0, 1.0], vec![1.0, 0.0]).unwrap();
-        head.write(&path).unwrap();
-        assert_eq!(Head::read(&path, &model()).unwrap(), head);
+        for sides in [Sides::Questions, Sides::Both] {
+            head(sides).write(&path).unwrap();
+            assert_eq!(Head::read(&path, &model()).unwrap(), head(sides));
+        }
         let other = Head::read(&path, &Identity::new("model", "others", 2)).unwrap_err();
         assert!(matches!(other, HeadError::Model { .. }), "{other}");
-        for text in ["{}", r#"{"weights":"weights","dimension":2,"rank":1,"up":[1.0],"down":[1.0,2.0]}"#] {
+        for text in ["{}", r#"{"weights":"weights","dimension":2,"sides":"both","correction":[1]}"#] {
             fs::write(&path, text).unwrap();
             assert!(matches!(Head::read(&path, &model()), Err(HeadError::Damaged { .. })));
         }
         assert!(matches!(Head::read(Path::new("/nowhere"), &model()), Err(HeadError::File { .. })));
-        assert!(Head::new(&model(), 1, vec![f32::NAN, 1.0], vec![1.0, 0.0]).is_none());
+        for number in [f32::NAN, f32::INFINITY, 4.0] {
+            assert!(Head::new(&model(), Sides::Both, &[number, 1.0, 0.0, 0.0]).is_none(), "{number}");
+        }
     }
 }

@@ -11,7 +11,7 @@ mod pooling;
 pub use pooling::Pooling;
 
 mod head;
-pub use head::{Head, HeadError};
+pub use head::{Head, HeadError, Sides};
 
 mod adapted;
 pub use adapted::AdaptedEmbedder;
@@ -162,6 +162,10 @@ pub struct Identity {
     pub passage_prefix: String,
     /// How many tokens of a passage are read.
     pub max_tokens: usize,
+    /// SHA-256 of the [`Head`] that corrects the passages' vectors; `None` if none does. A head on questions alone is no
+    /// part of the passage side.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<String>,
     /// What makes the passages' vectors for the channel `bm25`, as [`SparseEncoder::identity`] says; `None` if nothing
     /// does. An embedder knows nothing of it: whoever writes to a collection sets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -178,6 +182,7 @@ impl Identity {
             pooling: String::new(),
             passage_prefix: String::new(),
             max_tokens: 0,
+            head: None,
             bm25: None,
         }
     }
@@ -193,6 +198,7 @@ impl Identity {
     /// sides are compared by [`Identity::bm25_difference`]: who only searches by embeddings need not care.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Option<String> {
+        let head = |of: &Self| of.head.as_deref().map_or("none", short).to_owned();
         let pairs = [
             (
                 "model weights",
@@ -214,6 +220,7 @@ impl Identity {
                 other.max_tokens.to_string(),
                 self.max_tokens == other.max_tokens,
             ),
+            ("head", head(self), head(other), self.head == other.head),
         ];
         let (what, here, there, _) = pairs.into_iter().find(|(.., same)| !same)?;
         Some(format!("its {what} is {here}, this one's is {there}"))

@@ -79,6 +79,7 @@ impl ModelFolder {
             pooling: format!("{:?}{}", self.pooling, if self.normalised { ", normalised" } else { "" }).to_lowercase(),
             passage_prefix,
             max_tokens,
+            head: None,
             bm25: None,
         };
         Ok(())

@@ -2,12 +2,16 @@
 //!
 //! The loss is the cross-entropy of the right passage among the right ones of other questions and wrong ones that the
 //! question found (`InfoNCE`; van den Oord et al., "Representation Learning with Contrastive Predictive Coding", 2018),
-//! the optimiser Adam (Kingma and Ba, ICLR 2015). Only the low-rank correction is learned; it begins at zero, so that
-//! few questions move it little.
+//! the optimiser Adam (Kingma and Ba, ICLR 2015). The correction begins at zero and is drawn back towards it (a ridge,
+//! Hoerl and Kennard 1970), so that few questions move it little.
+//!
+//! On both sides, a passage's corrected vector is not brought back to length 1 while training: that would cost a
+//! multiplication by the matrix for every wrong passage. Corrections are small, and what a head is worth is measured with
+//! lengths of 1.
 
 use super::random::SplitMix64;
 use crate::{
-    embed::{Head, Identity},
+    embed::{Head, Identity, Sides},
     ranking::PointId,
 };
 
@@ -37,19 +41,21 @@ impl Example {
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Training {
-    /// The rank of the correction.
-    pub rank: usize,
-    /// How often every example is seen.
-    pub epochs: usize,
+    /// What the head is for.
+    pub sides: Sides,
+    /// How many batches of up to 32 examples are learned from; every example is seen before one is seen again.
+    pub steps: usize,
     /// The learning rate.
     pub rate: f32,
     /// How sharp the softmax is: scores are divided by this.
     pub temperature: f32,
+    /// How strongly each number of the correction is drawn towards zero.
+    pub ridge: f32,
 }
 
 impl Default for Training {
     fn default() -> Self {
-        Self { rank: 16, epochs: 10, rate: 1e-3, temperature: 0.05 }
+        Self { sides: Sides::Questions, steps: 300, rate: 1e-3, temperature: 0.05, ridge: 1e-2 }
     }
 }
 
@@ -65,106 +71,133 @@ const SEED: u64 = 0x6164_6170_7468_6561;
 /// Trains a head for a model; `None` if there is nothing to learn from.
 #[must_use]
 pub fn train(model: &Identity, examples: &[Example], training: Training) -> Option<Head> {
+    train_until(model, examples, training, &[training.steps]).pop()
+}
+
+/// Trains once, and takes the head after each of these numbers of steps, which ascend. Empty if there is nothing to learn
+/// from.
+pub(super) fn train_until(model: &Identity, examples: &[Example], training: Training, steps: &[usize]) -> Vec<Head> {
     let fits = |example: &&Example| {
         let vectors = [&example.question, &example.right.1].into_iter().chain(&example.wrong);
         vectors.into_iter().all(|vector| vector.len() == model.dimension)
     };
     let examples: Vec<&Example> = examples.iter().filter(fits).collect();
-    if examples.is_empty() || training.rank == 0 {
-        return None;
+    if examples.is_empty() {
+        return vec![];
     }
     let mut random = SplitMix64::new(SEED);
-    let size = model.dimension * training.rank;
-    // One factor begins at zero, the other does not: the correction is nothing at first, and can be learned.
-    let mut weights = Weights {
-        up: Adam::new(vec![0.0; size]),
-        down: Adam::new((0..size).map(|_| random.symmetric() * 0.1).collect()),
-        rank: training.rank,
-    };
-    let mut order: Vec<usize> = (0..examples.len()).collect();
-    for _ in 0..training.epochs {
-        random.shuffle(&mut order);
-        for batch in order.chunks(BATCH) {
-            let batch: Vec<&Example> = batch.iter().map(|at| examples[*at]).collect();
-            weights.learn(&batch, training);
+    let mut weights = Weights::new(model.dimension);
+    let (mut order, mut unseen) = (examples.clone(), 0..0);
+    let (mut heads, mut done) = (vec![], 0);
+    for wanted in steps {
+        for _ in done..*wanted {
+            if unseen.is_empty() {
+                random.shuffle(&mut order);
+                unseen = 0..order.len();
+            }
+            let batch = unseen.start..order.len().min(unseen.start + BATCH);
+            unseen.start = batch.end;
+            weights.learn(&order[batch], training);
         }
+        done = *wanted;
+        heads.extend(Head::new(model, training.sides, &weights.correction.values));
     }
-    Head::new(model, training.rank, weights.up.values, weights.down.values)
+    heads
 }
 
-/// The two factors of the correction under way.
+/// The correction under way: a square matrix, a row for each number of the vector that is corrected.
 struct Weights {
-    up: Adam,
-    down: Adam,
-    rank: usize,
+    dimension: usize,
+    correction: Adam,
 }
 
 impl Weights {
+    fn new(dimension: usize) -> Self {
+        Self { dimension, correction: Adam::new(vec![0.0; dimension * dimension]) }
+    }
+
     /// One step of gradient descent.
     fn learn(&mut self, batch: &[&Example], training: Training) {
-        let size = self.up.values.len();
-        let (mut up, mut down) = (vec![0.0; size], vec![0.0; size]);
+        let mut gradient = vec![0.0; self.correction.values.len()];
         for example in batch {
-            self.add_gradient(example, batch, training.temperature, (&mut up, &mut down));
+            self.add_gradient(example, batch, training, &mut gradient);
         }
         #[expect(clippy::cast_precision_loss, reason = "a batch is small")]
         let share = 1.0 / batch.len() as f32;
-        for gradient in up.iter_mut().chain(&mut down) {
-            *gradient *= share;
+        for (gradient, value) in gradient.iter_mut().zip(&self.correction.values) {
+            *gradient = *gradient * share + training.ridge * value;
         }
-        self.up.step(&up, training.rate);
-        self.down.step(&down, training.rate);
+        self.correction.step(&gradient, training.rate);
     }
 
-    fn add_gradient(
-        &self,
-        example: &Example,
-        batch: &[&Example],
-        temperature: f32,
-        (up, down): (&mut [f32], &mut [f32]),
-    ) {
+    /// Adds the slope of one example's loss, without the ridge.
+    fn add_gradient(&self, example: &Example, batch: &[&Example], training: Training, gradient: &mut [f32]) {
         let question = &example.question;
-        let inner = project(&self.down.values, question, self.rank);
-        let mut corrected = question.clone();
-        for (own, row) in corrected.iter_mut().zip(self.up.values.chunks_exact(self.rank)) {
-            *own += dot(row, &inner);
-        }
+        let corrected = self.forward(question);
         let length = dot(&corrected, &corrected).sqrt().max(TINY);
         let direction: Vec<f32> = corrected.iter().map(|x| x / length).collect();
+        // With passages corrected, too, u · (W p) is (Wᵀ u) · p.
+        let target = match training.sides {
+            Sides::Questions => direction.clone(),
+            Sides::Both => self.backward(&direction),
+        };
         let others = batch.iter().filter(|other| !example.all_right.contains(&other.right.0));
         let wrong = example.wrong.iter().chain(others.map(|other| &other.right.1));
         let passages: Vec<&Vec<f32>> = std::iter::once(&example.right.1).chain(wrong).collect();
-        // d loss / d direction = Σ (softmax − is right) · passage / temperature
+        // d loss / d target = Σ (softmax − is right) · passage / temperature
         let mut slope = vec![0.0; question.len()];
-        let shares = softmax(passages.iter().map(|passage| dot(&direction, passage) / temperature));
+        let shares = softmax(passages.iter().map(|passage| dot(&target, passage) / training.temperature));
         for (at, (share, passage)) in shares.into_iter().zip(&passages).enumerate() {
-            let error = (share - if at == 0 { 1.0 } else { 0.0 }) / temperature;
-            slope.iter_mut().zip(*passage).for_each(|(slope, x)| *slope += error * x);
+            let error = (share - if at == 0 { 1.0 } else { 0.0 }) / training.temperature;
+            add(&mut slope, error, passage);
+        }
+        if training.sides == Sides::Both {
+            self.add_outer(&slope, &direction, gradient);
+            slope = self.forward(&slope);
         }
         // Through the normalisation: what lies along the direction changes nothing.
         let along = dot(&slope, &direction);
         let slope: Vec<f32> = slope.iter().zip(&direction).map(|(slope, x)| (slope - along * x) / length).collect();
-        let outer = project(&self.up.values, &slope, self.rank);
-        for (at, (slope, own)) in slope.iter().zip(question).enumerate() {
-            for column in 0..self.rank {
-                up[at * self.rank + column] += slope * inner[column];
-                down[at * self.rank + column] += own * outer[column];
-            }
+        self.add_outer(question, &slope, gradient);
+    }
+
+    /// `W · vector`, where W is the identity and the correction.
+    fn forward(&self, vector: &[f32]) -> Vec<f32> {
+        let mut product = vector.to_vec();
+        for (row, x) in self.correction.values.chunks_exact(self.dimension).zip(vector) {
+            add(&mut product, *x, row);
+        }
+        product
+    }
+
+    /// `Wᵀ · vector`.
+    fn backward(&self, vector: &[f32]) -> Vec<f32> {
+        let rows = self.correction.values.chunks_exact(self.dimension);
+        vector.iter().zip(rows).map(|(own, row)| own + dot(row, vector)).collect()
+    }
+
+    /// Adds what a change of the correction does to `W · from`, seen along `to`.
+    fn add_outer(&self, from: &[f32], to: &[f32], gradient: &mut [f32]) {
+        for (row, x) in gradient.chunks_exact_mut(self.dimension).zip(from) {
+            add(row, *x, to);
         }
     }
 }
 
-/// `matrixᵀ · vector`, for a matrix of `rank` columns.
-fn project(matrix: &[f32], vector: &[f32], rank: usize) -> Vec<f32> {
-    let mut projected = vec![0.0; rank];
-    for (row, x) in matrix.chunks_exact(rank).zip(vector) {
-        projected.iter_mut().zip(row).for_each(|(sum, weight)| *sum += weight * x);
-    }
-    projected
+/// `sum += factor · vector`
+fn add(sum: &mut [f32], factor: f32, vector: &[f32]) {
+    sum.iter_mut().zip(vector).for_each(|(sum, x)| *sum += factor * x);
 }
 
+/// In eight lanes, which a compiler may add beside each other.
 fn dot(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
+    let (a_lanes, a_rest) = a.as_chunks::<8>();
+    let (b_lanes, b_rest) = b.as_chunks::<8>();
+    let mut sums = [0.0_f32; 8];
+    for (a, b) in a_lanes.iter().zip(b_lanes) {
+        (0..8).for_each(|lane| sums[lane] += a[lane] * b[lane]);
+    }
+    sums.iter().sum::<f32>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
 }
 
 fn softmax(scores: impl Iterator<Item = f32>) -> Vec<f32> {
@@ -216,14 +249,19 @@ mod tests {
     #[test]
     fn a_head_learns_what_the_model_does_not_know() {
         let model = Identity::new("model", "weights", 8);
-        let training = Training { rank: 8, epochs: 400, rate: 1e-2, ..Training::default() };
-        let head = train(&model, &examples(), training).unwrap();
-        for example in examples() {
-            let corrected = head.apply(&example.question);
-            let right = dot(&corrected, &example.right.1);
-            assert!(example.wrong.iter().all(|wrong| dot(&corrected, wrong) < right), "{corrected:?}");
+        for sides in [Sides::Questions, Sides::Both] {
+            let training = Training { sides, steps: 400, rate: 1e-2, ridge: 1e-3, ..Training::default() };
+            let head = train(&model, &examples(), training).unwrap();
+            for example in examples() {
+                let passage =
+                    |passage: &[f32]| if sides == Sides::Both { head.apply(passage) } else { passage.to_vec() };
+                let corrected = head.apply(&example.question);
+                let right = dot(&corrected, &passage(&example.right.1));
+                let wrong = example.wrong.iter().map(|wrong| dot(&corrected, &passage(wrong)));
+                assert!(wrong.fold(f32::MIN, f32::max) < right, "{sides:?} {corrected:?}");
+            }
+            assert_eq!(train(&model, &examples(), training), Some(head), "the same questions give the same head");
         }
-        assert_eq!(train(&model, &examples(), training), Some(head), "the same questions give the same head");
     }
 
     #[test]
@@ -231,8 +269,16 @@ mod tests {
         let model = Identity::new("model", "weights", 8);
         assert_eq!(train(&model, &[], Training::default()), None);
         // Untrained, it changes nothing.
-        let untrained = train(&model, &examples(), Training { epochs: 0, ..Training::default() }).unwrap();
+        let untrained = train(&model, &examples(), Training { steps: 0, ..Training::default() }).unwrap();
         assert_eq!(untrained.apply(&examples()[0].question), examples()[0].question);
+    }
+
+    #[test]
+    fn one_training_gives_the_heads_of_several() {
+        let model = Identity::new("model", "weights", 8);
+        let heads = train_until(&model, &examples(), Training::default(), &[2, 5]);
+        let alone = |steps| train(&model, &examples(), Training { steps, ..Training::default() }).unwrap();
+        assert_eq!(heads, [alone(2), alone(5)]);
     }
 
     /// The gradient against finite differences.
@@ -244,26 +290,30 @@ mod tests {
             vec![vec![1.0, 0.0, 0.0]],
             vec![PointId::Number(1)],
         );
-        let weights = |up: Vec<f32>, down: Vec<f32>| Weights { up: Adam::new(up), down: Adam::new(down), rank: 1 };
-        let loss = |weights: &Weights| {
-            let model = Identity::new("model", "weights", 3);
-            let head = Head::new(&model, 1, weights.up.values.clone(), weights.down.values.clone()).unwrap();
-            let corrected = head.apply(&example.question);
-            let passages = [&example.right.1, &example.wrong[0]];
-            -softmax(passages.iter().map(|passage| dot(&corrected, passage) / 0.5))[0].ln()
-        };
-        let (up, down) = (vec![0.3, -0.2, 0.1], vec![0.5, 0.4, -0.3]);
-        let at = weights(up.clone(), down.clone());
-        let (mut up_slope, mut down_slope) = (vec![0.0; 3], vec![0.0; 3]);
-        at.add_gradient(&example, &[&example], 0.5, (&mut up_slope, &mut down_slope));
-        for i in 0..3 {
-            let moved =
-                |by: f32, of: &[f32]| of.iter().enumerate().map(|(j, x)| if i == j { x + by } else { *x }).collect();
-            let numeric = |a: Weights, b: Weights| (loss(&a) - loss(&b)) / 2e-3;
-            let by_up = numeric(weights(moved(1e-3, &up), down.clone()), weights(moved(-1e-3, &up), down.clone()));
-            let by_down = numeric(weights(up.clone(), moved(1e-3, &down)), weights(up.clone(), moved(-1e-3, &down)));
-            assert!((by_up - up_slope[i]).abs() < 1e-2, "{by_up} {}", up_slope[i]);
-            assert!((by_down - down_slope[i]).abs() < 1e-2, "{by_down} {}", down_slope[i]);
+        let start = [0.3, -0.2, 0.1, 0.5, 0.4, -0.3, -0.1, 0.2, 0.6];
+        let weights = |correction: &[f32]| Weights { dimension: 3, correction: Adam::new(correction.to_vec()) };
+        for sides in [Sides::Questions, Sides::Both] {
+            let training = Training { sides, temperature: 0.5, ..Training::default() };
+            let loss = |weights: &Weights| {
+                let corrected = weights.forward(&example.question);
+                let length = dot(&corrected, &corrected).sqrt();
+                let score = |passage: &Vec<f32>| {
+                    let passage = if sides == Sides::Both { weights.forward(passage) } else { passage.clone() };
+                    dot(&corrected, &passage) / length / training.temperature
+                };
+                -softmax([&example.right.1, &example.wrong[0]].into_iter().map(score))[0].ln()
+            };
+            let mut slope = vec![0.0; 9];
+            weights(&start).add_gradient(&example, &[&example], training, &mut slope);
+            for at in 0..9 {
+                let moved = |by: f32| {
+                    let mut moved = start;
+                    moved[at] += by;
+                    weights(&moved)
+                };
+                let numeric = (loss(&moved(1e-3)) - loss(&moved(-1e-3))) / 2e-3;
+                assert!((numeric - slope[at]).abs() < 1e-2, "{sides:?} {at}: {numeric} {}", slope[at]);
+            }
         }
     }
 }

@@ -14,27 +14,32 @@ use serde::Serialize;
 
 use super::{
     Dataset, EvaluateError, JudgedQuestion,
-    adapt::{Example, Training, train},
+    adapt::{Example, Training, train_until},
     bootstrap::{Delta, mean},
     measures::{self, Ideal},
     random::SplitMix64,
 };
 use crate::{
-    embed::{EmbedError, Embedder, Head, Role},
-    ranking::PointId,
-    search::{Search, VectorStore},
+    embed::{EmbedError, Embedder, Head, Role, Sides},
+    ranking::{PointId, Ranking, Scored},
+    search::{Search, StoreError, VectorStore},
 };
 
 /// How many parts the questions are cut into for cross-validation.
 const FOLDS: usize = 5;
 /// Any number; fixed, so that the same questions are cut the same way.
 const SEED: u64 = 0x666f_6c64;
-/// How many trainings are tried: how often every example is seen.
-const EPOCHS: [usize; 4] = [3, 10, 30, 60];
+/// After how many steps a training may end: each is tried.
+const STEPS: [usize; 4] = [50, 150, 300, 600];
 /// How deep a question searches for passages that are not right.
 const DEPTH: usize = 100;
 /// How many of those it learns from.
 const WRONG: usize = 20;
+/// How many hits are looked at.
+const HITS: usize = 10;
+/// Where passages are corrected, too: how many are compared as they will be. They are found by what differs from that only
+/// by the lengths of the corrected vectors.
+const COMPARED: usize = 200;
 /// How many judged questions are the least to learn from.
 pub const FEWEST_QUESTIONS: usize = 20;
 
@@ -100,6 +105,7 @@ pub struct Adapter {
     embedder: Arc<dyn Embedder>,
     store: Arc<dyn VectorStore>,
     concurrency: NonZeroUsize,
+    sides: Sides,
 }
 
 impl Adapter {
@@ -107,7 +113,14 @@ impl Adapter {
     #[must_use]
     pub fn new(embedder: Arc<dyn Embedder>, store: Arc<dyn VectorStore>) -> Self {
         let concurrency = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        Self { embedder, store, concurrency }
+        Self { embedder, store, concurrency, sides: Sides::default() }
+    }
+
+    /// Sets which embeddings the head corrects; those of questions by default.
+    #[must_use]
+    pub fn with_sides(mut self, sides: Sides) -> Self {
+        self.sides = sides;
+        self
     }
 
     /// Trains a head on a dataset's questions. `None` if there are fewer than [`FEWEST_QUESTIONS`] with a right passage in
@@ -121,15 +134,20 @@ impl Adapter {
         if judged.len() < FEWEST_QUESTIONS {
             return Ok(None);
         }
-        let before = self.measure(&judged, |_, vector| vector.to_vec()).await?;
+        let before = self.measure(&judged, |_| None).await?;
         let (random, grouped) = (folds_at_random(judged.len()), folds_by_answer(&judged));
-        let mut best: Option<Adaptation> = None;
+        let (random_heads, grouped_heads) = (self.folded(&judged, &random), self.folded(&judged, &grouped));
         let all: Vec<Example> = judged.iter().flat_map(|judged| judged.examples.clone()).collect();
-        for epochs in EPOCHS {
-            let training = Training { epochs, ..Training::default() };
-            let gain = Gain::between(&before, &self.cross_validate(&judged, training, &random).await?);
-            let gain_on_new = Gain::between(&before, &self.cross_validate(&judged, training, &grouped).await?);
-            let Some(head) = train(self.embedder.identity(), &all, training) else { return Ok(None) };
+        let mut best: Option<Adaptation> = None;
+        for (at, head) in self.train_on(&all).into_iter().enumerate() {
+            let training = Training { steps: STEPS[at], ..self.training() };
+            let of_fold = |heads: &'_ [Vec<Head>], folds: &[usize]| -> Vec<Option<Head>> {
+                folds.iter().map(|fold| heads[*fold].get(at).cloned()).collect()
+            };
+            let own = of_fold(&random_heads, &random);
+            let gain = Gain::between(&before, &self.measure(&judged, |place| own[place].as_ref()).await?);
+            let own = of_fold(&grouped_heads, &grouped);
+            let gain_on_new = Gain::between(&before, &self.measure(&judged, |place| own[place].as_ref()).await?);
             let tried = Adaptation { head, training, gain, gain_on_new };
             let rank = |tried: &Adaptation| (tried.is_of_use(), tried.gain.after);
             if best.as_ref().is_none_or(|best| rank(&tried) > rank(best)) {
@@ -150,8 +168,8 @@ impl Adapter {
         dataset: &Dataset,
     ) -> Result<MeasuredHead, EvaluateError> {
         let judged = self.judged(dataset, false).await?;
-        let before = self.measure(&judged, |_, vector| vector.to_vec()).await?;
-        let after = self.measure(&judged, |_, vector| head.apply(vector)).await?;
+        let before = self.measure(&judged, |_| None).await?;
+        let after = self.measure(&judged, |_| Some(head)).await?;
         let seen: HashSet<PointId> = trained.questions.iter().flat_map(answers).collect();
         let known: Vec<bool> =
             judged.iter().map(|judged| answers(judged.question).any(|id| seen.contains(&id))).collect();
@@ -165,44 +183,61 @@ impl Adapter {
         Ok(MeasuredHead { all: Gain::between(&before, &after), known: part(true), new: part(false) })
     }
 
-    /// nDCG@10 of each question with a head that was trained on the other folds' questions.
-    async fn cross_validate(
-        &self,
-        judged: &[Judged<'_>],
-        training: Training,
-        folds: &[usize],
-    ) -> Result<Vec<f64>, EvaluateError> {
-        let heads: Vec<Option<Head>> = (0..FOLDS)
-            .map(|fold| {
-                let others = judged.iter().zip(folds).filter(|(_, own)| **own != fold);
-                let examples: Vec<Example> = others.flat_map(|(judged, _)| judged.examples.clone()).collect();
-                train(self.embedder.identity(), &examples, training)
-            })
-            .collect();
-        let corrected = |at: usize, vector: &[f32]| match &heads[folds[at]] {
-            Some(head) => head.apply(vector),
-            None => vector.to_vec(),
-        };
-        self.measure(judged, corrected).await
+    fn training(&self) -> Training {
+        Training { sides: self.sides, ..Training::default() }
     }
 
-    /// nDCG@10 of each question, searched with what `corrected` makes of its place and its embedding.
-    async fn measure(
+    /// The heads after each number of steps.
+    fn train_on(&self, examples: &[Example]) -> Vec<Head> {
+        train_until(self.embedder.identity(), examples, self.training(), &STEPS)
+    }
+
+    /// For each fold, the heads that were trained on the other folds' questions, all folds at the same time.
+    fn folded(&self, judged: &[Judged<'_>], folds: &[usize]) -> Vec<Vec<Head>> {
+        let examples_of_others = |fold: usize| {
+            let others = judged.iter().zip(folds).filter(|(_, own)| **own != fold);
+            others.flat_map(|(judged, _)| judged.examples.clone()).collect::<Vec<_>>()
+        };
+        let parts: Vec<Vec<Example>> = (0..FOLDS).map(examples_of_others).collect();
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = parts.iter().map(|examples| scope.spawn(move || self.train_on(examples))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap_or_default()).collect()
+        })
+    }
+
+    /// nDCG@10 of each question, searched with the head for its place, or with none.
+    async fn measure<'h>(
         &self,
         judged: &[Judged<'_>],
-        corrected: impl Fn(usize, &[f32]) -> Vec<f32>,
+        head: impl Fn(usize) -> Option<&'h Head>,
     ) -> Result<Vec<f64>, EvaluateError> {
-        let measured = judged.iter().enumerate().map(|(at, judged)| {
-            let search = Search::dense(corrected(at, &judged.vector), 10);
+        let measured = judged.iter().enumerate().map(|(place, judged)| {
+            let head = head(place);
             async move {
                 let failed = |source| EvaluateError::Search { question: judged.question.id.clone(), source };
-                let found = self.store.search(search).await.map_err(failed)?;
+                let found = self.found(&judged.vector, head).await.map_err(failed)?;
                 let grades = &judged.question.grades;
-                let found: Vec<u32> = found.ids().map(|id| grades.get(&id).copied().unwrap_or_default()).collect();
-                Ok(measures::ndcg(&found, &Ideal::new(grades.values().copied().collect()), 10))
+                let found: Vec<u32> = found.iter().map(|id| grades.get(id).copied().unwrap_or_default()).collect();
+                Ok(measures::ndcg(&found, &Ideal::new(grades.values().copied().collect()), HITS))
             }
         });
         stream::iter(measured).buffered(self.concurrency.get()).try_collect().await
+    }
+
+    /// What a question finds with a head, as if the collection were corrected where the head is for passages, too.
+    async fn found(&self, question: &[f32], head: Option<&Head>) -> Result<Vec<PointId>, StoreError> {
+        let corrected = head.map_or_else(|| question.to_vec(), |head| head.apply(question));
+        let Some(head) = head.filter(|head| head.sides() == Sides::Both) else {
+            return Ok(self.store.search(Search::dense(corrected, HITS)).await?.ids().collect());
+        };
+        let near = self.store.search(Search::dense(head.before(&corrected), COMPARED)).await?;
+        let near: Vec<PointId> = near.ids().collect();
+        let scored = |(id, passage): (PointId, Vec<f32>)| Scored {
+            id,
+            score: head.apply(&passage).iter().zip(&corrected).map(|(a, b)| a * b).sum(),
+        };
+        let compared = self.store.vectors(&near).await?.into_iter().map(scored).collect();
+        Ok(Ranking::new(compared).top(HITS).ids().collect())
     }
 
     /// Embeds the questions of a dataset; with `examples`, gathers what can be learned from each.

@@ -28,7 +28,8 @@ pub struct Delta {
 
 impl Delta {
     /// Compares two runs over the same questions: what `run` is better than `base`, question by question.
-    pub(super) fn between(base: &[f64], run: &[f64]) -> Self {
+    #[must_use]
+    pub fn between(base: &[f64], run: &[f64]) -> Self {
         let differences: Vec<f64> = run.iter().zip(base).map(|(run, base)| run - base).collect();
         if differences.iter().all(|difference| *difference == 0.0) {
             return Self::default();

@@ -34,6 +34,17 @@ impl Searches {
         companion: Option<usize>,
         top: usize,
     ) -> Result<Calibration, CalibrationError> {
+        Calibration::fit(&self.observations(configuration, companion, top), &configuration.name, top)
+    }
+
+    /// What each judged question's retrieval shows of itself, and whether it found a right answer.
+    #[must_use]
+    pub fn observations(
+        &self,
+        configuration: &Configuration,
+        companion: Option<usize>,
+        top: usize,
+    ) -> Vec<Observation> {
         let run = companion.map_or(Run::Asked, Run::Fused);
         let observe = |question: &SearchedQuestion| {
             let hits = question.fuse(configuration, run);
@@ -44,8 +55,7 @@ impl Searches {
                 right: question.documents(hits.iter().map(|hit| hit.id)).iter().take(top).any(right),
             }
         };
-        let observations: Vec<Observation> = self.questions.iter().map(observe).collect();
-        Calibration::fit(&observations, &configuration.name, top)
+        self.questions.iter().map(observe).collect()
     }
 }
 

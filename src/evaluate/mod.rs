@@ -5,7 +5,9 @@
 //! [`Searches`] that come of it are measured without searching again: any set of [`Configuration`]s
 //! ([`Searches::evaluate`]), every fusion with every weighting ([`Searches::ablation`]), what cross-validation would choose
 //! ([`Searches::tune`]), what a gate would save ([`Searches::gate`]), and how sure a retrieval may be of itself
-//! ([`Searches::calibrate`]). Answers that somebody else gave are measured as they are ([`Evaluation::of_answers`]). A question without a usable rewrite counts with what the question as asked finds, in every
+//! ([`Searches::calibrate`]). What an approximate index loses, [`Searches::exactly`] searches once more to say, and answers
+//! that somebody else gave are measured as they are ([`Evaluation::of_answers`]). A question without a usable rewrite counts
+//! with what the question as asked finds, in every
 //! run: that is what a caller would get.
 
 mod ablation;
@@ -21,6 +23,7 @@ mod gate;
 mod html;
 mod measures;
 mod random;
+mod recall;
 mod rewrites;
 mod runs;
 mod searches;
@@ -40,6 +43,7 @@ pub use configuration::{Choice, ChoiceError, Configuration};
 pub use dataset::{Dataset, DatasetError, JudgedQuestion};
 pub use evaluation::{Evaluation, QuestionMeasures, RunMeasures};
 pub use gate::{Gate, GateStep};
+pub use recall::{ExactSearches, Recall};
 pub use rewrites::RewriteSet;
 pub use runs::Searches;
 pub use searches::Companion;

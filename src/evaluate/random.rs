@@ -1,4 +1,4 @@
-//! Random numbers that are the same every time, for resampling and training.
+//! Random numbers that are the same every time, for resampling and for orders.
 
 /// The generator of Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
 pub(super) struct SplitMix64(u64);
@@ -19,12 +19,6 @@ impl SplitMix64 {
     #[expect(clippy::cast_possible_truncation, reason = "below the bound, which is a usize")]
     pub(super) fn below(&mut self, bound: usize) -> usize {
         ((u128::from(self.next()) * bound as u128) >> 64) as usize
-    }
-
-    /// A number from -1 to 1.
-    #[expect(clippy::cast_precision_loss, reason = "24 bits fit")]
-    pub(super) fn symmetric(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
     }
 
     /// Puts things in a random order (Fisher and Yates).
@@ -53,7 +47,5 @@ mod tests {
         assert_ne!(things, (0..100).collect::<Vec<_>>());
         things.sort_unstable();
         assert_eq!(things, (0..100).collect::<Vec<_>>());
-        let mut random = SplitMix64::new(1);
-        assert!((0..1_000).map(|_| random.symmetric()).all(|x| (-1.0..=1.0).contains(&x)));
     }
 }

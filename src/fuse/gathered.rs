@@ -1,7 +1,7 @@
 //! What the legs found, grouped by passage: one flat list that is sorted once, so that nothing is allocated per passage
 //! and no choice of ids can make it slow.
 
-use std::{cmp::Ordering, ops::RangeInclusive};
+use std::ops::RangeInclusive;
 
 use super::{Fused, Weighted};
 use crate::ranking::{PointId, Scored};
@@ -28,13 +28,30 @@ pub struct Gathered<'a> {
     ends: Vec<usize>,
 }
 
-/// One entry of one ranking. Small, because these are what is sorted; the rest is looked up.
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    /// The first 8 bytes of the id: enough to tell most ids apart.
-    prefix: u64,
-    leg: u32,
-    place: u32,
+/// One entry of one ranking: the first 8 bytes of its id, enough to tell most ids apart, then its leg, then its place
+/// there. One number, because these are what is sorted, and nothing sorts faster; the rest is looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry(u128);
+
+impl Entry {
+    fn new(id: PointId, leg: u32, place: u32) -> Self {
+        Self(u128::from(prefix(id)) << 64 | u128::from(leg) << 32 | u128::from(place))
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "8 of 16 bytes")]
+    fn prefix(self) -> u64 {
+        (self.0 >> 64) as u64
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "4 of 16 bytes")]
+    fn leg(self) -> usize {
+        (self.0 >> 32) as u32 as usize
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "4 of 16 bytes")]
+    fn place(self) -> usize {
+        self.0 as u32 as usize
+    }
 }
 
 /// A passage with its score, before the best are chosen.
@@ -51,16 +68,20 @@ impl<'a> Gathered<'a> {
     pub fn of(rankings: &'a [Weighted<'a>]) -> Self {
         let mut entries = Vec::with_capacity(rankings.iter().map(|weighted| weighted.ranking.len()).sum());
         for (leg, weighted) in (0..).zip(rankings) {
-            let entry = |(place, scored): (u32, &Scored)| Entry { prefix: prefix(scored.id), leg, place };
+            let entry = |(place, scored): (u32, &Scored)| Entry::new(scored.id, leg, place);
             entries.extend((0..).zip(weighted.ranking.entries()).map(entry));
         }
-        entries.sort_unstable_by(|a, b| by_id(rankings, a, b).then(a.leg.cmp(&b.leg)));
-        let mut end = 0;
-        let ends = entries.chunk_by(|a, b| by_id(rankings, a, b).is_eq()).map(|group| {
-            end += group.len();
-            end
-        });
-        let ends = ends.collect();
+        entries.sort_unstable();
+        let id = |entry: &Entry| scored(rankings, *entry).id;
+        for alike in entries.chunk_by_mut(|a, b| a.prefix() == b.prefix()) {
+            if alike.iter().any(|entry| id(entry) != id(&alike[0])) {
+                alike.sort_by_key(id);
+            }
+        }
+        let mut ends = Vec::with_capacity(entries.len());
+        for group in entries.chunk_by(|a, b| a.prefix() == b.prefix() && id(a) == id(b)) {
+            ends.push(ends.last().unwrap_or(&0) + group.len());
+        }
         Self { rankings, entries, ends }
     }
 
@@ -101,11 +122,11 @@ impl<'a> Gathered<'a> {
         let mut candidates = Vec::with_capacity(self.passages());
         for group in self.groups() {
             found.clear();
-            found.extend(group.iter().map(|entry| self.found(entry)));
+            found.extend(group.iter().map(|entry| self.found(*entry)));
             if let Some((score, tie)) = score(&found) {
                 // Adding 0 makes -0 a 0, which it equals.
                 let score = if score.is_nan() { f64::NEG_INFINITY } else { score + 0.0 };
-                candidates.push(Candidate { id: self.scored(&group[0]).id, score, tie });
+                candidates.push(Candidate { id: self.scored(group[0]).id, score, tie });
             }
         }
         best_first(candidates, possible, limit)
@@ -113,14 +134,14 @@ impl<'a> Gathered<'a> {
 
     /// What the legs say of each passage, in the order in which [`select`](Self::select) asks for their scores.
     pub(super) fn each(&self) -> impl Iterator<Item = (PointId, impl Iterator<Item = Found>)> {
-        self.groups().map(|group| (self.scored(&group[0]).id, group.iter().map(|entry| self.found(entry))))
+        self.groups().map(|group| (self.scored(group[0]).id, group.iter().map(|entry| self.found(*entry))))
     }
 
     /// What the legs say of one passage; nothing if none found it.
     pub(super) fn of_passage(&self, id: PointId) -> Vec<Found> {
-        let of = |entry: &Entry| entry.prefix.cmp(&prefix(id)).then_with(|| self.scored(entry).id.cmp(&id));
+        let of = |entry: &Entry| entry.prefix().cmp(&prefix(id)).then_with(|| self.scored(*entry).id.cmp(&id));
         let start = self.entries.partition_point(|entry| of(entry).is_lt());
-        self.entries[start..].iter().take_while(|entry| of(entry).is_eq()).map(|e| self.found(e)).collect()
+        self.entries[start..].iter().take_while(|entry| of(entry).is_eq()).map(|e| self.found(*e)).collect()
     }
 
     fn groups(&self) -> impl Iterator<Item = &[Entry]> {
@@ -133,21 +154,17 @@ impl<'a> Gathered<'a> {
         })
     }
 
-    fn scored(&self, entry: &Entry) -> &'a Scored {
+    fn scored(&self, entry: Entry) -> &'a Scored {
         scored(self.rankings, entry)
     }
 
-    fn found(&self, entry: &Entry) -> Found {
-        Found { leg: entry.leg as usize, rank: entry.place as usize + 1, score: self.scored(entry).score }
+    fn found(&self, entry: Entry) -> Found {
+        Found { leg: entry.leg(), rank: entry.place() + 1, score: self.scored(entry).score }
     }
 }
 
-fn scored<'a>(rankings: &[Weighted<'a>], entry: &Entry) -> &'a Scored {
-    &rankings[entry.leg as usize].ranking.entries()[entry.place as usize]
-}
-
-fn by_id(rankings: &[Weighted<'_>], a: &Entry, b: &Entry) -> Ordering {
-    a.prefix.cmp(&b.prefix).then_with(|| scored(rankings, a).id.cmp(&scored(rankings, b).id))
+fn scored<'a>(rankings: &[Weighted<'a>], entry: Entry) -> &'a Scored {
+    &rankings[entry.leg()].ranking.entries()[entry.place()]
 }
 
 /// What an id begins with, as a number.
@@ -178,4 +195,34 @@ fn best_first(mut candidates: Vec<Candidate>, possible: RangeInclusive<f64>, lim
     let normalised = |score: f64| if high > low { ((score - low) / (high - low)).clamp(0.0, 1.0) } else { 1.0 };
     let fused = |Candidate { id, score, .. }| Fused { id, score, normalised: normalised(score) };
     candidates.into_iter().map(fused).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::ranking::Ranking;
+
+    #[test]
+    fn ids_that_begin_alike_are_told_apart() {
+        let ids = [
+            PointId::Number(7),
+            PointId::Uuid(Uuid::from_u64_pair(7, 1)),
+            PointId::Uuid(Uuid::from_u64_pair(7, 2)),
+            PointId::Uuid(Uuid::from_u64_pair(8, 1)),
+        ];
+        let ranking = |order: [usize; 4]| {
+            let scored = |(rank, at): (u8, usize)| Scored { id: ids[at], score: 1.0 / (1.0 + f32::from(rank)) };
+            Ranking::new((0..).zip(order).map(scored).collect())
+        };
+        let rankings = [ranking([3, 1, 0, 2]), ranking([2, 0, 1, 3])];
+        let legs = rankings.each_ref().map(|ranking| Weighted::new(ranking, 0));
+        let gathered = Gathered::of(&legs);
+        assert_eq!(gathered.passages(), ids.len());
+        assert!(gathered.each().map(|(id, _)| id).eq(ids));
+        let ranks =
+            ids.map(|id| gathered.of_passage(id).iter().map(|found| (found.leg, found.rank)).collect::<Vec<_>>());
+        assert_eq!(ranks, [[(0, 3), (1, 2)], [(0, 2), (1, 3)], [(0, 4), (1, 1)], [(0, 1), (1, 4)]]);
+    }
 }

@@ -8,14 +8,24 @@ use super::{Combination, Fusion, Normalisation, Parity, rrf, scores, votes};
 
 /// Why a name is not a fusion's.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error(
-    "{name:?} is not a fusion; use rrf, rrf:K (K a number of at least 0), intersection, quorum:M (M at least 1), either \
-     with :strict, min-max, dbsf, convex, convex:A (A from 0 to 1), borda, isr, log-isr, rbc, rbc:P (P between 0 and 1), \
-     condorcet, {} (alone or with :{}), or parity:{}", names(&Combination::NAMED), names(&Normalisation::NAMED),
-    names(&Parity::NAMED)
-)]
+#[error("{name:?} is not a fusion; use {}", Fusion::names())]
 pub struct UnknownFusion {
     name: String,
+}
+
+impl Fusion {
+    /// The names of all fusions, in one sentence: for errors and help.
+    #[must_use]
+    pub fn names() -> String {
+        format!(
+            "rrf, rrf:K (K a number of at least 0), intersection, quorum:M (M at least 1), either with :strict, min-max, \
+             dbsf, convex, convex:A (A from 0 to 1), borda, isr, log-isr, rbc, rbc:P (P between 0 and 1), condorcet, {} \
+             (alone or with :{}), or parity:{}",
+            names(&Combination::NAMED),
+            names(&Normalisation::NAMED),
+            names(&Parity::NAMED)
+        )
+    }
 }
 
 fn names<T>(named: &[(T, &'static str)]) -> String {

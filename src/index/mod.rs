@@ -6,6 +6,7 @@
 //! make the store their mirror.
 
 mod chunk;
+mod corrected;
 mod lines;
 mod read;
 mod report;
@@ -22,7 +23,9 @@ use tokio::{
 };
 
 pub use chunk::{DEFAULT_PASSAGE_TOKENS, TokenCounter};
+pub use corrected::correct;
 pub use report::{IndexError, KEPT_PROBLEMS, Problem, Problems, Progress, Report};
+pub use source::fingerprint;
 
 pub(crate) use sync::remove_others;
 
@@ -164,8 +167,8 @@ impl Indexer {
             let removed = remove_others(&*self.store, &read, |removed| run.report.removed += removed).await;
             removed.map_err(|error| run.failed(Failure::Store(error)))?;
         }
-        let wrote = run.report.indexed + run.report.deleted + run.report.removed > 0;
-        if wrote && !run.report.interrupted {
+        // Even if nothing was written: what is to be built may have changed.
+        if !run.report.interrupted {
             self.store.optimize().await.map_err(|error| run.failed(Failure::Store(error)))?;
         }
         Ok(run.finish())

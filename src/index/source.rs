@@ -6,6 +6,8 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+use sha2::{Digest as _, Sha256};
+
 use super::report::{IndexError, Problem, Problems};
 
 /// A folder that holds this file is a BEIR collection: its other files are questions and judgements, not documents.
@@ -86,6 +88,23 @@ pub(super) fn find(sources: &[PathBuf]) -> Result<Found, IndexError> {
         return Err(IndexError::Empty { paths: sources.to_vec() });
     }
     Ok(found)
+}
+
+/// SHA-256 of what [`Indexer::run`](super::Indexer::run) would read: the content of the files and, except for the corpus of
+/// a BEIR folder, whose documents name themselves, their names.
+///
+/// # Errors
+/// As [`Indexer::run`](super::Indexer::run) for what cannot be read.
+pub fn fingerprint(sources: &[PathBuf]) -> Result<String, IndexError> {
+    let mut hash = Sha256::new();
+    for SourceFile { path, name, .. } in find(sources)?.files {
+        if path.file_name().is_none_or(|name| name != BEIR_CORPUS) {
+            hash.update(name);
+        }
+        let read = fs::File::open(&path).and_then(|mut file| io::copy(&mut file, &mut hash));
+        read.map_err(|source| IndexError::Source { path, source })?;
+    }
+    Ok(format!("{:x}", hash.finalize()))
 }
 
 /// A folder's path as ids begin with it: forward slashes on every system, one at its end, no `.` in it; the current

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Quantization;
 use crate::error::ErrorKind;
 
 /// Why a store could not answer.
@@ -35,6 +36,19 @@ pub enum StoreError {
         stored: usize,
         /// The dimension given.
         given: usize,
+    },
+    /// The collection's vectors are compressed in another way than its writer wants.
+    #[error(
+        "{place} was made with store.quantization = \"{stored}\", and now it is \"{wanted}\"; set it to \"{stored}\", or \
+         index into a new collection: vectors are compressed when they are written"
+    )]
+    Quantization {
+        /// Which collection.
+        place: String,
+        /// How they are compressed.
+        stored: Quantization,
+        /// How they should be.
+        wanted: Quantization,
     },
     /// Another process has the embedded folder open.
     #[error("{place} is in use by another process; stop it, or give this one a folder of its own")]
@@ -98,6 +112,7 @@ impl StoreError {
             Self::Missing { .. }
             | Self::Identity { .. }
             | Self::Dimension { .. }
+            | Self::Quantization { .. }
             | Self::Unusable { .. }
             | Self::Key { .. } => ErrorKind::Setup,
             Self::Locked { .. } | Self::Unavailable { .. } => ErrorKind::Unavailable,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{PayloadKind, StoreError};
+use super::{PayloadKind, Quantization, StoreError};
 use crate::embed::Identity;
 
 /// What is known about a collection.
@@ -23,19 +23,42 @@ pub struct CollectionInfo {
     pub bm25: Option<String>,
     /// The payload fields that are indexed, and as what; those of kinds that asktwice does not build are left out.
     pub payload_indexes: BTreeMap<String, PayloadKind>,
+    /// How its dense vectors are compressed.
+    pub quantization: Quantization,
+    /// How many of its vectors the approximate index (HNSW) covers; searches compare with every other one. The embedded
+    /// engine builds it, and scalar quantisation with it, in
+    /// [`optimize`](crate::VectorStoreWriter::optimize); a server counts the vectors of all channels.
+    pub indexed_vectors: u64,
 }
 
 impl CollectionInfo {
     /// Describes a collection.
     pub fn new(place: impl Into<String>, passages: u64, dimension: usize, identity: Option<Identity>) -> Self {
         let bm25 = identity.as_ref().and_then(|identity| identity.bm25.clone());
-        Self { place: place.into(), passages, dimension, identity, bm25, payload_indexes: BTreeMap::new() }
+        Self {
+            place: place.into(),
+            passages,
+            dimension,
+            identity,
+            bm25,
+            payload_indexes: BTreeMap::new(),
+            quantization: Quantization::None,
+            indexed_vectors: 0,
+        }
     }
 
     /// Sets which payload fields are indexed.
     #[must_use]
     pub fn with_payload_indexes(mut self, indexes: BTreeMap<String, PayloadKind>) -> Self {
         self.payload_indexes = indexes;
+        self
+    }
+
+    /// Sets how its dense vectors are compressed, and how many of them the approximate index covers.
+    #[must_use]
+    pub fn with_index(mut self, quantization: Quantization, indexed_vectors: u64) -> Self {
+        self.quantization = quantization;
+        self.indexed_vectors = indexed_vectors;
         self
     }
 
@@ -78,4 +101,10 @@ pub(super) fn check_writer(stored: &Identity, writer: &Identity, place: &str) ->
         Some(difference) => Err(StoreError::Identity { place: place.to_owned(), difference }),
         None => Ok(()),
     }
+}
+
+/// Checks that who writes wants the vectors compressed as they are.
+#[cfg(any(feature = "edge", feature = "qdrant"))]
+pub(super) fn check_quantization(stored: Quantization, wanted: Quantization, place: &str) -> Result<(), StoreError> {
+    if stored == wanted { Ok(()) } else { Err(StoreError::Quantization { place: place.to_owned(), stored, wanted }) }
 }

@@ -9,6 +9,9 @@ pub use filter::{Condition, FieldMatch, FieldRange, Filter, FilterError, HasId, 
 mod request;
 pub use request::{Channel, DEFAULT_SEARCH_TIMEOUT, Search, SearchVector};
 
+mod quantization;
+pub use quantization::{Quantization, SearchParams, UnknownQuantization};
+
 mod vectors;
 use vectors::Channels;
 pub use vectors::{SparseVector, Vectors};
@@ -21,6 +24,8 @@ pub use successor::{Succession, Successor, TakeOver};
 
 mod info;
 pub use info::CollectionInfo;
+#[cfg(any(feature = "edge", feature = "qdrant"))]
+use info::check_quantization;
 use info::check_writer;
 
 mod error;
@@ -32,7 +37,7 @@ pub use memory::MemoryStore;
 #[cfg(feature = "edge")]
 mod edge;
 #[cfg(feature = "edge")]
-pub use edge::{EdgeOptions, EdgeStore};
+pub use edge::{EdgeOptions, EdgeStore, Footprint};
 
 #[cfg(feature = "qdrant")]
 mod qdrant;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Filter, SparseVector};
+use super::{Filter, SearchParams, SparseVector};
 
 /// How long a search may take when nothing else is said.
 pub const DEFAULT_SEARCH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -60,6 +60,8 @@ pub struct Search {
     pub depth: usize,
     /// Only points that match may be found.
     pub filter: Option<Arc<Filter>>,
+    /// How exact a dense search is; `None`: as the store was told when it was opened.
+    pub params: Option<SearchParams>,
     /// How long the caller will wait. A store tells its server; it does not have to enforce it.
     pub timeout: Duration,
 }
@@ -78,7 +80,7 @@ impl Search {
     }
 
     pub(crate) fn new(vector: SearchVector, depth: usize) -> Self {
-        Self { vector, depth, filter: None, timeout: DEFAULT_SEARCH_TIMEOUT }
+        Self { vector, depth, filter: None, params: None, timeout: DEFAULT_SEARCH_TIMEOUT }
     }
 
     /// The vector space that is searched.
@@ -94,6 +96,13 @@ impl Search {
     #[must_use]
     pub fn with_filter(mut self, filter: impl Into<Arc<Filter>>) -> Self {
         self.filter = Some(filter.into());
+        self
+    }
+
+    /// Sets how exact it is.
+    #[must_use]
+    pub fn with_params(mut self, params: SearchParams) -> Self {
+        self.params = Some(params);
         self
     }
 

@@ -294,6 +294,10 @@ impl Problem {
             StoreError::Identity { .. } | StoreError::Dimension { .. } | StoreError::Unusable { .. } => {
                 Self::internal("store_unusable", "the collection cannot be used with this model")
             }
+            StoreError::Quantization { .. } => {
+                let detail = "the collection's vectors are compressed in another way than the sidecar is set to";
+                Self::internal("store_unusable", detail)
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ const PASSAGES: u64 = 400;
 const QUESTIONS: u64 = 60;
 
 /// A text of words of which few are common and most are rare.
-fn text(dice: &mut Dice, length: u64) -> String {
+pub(super) fn text(dice: &mut Dice, length: u64) -> String {
     let word = |dice: &mut Dice| {
         let most = dice.below(600) + 1;
         format!("word{} ", dice.below(most))
@@ -58,7 +58,7 @@ fn searches(encoder: &Bm25) -> Vec<Search> {
 
 /// The same scores at the same ranks, and the same points but where scores are as good as equal: each store adds in an
 /// order of its own.
-fn assert_alike(one: &Ranking, other: &Ranking, what: &str) {
+pub(super) fn assert_alike(one: &Ranking, other: &Ranking, what: &str) {
     assert_eq!(one.len(), other.len(), "{what}");
     let near = |a: f32, b: f32| (a - b).abs() <= 1e-5 * a.abs().max(1.0);
     for (rank, (a, b)) in one.entries().iter().zip(other.entries()).enumerate() {

@@ -1,8 +1,8 @@
 //! The folder of an embedded collection, all but what the engine keeps in it.
 //!
 //! - `lock`: locked by the one process that has the collection open
-//! - `collection.json`: the layout's version and the identity of the passage side; a generation that was a successor, and
-//!   every copy of it, has one of its own, which counts
+//! - `collection.json`: the layout's version, the identity of the passage side, how the vectors are compressed; a
+//!   generation that was a successor, and every copy of it, has one of its own, which counts
 //! - `generation-000001`: the engine's files; a later number after each compaction
 //! - `CURRENT`: the name of the live generation. Replacing this file is the moment at which a compaction happens:
 //!   before it, the new generation is rubbish; after it, the old one is.
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::{fault::Fault, succession};
 use crate::{
     embed::Identity,
-    search::{StoreError, layout},
+    search::{Quantization, StoreError, layout},
 };
 
 const LOCK: &str = "lock";
@@ -39,9 +39,12 @@ pub(super) struct Folder {
 
 /// What `collection.json` says.
 #[derive(Debug, Serialize, Deserialize)]
-struct Description {
+pub(super) struct Description {
     layout: u32,
-    identity: Identity,
+    pub(super) identity: Identity,
+    /// Older collections do not say: they have none.
+    #[serde(default)]
+    pub(super) quantization: Quantization,
 }
 
 impl Folder {
@@ -62,8 +65,8 @@ impl Folder {
         }
     }
 
-    /// The identity of the passage side and the path of the live generation; `None` if creation never finished.
-    pub(super) fn read(&self) -> Result<Option<(Identity, PathBuf)>, Fault> {
+    /// What the collection is and the path of the live generation; `None` if creation never finished.
+    pub(super) fn read(&self) -> Result<Option<(Description, PathBuf)>, Fault> {
         let shared = read_if_there(&self.path.join(COLLECTION))?;
         let name = match read_if_there(&self.path.join(CURRENT))? {
             Some(name) => name.trim().to_owned(),
@@ -119,9 +122,9 @@ impl Folder {
         Ok(self.path.join(format!("{PREFIX}{:06}", newest + 1)))
     }
 
-    /// Writes down whose passages the collection holds.
-    pub(super) fn describe(&self, identity: &Identity) -> Result<(), Fault> {
-        let description = Description { layout: layout::VERSION, identity: identity.clone() };
+    /// Writes down whose passages the collection holds, and how.
+    pub(super) fn describe(&self, identity: &Identity, quantization: Quantization) -> Result<(), Fault> {
+        let description = Description { layout: layout::VERSION, identity: identity.clone(), quantization };
         let text = serde_json::to_vec_pretty(&description).map_err(|error| Fault::io("describing", error.into()))?;
         self.replace(COLLECTION, &text)
     }
@@ -181,7 +184,7 @@ impl Folder {
     }
 }
 
-pub(super) fn parse(description: &str) -> Result<Identity, Fault> {
+pub(super) fn parse(description: &str) -> Result<Description, Fault> {
     let refuse = |problem: String| Fault::damage(format!("{COLLECTION} {problem}"));
     let value: serde_json::Value = serde_json::from_str(description).map_err(|e| refuse(format!("is damaged: {e}")))?;
     let version = value.get("layout").and_then(serde_json::Value::as_u64);
@@ -193,8 +196,7 @@ pub(super) fn parse(description: &str) -> Result<Identity, Fault> {
             layout::VERSION
         )));
     }
-    let description: Description = serde_json::from_value(value).map_err(|e| refuse(format!("is damaged: {e}")))?;
-    Ok(description.identity)
+    serde_json::from_value(value).map_err(|e| refuse(format!("is damaged: {e}")))
 }
 
 /// The number of a generation, if the name is one's.

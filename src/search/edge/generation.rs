@@ -8,20 +8,17 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use qdrant_edge::{
-    Distance, EdgeConfig, EdgeShard, EdgeSparseVectorParamsBuilder, EdgeVectorParamsBuilder, Modifier, OperationResult,
-    PayloadFieldSchema, UpdateOperation, WalOptions, config::optimizers::EdgeOptimizersConfig,
-};
+use qdrant_edge::{EdgeShard, OperationResult, PayloadFieldSchema, UpdateOperation};
 
 use super::{
     fault::{Fault, guard},
     folder::{COLLECTION, bytes_on_disk, sync_folder, sync_tree},
+    footprint::Footprint,
     log, numbering, operation,
+    shape::Shape,
 };
-use crate::search::{Channel, PayloadKind, layout};
+use crate::search::{PayloadKind, Quantization, layout};
 
-/// The engine's log grows in files of this many bytes. Nothing is ever read from it, so they are small.
-const LOG_FILE_BYTES: usize = 1 << 20;
 /// A compaction's copy closes and shortens its log when it is longer than this many bytes.
 const COPIED_LOG_BYTES: u64 = 16 << 20;
 /// Where a log is put that cannot be opened; it goes with its generation.
@@ -32,14 +29,6 @@ const OPTIMIZING: &str = "optimizing";
 
 /// A file that says at which write a generation was last optimized, and how.
 const OPTIMIZED: &str = "optimized";
-
-/// How a generation is laid out.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Shape {
-    pub(super) dimension: usize,
-    /// KiB of vectors above which optimizing builds the approximate index.
-    pub(super) index_above_kib: usize,
-}
 
 /// A shard, open.
 #[derive(Debug)]
@@ -56,7 +45,7 @@ impl Generation {
     /// An empty generation, on disk when this returns.
     pub(super) fn create(path: &Path, shape: Shape) -> Result<Self, Fault> {
         fs::create_dir(path).map_err(|error| Fault::io("creating a generation", error))?;
-        let shard = guard("creating a generation", || EdgeShard::new(path, config(shape)))?;
+        let shard = guard("creating a generation", || EdgeShard::new(path, shape.config()))?;
         let generation = Self::new(path, shape, shard);
         generation.update(operation::index(layout::DOCUMENT_ID, PayloadKind::Keyword)?)?;
         generation.settle()?;
@@ -69,7 +58,7 @@ impl Generation {
         if let Err(error) = log::shorten(path) {
             tracing::warn!(path = %path.display(), %error, "the engine's log cannot be shortened");
         }
-        let load = || guard("opening the collection", || EdgeShard::load(path, Some(config(shape))));
+        let load = || guard("opening the collection", || EdgeShard::load(path, Some(shape.config())));
         let shard = load().or_else(|fault| {
             let (log, aside) = (path.join(log::NAME), path.join(LOG_ASIDE));
             let _ = fs::remove_dir_all(&aside);
@@ -108,6 +97,15 @@ impl Generation {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    pub(super) fn quantization(&self) -> Quantization {
+        self.shape.quantization
+    }
+
+    /// What is built over the dense vectors, and what they take up.
+    pub(super) fn footprint(&self) -> Result<Footprint, Fault> {
+        Footprint::of(&self.path)
     }
 
     pub(super) fn log_bytes(&self) -> u64 {
@@ -174,7 +172,7 @@ impl Generation {
     }
 
     fn state(&self) -> String {
-        format!("{} {}", self.writes(), self.shape.index_above_kib)
+        format!("{} {} {}", self.writes(), self.shape.index_above_kib, self.shape.quantization)
     }
 
     /// Whether it was optimized and that never ended. The engine then opens the merged segments beside those that
@@ -246,15 +244,4 @@ impl Drop for Generation {
             tracing::warn!(path = %self.path.display(), ?fault, "nothing acknowledged is lost");
         }
     }
-}
-
-fn config(shape: Shape) -> EdgeConfig {
-    let log = WalOptions { segment_capacity: LOG_FILE_BYTES, ..WalOptions::default() };
-    let optimizers = EdgeOptimizersConfig { indexing_threshold: Some(shape.index_above_kib), ..Default::default() };
-    EdgeConfig::builder()
-        .vector(Channel::Dense.name(), EdgeVectorParamsBuilder::new(shape.dimension, Distance::Cosine).build())
-        .sparse_vector(Channel::Bm25.name(), EdgeSparseVectorParamsBuilder::new().modifier(Modifier::Idf).build())
-        .wal_options(log)
-        .optimizers(optimizers)
-        .build()
 }

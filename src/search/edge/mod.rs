@@ -5,6 +5,7 @@
 
 mod fault;
 mod folder;
+mod footprint;
 mod generation;
 mod journal;
 mod log;
@@ -13,10 +14,12 @@ mod operation;
 mod options;
 mod point;
 mod read;
+mod shape;
 mod slot;
 mod succession;
 mod writer;
 
+pub use footprint::Footprint;
 pub use options::EdgeOptions;
 
 use std::{
@@ -38,8 +41,8 @@ use self::{
     writer::{Job, Writer},
 };
 use super::{
-    Channels, CollectionInfo, Filter, PayloadKind, ScrollPage, ScrollRequest, Search, StoreError, Successor,
-    VectorStore, VectorStoreWriter, Vectors,
+    Channels, CollectionInfo, Filter, PayloadKind, ScrollPage, ScrollRequest, Search, SearchParams, StoreError,
+    Successor, VectorStore, VectorStoreWriter, Vectors,
 };
 use crate::{
     embed::Identity,
@@ -64,6 +67,8 @@ struct Inner {
     place: String,
     slot: Arc<Slot>,
     reads: Arc<Semaphore>,
+    /// For searches that do not say it themselves.
+    params: SearchParams,
     /// When a collection was last looked for.
     looked: Mutex<Instant>,
     jobs: Option<mpsc::Sender<Job>>,
@@ -89,6 +94,7 @@ impl EdgeStore {
         let folder = folder.into();
         let place = folder.display().to_string();
         let slot = Arc::new(Slot::default());
+        let params = options.params;
         let reads = Arc::new(Semaphore::new(options.concurrent_reads.clamp(1, Semaphore::MAX_PERMITS)));
         let writer = Writer::open(folder.clone(), options.clone(), slot.clone())?;
         let (jobs, queue) = mpsc::channel(WAITING_WRITES);
@@ -96,7 +102,7 @@ impl EdgeStore {
         let thread = thread.map_err(|error| Fault::io("starting the writer's thread", error).at(&place))?;
         let looked = Mutex::new(Instant::now());
         let (jobs, writer) = (Some(jobs), Some(thread));
-        Ok(Self { inner: Arc::new(Inner { folder, options, place, slot, reads, looked, jobs, writer }) })
+        Ok(Self { inner: Arc::new(Inner { folder, options, place, slot, reads, params, looked, jobs, writer }) })
     }
 
     /// Begins a successor of the collection in a folder that another process has open, as
@@ -119,6 +125,16 @@ impl EdgeStore {
     pub async fn compact(&self) -> Result<(), StoreError> {
         let place = self.inner.place.clone();
         self.write(move |writer| writer.compact().map_err(|fault| fault.at(&place))).await
+    }
+
+    /// What is built over the dense vectors and what they take up, read from the engine's files; `None` if there is no
+    /// collection.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] or [`StoreError::Unusable`] if they cannot be read.
+    pub async fn footprint(&self) -> Result<Option<Footprint>, StoreError> {
+        let place = self.inner.place.clone();
+        self.read(move |live| live.generation.footprint().map_err(|fault| fault.at(&place))).await
     }
 
     /// Runs a read on the blocking pool; `None` if there is no collection.
@@ -198,12 +214,13 @@ impl EdgeStore {
 #[async_trait]
 impl VectorStore for EdgeStore {
     async fn search(&self, search: Search) -> Result<Ranking, StoreError> {
+        let params = search.params.unwrap_or(self.inner.params);
         self.read_collection(move |live, place| {
             Channels::from(&live.identity).check_search(&search.vector, place)?;
             if search.is_vain() {
                 return Ok(Ranking::default());
             }
-            let found = live.generation.search(search.vector, search.depth, search.filter.as_deref());
+            let found = live.generation.search(search.vector, search.depth, search.filter.as_deref(), params);
             found.map_err(|fault| fault.at(place))
         })
         .await
@@ -232,10 +249,14 @@ impl VectorStore for EdgeStore {
     async fn info(&self) -> Result<Option<CollectionInfo>, StoreError> {
         let place = self.inner.place.clone();
         self.read(move |live| {
-            let counted = live.generation.count().and_then(|passages| Ok((passages, live.generation.indexed()?)));
-            let (passages, indexes) = counted.map_err(|fault| fault.at(&place))?;
-            let info = CollectionInfo::new(place, passages, live.identity.dimension, Some(live.identity.clone()));
-            Ok(info.with_payload_indexes(indexes))
+            let counted = live
+                .generation
+                .count()
+                .and_then(|passages| Ok((passages, live.generation.indexed()?, live.generation.footprint()?.indexed)));
+            let (passages, fields, vectors) = counted.map_err(|fault| fault.at(&place))?;
+            let identity = live.identity.clone();
+            let info = CollectionInfo::new(place.clone(), passages, identity.dimension, Some(identity));
+            Ok(info.with_payload_indexes(fields).with_index(live.generation.quantization(), vectors))
         })
         .await
     }

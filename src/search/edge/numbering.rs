@@ -11,7 +11,7 @@ use qdrant_edge::{
 };
 
 use super::{fault::Fault, generation::Generation, operation};
-use crate::search::{Channel, SearchVector, SparseVector};
+use crate::search::{Channel, SearchParams, SearchVector, SparseVector};
 
 /// The file that holds the number of writes.
 const WRITES: &str = "writes";
@@ -60,7 +60,7 @@ impl Generation {
     fn number_of_probe(&self) -> Result<Option<u64>, Fault> {
         let words = SparseVector { indices: vec![TERM], values: vec![1.0] };
         let only = Filter::new_must(Condition::HasId(HasIdCondition::from_iter([PROBE])));
-        let found = self.nearest(SearchVector::Sparse(words), 1, Some(only))?;
+        let found = self.nearest(SearchVector::Sparse(words), 1, Some(only), SearchParams::default())?;
         Ok(found.first().map(|point| point.version))
     }
 }

@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 
 use qdrant_edge::{
-    CountRequest, NamedQuery, PointId as EngineId, PointStructPersisted, QueryEnum, QueryRequest, Record, ScoredPoint,
-    ScoringQuery, ScrollRequest as EngineScroll, SparseVector, VectorInternal, WithPayloadInterface, WithVector,
+    CountRequest, NamedQuery, PointId as EngineId, PointStructPersisted, QuantizationSearchParams, QueryEnum,
+    QueryRequest, Record, ScoredPoint, ScoringQuery, ScrollRequest as EngineScroll, SearchParams as EngineParams,
+    SparseVector, VectorInternal, WithPayloadInterface, WithVector,
 };
 
 use super::{fault::Fault, generation::Generation, numbering::PROBE, operation, point};
 use crate::{
     ranking::{Passage, PointId, Ranking},
-    search::{Channel, Filter, ScrollPage, ScrollRequest, Scrolled, SearchVector},
+    search::{Channel, Filter, ScrollPage, ScrollRequest, Scrolled, SearchParams, SearchVector},
 };
 
 /// How many points a compaction copies at a time.
@@ -18,8 +19,14 @@ const COPIED_AT_ONCE: usize = 256;
 
 impl Generation {
     /// The points nearest to a vector.
-    pub(super) fn search(&self, vector: SearchVector, depth: usize, filter: Option<&Filter>) -> Result<Ranking, Fault> {
-        let found = self.nearest(vector, depth, filter.map(operation::filter).transpose()?)?;
+    pub(super) fn search(
+        &self,
+        vector: SearchVector,
+        depth: usize,
+        filter: Option<&Filter>,
+        params: SearchParams,
+    ) -> Result<Ranking, Fault> {
+        let found = self.nearest(vector, depth, filter.map(operation::filter).transpose()?, params)?;
         Ok(Ranking::new(found.iter().map(point::scored).collect()).top(depth))
     }
 
@@ -28,6 +35,7 @@ impl Generation {
         vector: SearchVector,
         limit: usize,
         filter: Option<qdrant_edge::Filter>,
+        SearchParams { exact, rescore, oversampling }: SearchParams,
     ) -> Result<Vec<ScoredPoint>, Fault> {
         let (channel, vector) = match vector {
             SearchVector::Dense(dense) => (Channel::Dense, VectorInternal::Dense(dense)),
@@ -37,6 +45,8 @@ impl Generation {
             }
         };
         let nearest = NamedQuery::new(vector, channel.name());
+        let quantization =
+            QuantizationSearchParams { ignore: false, rescore: Some(rescore), oversampling: Some(oversampling) };
         let request = QueryRequest {
             prefetches: vec![],
             query: Some(ScoringQuery::Vector(QueryEnum::Nearest(nearest))),
@@ -44,7 +54,7 @@ impl Generation {
             score_threshold: None,
             limit,
             offset: 0,
-            params: None,
+            params: Some(EngineParams { exact, quantization: Some(quantization), ..EngineParams::default() }),
             with_vector: WithVector::Bool(false),
             with_payload: WithPayloadInterface::Bool(false),
         };

@@ -17,7 +17,7 @@ use tokio::task::spawn_blocking;
 use super::{
     EdgeOptions, EdgeStore,
     fault::Fault,
-    folder::{self, COLLECTION, Folder},
+    folder::{self, COLLECTION, Description, Folder},
     journal,
     writer::Writer,
 };
@@ -44,7 +44,7 @@ pub(super) fn is_complete(collection: &Path) -> bool {
 /// The passage side of the successor.
 pub(super) fn identity(collection: &Path) -> Result<Option<Identity>, Fault> {
     let description = folder::read_if_there(&place(collection).join(COLLECTION))?;
-    description.map(|description| folder::parse(&description)).transpose()
+    description.map(|description| Ok(folder::parse(&description)?.identity)).transpose()
 }
 
 /// Begins a successor, or goes on with one; `holder` is the open collection, if this process has it.
@@ -66,8 +66,8 @@ pub(super) async fn begin(
     let place = place(collection);
     let mut staged = open(&place, options).await?;
     let mut prepared = staged.prepare(identity).await;
-    if matches!(prepared, Err(StoreError::Identity { .. })) {
-        // Begun for a passage side that is not wanted any more.
+    if matches!(prepared, Err(StoreError::Identity { .. } | StoreError::Quantization { .. })) {
+        // Begun for a passage side, or a quantisation, that is not wanted any more.
         drop(staged);
         fs::remove_dir_all(&place).map_err(|error| failed("removing an unfinished collection", error, &place))?;
         staged = open(&place, options).await?;
@@ -148,7 +148,7 @@ fn complete(place: &Path) -> Result<(), Fault> {
 
 /// Moves the live generation of a complete successor into the folder of the collection that it succeeds. It is not the
 /// live one there before `CURRENT` names it, and must not be swept until then.
-pub(super) fn move_in(folder: &Folder) -> Result<Option<(Identity, PathBuf)>, Fault> {
+pub(super) fn move_in(folder: &Folder) -> Result<Option<(Description, PathBuf)>, Fault> {
     let place = place(folder.path());
     let Some(name) = folder::read_if_there(&place.join(COMPLETE))? else { return Ok(None) };
     let moved = folder.path().join(name.trim());
@@ -177,7 +177,7 @@ pub(super) fn move_in(folder: &Folder) -> Result<Option<(Identity, PathBuf)>, Fa
     described(target).map(Some)
 }
 
-fn described(generation: PathBuf) -> Result<(Identity, PathBuf), Fault> {
+fn described(generation: PathBuf) -> Result<(Description, PathBuf), Fault> {
     let description = folder::read_if_there(&generation.join(COLLECTION))?;
     let description = description.ok_or_else(|| Fault::damage(format!("its {COLLECTION} is missing")))?;
     Ok((folder::parse(&description)?, generation))

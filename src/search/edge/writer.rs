@@ -15,15 +15,16 @@ use tokio::sync::mpsc;
 use super::{
     EdgeOptions,
     fault::{Fault, guard},
-    folder::Folder,
-    generation::{Generation, Shape},
+    folder::{Description, Folder},
+    generation::Generation,
     journal, operation, point,
+    shape::Shape,
     slot::{Live, Slot, retire},
 };
 use crate::{
     embed::Identity,
     ranking::Passage,
-    search::{Channels, PayloadKind, StoreError, Vectors, check_writer},
+    search::{Channels, PayloadKind, Quantization, StoreError, Vectors, check_quantization, check_writer},
 };
 
 /// How many passages the engine gets at a time.
@@ -142,9 +143,9 @@ impl Writer {
     }
 
     fn load(&self, folder: &Folder) -> Result<Option<Live>, Fault> {
-        let Some((identity, path)) = folder.read()? else { return Ok(None) };
+        let Some((Description { identity, quantization, .. }, path)) = folder.read()? else { return Ok(None) };
         folder.sweep(Some(&path));
-        let generation = Generation::load(&path, self.shape(&identity))?;
+        let generation = Generation::load(&path, self.shape(&identity, quantization))?;
         Ok(Some(Live { identity, generation }))
     }
 
@@ -156,24 +157,26 @@ impl Writer {
             self.attach()?;
         }
         let Some(live) = self.slot.live() else { return self.create(identity).map_err(|fault| fault.at(&self.place)) };
-        check_writer(&live.identity, identity, &self.place)
+        check_writer(&live.identity, identity, &self.place)?;
+        check_quantization(live.generation.quantization(), self.options.quantization, &self.place)
     }
 
     fn create(&self, identity: &Identity) -> Result<(), Fault> {
         let Some(folder) = &self.folder else { return Err(Fault::bug("the folder is not locked")) };
         self.check_space(self.options.reserve_bytes)?;
         folder.sweep(None);
-        let generation = Generation::create(&folder.next_generation()?, self.shape(identity))?;
+        let quantization = self.options.quantization;
+        let generation = Generation::create(&folder.next_generation()?, self.shape(identity, quantization))?;
         // In this order: without the first file there is no collection, without the second the only generation counts.
-        folder.describe(identity)?;
+        folder.describe(identity, quantization)?;
         folder.make_current(generation.path())?;
         folder.settle()?;
         self.slot.replace(Some(Live { identity: identity.clone(), generation }));
         Ok(())
     }
 
-    fn shape(&self, identity: &Identity) -> Shape {
-        Shape { dimension: identity.dimension, index_above_kib: self.options.index_above_kib }
+    fn shape(&self, identity: &Identity, quantization: Quantization) -> Shape {
+        Shape { dimension: identity.dimension, index_above_kib: self.options.index_above_kib, quantization }
     }
 
     pub(super) fn upsert(&mut self, passages: Vec<(Passage, Vectors)>) -> Result<(), StoreError> {

@@ -3,16 +3,17 @@
 use std::collections::{BTreeMap, HashMap};
 
 use qdrant_client::qdrant::{
-    CollectionConfig, CollectionInfo as Described, Distance, GetCollectionInfoRequest, Modifier, PayloadSchemaType,
-    QueryPoints, SparseVectorConfig, SparseVectorParams, Value as Sent, VectorParams, VectorParamsMap, VectorsConfig,
-    vectors_config::Config,
+    BinaryQuantization, CollectionConfig, CollectionInfo as Described, Distance, GetCollectionInfoRequest, Modifier,
+    PayloadSchemaType, QuantizationConfig, QuantizationType, QueryPoints, ScalarQuantization, SparseVectorConfig,
+    SparseVectorParams, Value as Sent, VectorParams, VectorParamsMap, VectorsConfig,
+    quantization_config::Quantization as Declared, vectors_config::Config,
 };
 use serde::{Deserialize, Serialize};
 
 use super::{Adopted, QdrantStore, connection::Budget, convert};
 use crate::{
     embed::Identity,
-    search::{Channel, CollectionInfo, PayloadKind, StoreError, layout},
+    search::{Channel, CollectionInfo, PayloadKind, Quantization, StoreError, layout},
 };
 
 /// The one key of the collection's metadata that is ours.
@@ -46,7 +47,7 @@ impl QdrantStore {
         };
         let config =
             described.config.as_ref().ok_or_else(|| self.connection.garbled("a collection without settings"))?;
-        let dimension = self.dense(config)?;
+        let (dimension, quantization) = self.dense(config)?;
         let identity = match &self.adopted {
             Some(adopted) => {
                 self.check_adopted(adopted, &described, budget).await?;
@@ -55,8 +56,10 @@ impl QdrantStore {
             None => Some(self.identity(config)?),
         };
         let passages = described.points_count.unwrap_or_default();
+        let vectors = described.indexed_vectors_count.unwrap_or_default();
         let mut info = CollectionInfo::new(&self.connection.place, passages, dimension, identity)
-            .with_payload_indexes(indexed(&described));
+            .with_payload_indexes(indexed(&described))
+            .with_index(quantization, vectors);
         if let Some(name) = self.adopted.as_ref().and_then(|adopted| adopted.bm25.as_deref()) {
             info.bm25 = Some(format!("an encoder that it does not name, in its sparse vector `{name}`"));
         }
@@ -87,8 +90,8 @@ impl QdrantStore {
         Err(self.connection.unusable(problem))
     }
 
-    /// The dimension of the dense vector.
-    fn dense(&self, config: &CollectionConfig) -> Result<usize, StoreError> {
+    /// The dimension of the dense vector, and how it is compressed.
+    fn dense(&self, config: &CollectionConfig) -> Result<(usize, Quantization), StoreError> {
         let declared = declared(config);
         let Some((_, params)) = declared.iter().find(|(name, _)| *name == self.vector()) else {
             return Err(self.no_such_vector(&declared));
@@ -98,7 +101,11 @@ impl QdrantStore {
             let problem = format!("its vector is compared by {:?}; asktwice needs Cosine or Dot", params.distance());
             return Err(self.connection.unusable(problem));
         }
-        usize::try_from(params.size).map_err(|_| self.connection.garbled("a vector of impossible dimension"))
+        let impossible = |_| self.connection.garbled("a vector of impossible dimension");
+        let dimension = usize::try_from(params.size).map_err(impossible)?;
+        // What the vector says goes before what the collection says.
+        let quantization = params.quantization_config.or(config.quantization_config);
+        Ok((dimension, quantization.map_or(Quantization::None, read)))
     }
 
     fn no_such_vector(&self, declared: &[(&str, &VectorParams)]) -> StoreError {
@@ -197,9 +204,21 @@ fn declared(config: &CollectionConfig) -> Vec<(&str, &VectorParams)> {
     declared
 }
 
+/// How a server's collection says that its vectors are compressed.
+fn read(declared: QuantizationConfig) -> Quantization {
+    match declared.quantization {
+        None => Quantization::None,
+        Some(Declared::Scalar(_)) => Quantization::Scalar,
+        Some(Declared::Binary(_)) => Quantization::Binary,
+        Some(_) => Quantization::Other,
+    }
+}
+
 /// The vectors that a collection of ours declares.
-pub(super) fn vectors(dimension: usize) -> (VectorsConfig, SparseVectorConfig) {
-    let dense = VectorParams { size: dimension as u64, distance: Distance::Cosine.into(), ..VectorParams::default() };
+pub(super) fn vectors(dimension: usize, quantization: Quantization) -> (VectorsConfig, SparseVectorConfig) {
+    let mut dense =
+        VectorParams { size: dimension as u64, distance: Distance::Cosine.into(), ..VectorParams::default() };
+    declare(quantization, &mut dense);
     let named = VectorParamsMap { map: HashMap::from([(Channel::Dense.name().to_owned(), dense)]) };
     // The server weighs a word by its rarity only if it was told so from the first day.
     let sparse = SparseVectorParams { modifier: Some(Modifier::Idf.into()), ..SparseVectorParams::default() };
@@ -207,4 +226,19 @@ pub(super) fn vectors(dimension: usize) -> (VectorsConfig, SparseVectorConfig) {
         VectorsConfig { config: Some(Config::ParamsMap(named)) },
         SparseVectorConfig { map: HashMap::from([(Channel::Bm25.name().to_owned(), sparse)]) },
     )
+}
+
+/// Says how vectors are compressed. Memory is saved only if the others are not in it, too.
+#[expect(deprecated, reason = "servers older than what replaced these must understand them")]
+fn declare(quantization: Quantization, dense: &mut VectorParams) {
+    let quantization = match quantization {
+        Quantization::None | Quantization::Other => return,
+        Quantization::Scalar => {
+            let int8 = QuantizationType::Int8.into();
+            Declared::Scalar(ScalarQuantization { r#type: int8, always_ram: Some(true), ..Default::default() })
+        }
+        Quantization::Binary => Declared::Binary(BinaryQuantization { always_ram: Some(true), ..Default::default() }),
+    };
+    dense.on_disk = Some(true);
+    dense.quantization_config = Some(QuantizationConfig { quantization: Some(quantization) });
 }

@@ -42,6 +42,9 @@ pub(super) fn again(error: &StoreError) -> StoreError {
         StoreError::Dimension { place, stored, given } => {
             StoreError::Dimension { place: place.clone(), stored: *stored, given: *given }
         }
+        StoreError::Quantization { place, stored, wanted } => {
+            StoreError::Quantization { place: place.clone(), stored: *stored, wanted: *wanted }
+        }
         StoreError::Locked { place } => StoreError::Locked { place: place.clone() },
         StoreError::Request { place, problem } => {
             StoreError::Request { place: place.clone(), problem: problem.clone() }

@@ -29,7 +29,10 @@ use self::{
     connection::{Budget, Connection},
     convert::Ids,
 };
-use super::{Channel, Channels, CollectionInfo, Filter, ScrollPage, ScrollRequest, Search, StoreError, VectorStore};
+use super::{
+    Channel, Channels, CollectionInfo, Filter, Quantization, ScrollPage, ScrollRequest, Search, SearchParams,
+    StoreError, VectorStore,
+};
 use crate::ranking::{Passage, PointId, Ranking};
 
 /// How long a call may take unless [`QdrantStore::with_timeout`] says otherwise.
@@ -50,6 +53,10 @@ pub struct QdrantStore {
     collection: String,
     timeout: Duration,
     adopted: Option<Arc<Adopted>>,
+    /// How the vectors of a collection that is made are compressed.
+    quantization: Quantization,
+    /// For searches that do not say it themselves.
+    params: SearchParams,
     /// Its channels, once it was seen to be one that can be used.
     channels: Arc<RwLock<Option<Channels>>>,
 }
@@ -73,6 +80,8 @@ impl QdrantStore {
             collection: collection.to_owned(),
             timeout: TIMEOUT,
             adopted: None,
+            quantization: Quantization::None,
+            params: SearchParams::default(),
             channels: Arc::default(),
         })
     }
@@ -91,6 +100,20 @@ impl QdrantStore {
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// Sets how the dense vectors of a collection that is made are compressed; not at all by default.
+    #[must_use]
+    pub fn with_quantization(mut self, quantization: Quantization) -> Self {
+        self.quantization = quantization;
+        self
+    }
+
+    /// Sets how exact a search is that does not say so itself.
+    #[must_use]
+    pub fn with_search_params(mut self, params: SearchParams) -> Self {
+        self.params = params;
         self
     }
 

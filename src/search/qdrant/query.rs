@@ -1,12 +1,15 @@
 //! Searching: one call for a search, and one for all of a question's.
 
 use futures::future::join_all;
-use qdrant_client::qdrant::{Query, QueryBatchPoints, QueryPoints, ScoredPoint, VectorInput, query::Variant};
+use qdrant_client::qdrant::{
+    QuantizationSearchParams, Query, QueryBatchPoints, QueryPoints, ScoredPoint, SearchParams as SentParams,
+    VectorInput, query::Variant,
+};
 
 use super::{QdrantStore, connection::Budget, convert, failure};
 use crate::{
     ranking::Ranking,
-    search::{Channels, Search, SearchVector, StoreError},
+    search::{Channels, Search, SearchParams, SearchVector, StoreError},
 };
 
 /// A search that has passed every check of ours.
@@ -59,7 +62,7 @@ impl QdrantStore {
             // Qdrant refuses a limit of 0 and an empty vector.
             return Ok(None);
         }
-        let Search { vector, depth, .. } = search;
+        let Search { vector, depth, params, .. } = search;
         let name = match &vector {
             SearchVector::Dense(_) => self.vector(),
             SearchVector::Sparse(_) => self.bm25_vector(),
@@ -70,6 +73,7 @@ impl QdrantStore {
             using: Some(name.to_owned()).filter(|name| !name.is_empty()),
             filter,
             limit: Some(depth as u64),
+            params: matches!(vector, SearchVector::Dense(_)).then(|| sent(params.unwrap_or(self.params))),
             with_payload: Some(false.into()),
             timeout: Some(budget.seconds()),
             ..QueryPoints::default()
@@ -124,6 +128,13 @@ impl QdrantStore {
         let found = found.ok_or_else(|| self.connection.garbled("a point without a usable id"))?;
         Ok(Ranking::new(found).top(depth))
     }
+}
+
+/// Of no effect where nothing is quantised.
+fn sent(SearchParams { exact, rescore, oversampling }: SearchParams) -> SentParams {
+    let quantization =
+        QuantizationSearchParams { ignore: None, rescore: Some(rescore), oversampling: Some(oversampling) };
+    SentParams { exact: Some(exact), quantization: Some(quantization), ..SentParams::default() }
 }
 
 fn nearest(vector: &SearchVector) -> Query {

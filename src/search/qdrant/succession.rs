@@ -34,8 +34,8 @@ impl QdrantStore {
         }
         let new = self.named(name);
         match new.prepare(identity).await {
-            // Begun for a passage side that is not wanted any more.
-            Err(StoreError::Identity { .. }) => {
+            // Begun for a passage side, or a quantisation, that is not wanted any more.
+            Err(StoreError::Identity { .. } | StoreError::Quantization { .. }) => {
                 new.drop_collection(budget).await?;
                 new.prepare(identity).await?;
             }

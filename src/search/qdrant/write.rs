@@ -12,7 +12,10 @@ use super::{QdrantStore, batch, connection::Budget, convert, describe};
 use crate::{
     embed::Identity,
     ranking::{Passage, PointId},
-    search::{Channels, Filter, PayloadKind, StoreError, Successor, VectorStoreWriter, Vectors, check_writer, layout},
+    search::{
+        Channels, Filter, PayloadKind, StoreError, Successor, VectorStoreWriter, Vectors, check_quantization,
+        check_writer, layout,
+    },
 };
 
 /// How many ids one deletion names.
@@ -33,7 +36,7 @@ impl QdrantStore {
     }
 
     async fn create(&self, identity: &Identity, budget: Budget) -> Result<(), StoreError> {
-        let (vectors, sparse) = describe::vectors(identity.dimension);
+        let (vectors, sparse) = describe::vectors(identity.dimension, self.quantization);
         let request = CreateCollection {
             collection_name: self.collection.clone(),
             vectors_config: Some(vectors),
@@ -75,7 +78,9 @@ impl VectorStoreWriter for QdrantStore {
             return created.and_then(|()| Err(self.connection.garbled("no collection after creating it")));
         };
         self.learn(&info);
-        info.identity.as_ref().map_or(Ok(()), |stored| check_writer(stored, identity, &self.connection.place))?;
+        let place = &self.connection.place;
+        info.identity.as_ref().map_or(Ok(()), |stored| check_writer(stored, identity, place))?;
+        check_quantization(info.quantization, self.quantization, place)?;
         // A strict server, such as Qdrant Cloud's, filters on indexed fields only, and documents are deleted by theirs.
         self.index_payload(layout::DOCUMENT_ID, PayloadKind::Keyword).await
     }

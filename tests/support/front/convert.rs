@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use qdrant_client::qdrant::{
     Condition, CreateCollection, DenseVector, Distance, FieldCondition, FieldType, Filter, Modifier,
-    NamedVectorsOutput, PayloadSchemaInfo, PayloadSchemaType, PointId, PointStruct, RetrievedPoint, SparseVector,
-    Vector, VectorOutput, VectorsOutput, WithVectorsSelector, condition::ConditionOneOf, r#match::MatchValue,
-    point_id::PointIdOptions, vector, vector_output, vectors::VectorsOptions, vectors_config::Config, vectors_output,
-    with_vectors_selector,
+    NamedVectorsOutput, PayloadSchemaInfo, PayloadSchemaType, PointId, PointStruct, RetrievedPoint, SearchParams,
+    SparseVector, Vector, VectorOutput, VectorsOutput, WithVectorsSelector, condition::ConditionOneOf,
+    r#match::MatchValue, point_id::PointIdOptions, quantization_config::Quantization, vector, vector_output,
+    vectors::VectorsOptions, vectors_config::Config, vectors_output, with_vectors_selector,
 };
 use qdrant_edge as edge;
 use serde_json::{Value, json};
@@ -25,18 +25,36 @@ pub fn config(made: &CreateCollection) -> Result<edge::EdgeConfig, Status> {
     let mut builder = edge::EdgeConfigBuilder::new().wal_options(wal);
     let declared = made.vectors_config.as_ref().and_then(|config| config.config.as_ref());
     let vectors = match declared {
-        Some(Config::Params(unnamed)) => vec![(String::new(), (unnamed.size, unnamed.distance))],
-        Some(Config::ParamsMap(named)) => named.map.iter().map(|(n, p)| (n.clone(), (p.size, p.distance))).collect(),
+        Some(Config::Params(unnamed)) => vec![(String::new(), unnamed)],
+        Some(Config::ParamsMap(named)) => named.map.iter().map(|(name, params)| (name.clone(), params)).collect(),
         None => vec![],
     };
-    for (name, (size, distance)) in vectors {
-        let distance = match Distance::try_from(distance) {
+    for (name, params) in vectors {
+        let distance = match Distance::try_from(params.distance) {
             Ok(Distance::Cosine) => edge::Distance::Cosine,
             Ok(Distance::Dot) => edge::Distance::Dot,
             Ok(Distance::Euclid) => edge::Distance::Euclid,
             _ => return Err(Status::invalid_argument("Wrong input: distance")),
         };
-        builder = builder.vector(name, edge::EdgeVectorParams::builder(size as usize, distance).build());
+        let mut vector = edge::EdgeVectorParams::builder(params.size as usize, distance);
+        match params.quantization_config.and_then(|config| config.quantization) {
+            None => {}
+            Some(Quantization::Scalar(_)) => {
+                let int8 = edge::ScalarQuantizationConfig {
+                    r#type: edge::ScalarType::Int8,
+                    quantile: None,
+                    always_ram: Some(true),
+                };
+                vector = vector.quantization_config(int8.into());
+            }
+            Some(Quantization::Binary(_)) => {
+                let binary =
+                    edge::BinaryQuantizationConfig { always_ram: Some(true), encoding: None, query_encoding: None };
+                vector = vector.quantization_config(binary.into());
+            }
+            Some(_) => return Err(Status::unimplemented("this kind of quantisation")),
+        }
+        builder = builder.vector(name, vector.build());
     }
     for (name, params) in made.sparse_vectors_config.iter().flat_map(|config| &config.map) {
         let modifier = match params.modifier() {
@@ -46,6 +64,16 @@ pub fn config(made: &CreateCollection) -> Result<edge::EdgeConfig, Status> {
         builder = builder.sparse_vector(name, edge::EdgeSparseVectorParamsBuilder::new().modifier(modifier).build());
     }
     Ok(builder.build())
+}
+
+/// How a search is to be made.
+pub fn params(sent: SearchParams) -> edge::SearchParams {
+    let quantization = sent.quantization.map(|sent| edge::QuantizationSearchParams {
+        ignore: sent.ignore.unwrap_or_default(),
+        rescore: sent.rescore,
+        oversampling: sent.oversampling,
+    });
+    edge::SearchParams { exact: sent.exact.unwrap_or_default(), quantization, ..edge::SearchParams::default() }
 }
 
 pub fn to_edge_id(id: Option<PointId>) -> Result<edge::PointId, Status> {

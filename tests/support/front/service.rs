@@ -269,7 +269,7 @@ impl Collection {
             score_threshold: None,
             limit: limit as usize,
             offset: 0,
-            params: None,
+            params: request.params.map(convert::params),
             with_vector: edge::WithVector::Bool(false),
             with_payload: edge::WithPayloadInterface::Bool(with_payload),
         });

@@ -5,7 +5,14 @@ use std::fs;
 use super::{Writer, retire};
 use crate::search::{
     StoreError, check_writer,
-    edge::{fault::Fault, folder::Folder, generation::Generation, journal, slot::Live, succession},
+    edge::{
+        fault::Fault,
+        folder::{Description, Folder},
+        generation::Generation,
+        journal,
+        slot::Live,
+        succession,
+    },
 };
 
 impl Writer {
@@ -52,8 +59,10 @@ impl Writer {
 
     /// The generation of a complete successor, moved into this folder and the live one from now on.
     pub(super) fn moved_in(&self, folder: &Folder) -> Result<Option<Live>, Fault> {
-        let Some((identity, path)) = succession::move_in(folder)? else { return Ok(None) };
-        let generation = Generation::load(&path, self.shape(&identity))?;
+        let Some((Description { identity, quantization, .. }, path)) = succession::move_in(folder)? else {
+            return Ok(None);
+        };
+        let generation = Generation::load(&path, self.shape(&identity, quantization))?;
         // A write that is unfinished was one to the old generation, and was not acknowledged.
         journal::end(&self.path);
         folder.make_current(generation.path())?;
