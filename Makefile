@@ -71,7 +71,7 @@ bench-embed: setup $(PEERS)/venv/ready ## Some 9 minutes: the embedder beside it
 	@program=$$(scripts/built.sh embed) && python3 bench/embed.py "$$program"
 
 # ASKTWICE_TEST_QDRANT=http://HOST:6334 has the peers search a Qdrant server.
-bench-serve: setup $(PEERS)/chains/ready ## Some 20 minutes: the sidecar beside LangChain and others. SHORT=1 measures for two.
+bench-serve: setup $(PEERS)/chains/ready ## Some 20 minutes: the sidecar beside LangChain and others. SHORT=1 takes 3.
 	@$(CARGO) build --release --locked --quiet --manifest-path bench/Cargo.toml --target-dir target/bench
 	@$(PEERS)/chains/bin/python bench/prepare.py $(PEERS) $(SCIFACT)
 	@program=$$(scripts/built.sh serve) && python3 -B bench/serve.py "$$program" $(SCIFACT)

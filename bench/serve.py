@@ -1,20 +1,22 @@
 #!/usr/bin/env python3
 """`make bench-serve`: the sidecar by itself and beside what else there is, in tables.
 
-Caches are off and every question is asked once, but for the row that says "warm". The sides, the language model's stand-in
-and the load generator share this machine's cores. Runs of several sides alternate; of several rounds the median counts. `SHORT=1` measures for some two minutes and says less.
+Caches are off and every question is asked once, but for the row that says "warm". The sides, the language model's
+stand-in and the load generator share this machine's cores. Runs of several sides alternate; of several rounds the median
+counts. `SHORT=1` measures for some two minutes and says less.
 
 A Qdrant server for the peers is named by ASKTWICE_TEST_QDRANT; without one, see `peers` in serve_sides.py.
 """
 import contextlib
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
 
-from serve_sides import (ASKTWICE, BY_HAND, FILES, HOME, LANGCHAIN, LLAMAINDEX, PROGRAM, SCIFACT, STORE, Ours, Process, load,
-                         peers, sidecar)
+from serve_sides import (ASKTWICE, BY_HAND, FILES, HOME, LANGCHAIN, LLAMAINDEX, PROGRAM, SCIFACT, STORE, Ours, Process,
+                         load, peers, sidecar)
 
 SHORT = bool(os.environ.get("SHORT"))
 ROUNDS = 1 if SHORT else 3
@@ -39,7 +41,8 @@ def outcomes(runs):
     for run in runs:
         for outcome, count in run.get("outcomes", {}).items():
             counts[outcome] = counts.get(outcome, 0) + count
-    return ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()) if outcome not in ("full", "200"))
+    lost = (pair for pair in sorted(counts.items()) if pair[0] not in ("full", "200"))
+    return ", ".join(f"{count} {outcome}" for outcome, count in lost)
 
 
 def verdict(met):
@@ -48,8 +51,8 @@ def verdict(met):
 
 def stubbed():
     """(a) What the sidecar itself adds."""
-    print("\n(a) Open loop at 1,000 requests/s, everything behind the sidecar stubbed (four legs of 100 points, ten hits); a"
-          "\ntime counts from when its request was due. Milliseconds.\n")
+    print("\n(a) Open loop at 1,000 requests/s, everything behind the sidecar stubbed (four legs of 100 points, ten hits);"
+          "\na time counts from when its request was due. Milliseconds.\n")
     print("| | requests | p50 | p99 | longest | the sidecar's CPU a request | not full |")
     print("|---|---|---|---|---|---|---|")
     rows = {"`GET /livez`, what the harness sees of nothing": {"get": "/livez", "seconds": STUB_SECONDS / 2},
@@ -69,8 +72,8 @@ def stubbed():
 
 def alone(llm):
     """(b) The sidecar with its defaults."""
-    print("\n(b) The sidecar on SciFact with its defaults: int8, embedded engine, four legs, the language model answers at"
-          "\nonce. Closed loop, each claim once. Milliseconds.\n")
+    print("\n(b) The sidecar on SciFact with its defaults: int8, embedded engine, four legs, the language model answers"
+          "\nat once. Closed loop, each claim once. Milliseconds.\n")
     print("| callers | requests/s | p50 | p99 | the sidecar's CPU a request | the model's stand-in's | not full |")
     print("|---|---|---|---|---|---|---|")
 
@@ -79,14 +82,16 @@ def alone(llm):
         for _ in range(rounds):
             runs.append(load(server, **settings))
         stand_in = (llm.cpu() - before) * 1e3 / sum(run["count"] for run in runs)
-        print(f"| {name} | {median(runs, 'per_second'):.0f} | {median(runs, 'p50_ms'):.1f} | {median(runs, 'p99_ms'):.1f} |"
-              f" {median(runs, 'cpu_ms'):.1f} | {stand_in:.1f} | {outcomes(runs)} |", flush=True)
+        print(f"| {name} | {median(runs, 'per_second'):.0f} | {median(runs, 'p50_ms'):.1f} |"
+              f" {median(runs, 'p99_ms'):.1f} | {median(runs, 'cpu_ms'):.1f} | {stand_in:.1f} | {outcomes(runs)} |",
+              flush=True)
         return median(runs, "per_second")
 
     with sidecar(f"{llm.said}/0/v1", *COLD) as server:
         seconds = {"seconds": 5} if SHORT else {}
-        most = [row(callers, server, callers=callers, questions=f"{FILES}/all.json", **seconds) for callers in (1, 8, 32)][2]
-        largest = largest_rate(server, most)
+        claims = {"questions": f"{FILES}/all.json", **seconds}
+        reached = [row(callers, server, callers=callers, **claims) for callers in (1, 8, 32)]
+        largest = largest_rate(server, max(reached))
     with sidecar(f"{llm.said}/0/v1") as server:
         load(server, callers=8, questions=f"{FILES}/recorded.json")
         row("8, warm: caches on, asked before", server, callers=8, questions=f"{FILES}/recorded.json")
@@ -101,20 +106,20 @@ def largest_rate(server, most):
         rate = most * step / 20
         run = load(server, rate=rate, seconds=STEP_SECONDS, questions=f"{FILES}/all.json")
         if run["p99_ms"] < 50 and not outcomes([run]):
-            low, found = step + 1, f"{rate:.0f}/s ({run['count']} claims, p50 {run['p50_ms']:.1f} ms, p99 {run['p99_ms']:.1f} ms)"
+            times = f"p50 {run['p50_ms']:.1f} ms, p99 {run['p99_ms']:.1f} ms"
+            low, found = step + 1, f"{rate:.0f}/s ({run['count']} claims, {times})"
         else:
             high = step
     return found
 
 
-CHOICES = [{"driver": "async", "threads": None}, {"driver": "threads", "threads": None}, {"driver": "threads", "threads": 1},
-           {"driver": "async", "threads": 1}]
+CHOICES = [{"driver": driver, "threads": threads} for driver in ("async", "threads") for threads in (None, 1)]
 
 
 def compare(title, settings, sides, llm, goals):
     """One table: every side, one and eight callers, a language model that answers at once and one that takes 300 ms."""
     print(f"\n{title}\n")
-    print("| LLM | callers | side | questions/s | p50, ms | p99, ms | its CPU a question, ms | asktwice is (its own: what was not full) |")
+    print("| LLM | callers | side | questions/s | p50, ms | p99, ms | its CPU a question, ms | asktwice is, or was not full |")
     print("|---|---|---|---|---|---|---|---|")
     kept = {}
     for latency in (0, 300):
@@ -132,38 +137,37 @@ def compare(title, settings, sides, llm, goals):
                     ratio = mine["per_second"] / median(found, "per_second")
                     said = outcomes(found) if name == ours.name else f"{ratio:.1f} × as fast"
                     print(f"| {latency} ms | {callers} | {name} | {median(found, 'per_second'):.1f} |"
-                          f" {median(found, 'p50_ms'):.1f} | {median(found, 'p99_ms'):.1f} | {median(found, 'cpu_ms'):.1f} |"
-                          f" {said} |", flush=True)
+                          f" {median(found, 'p50_ms'):.1f} | {median(found, 'p99_ms'):.1f} |"
+                          f" {median(found, 'cpu_ms'):.1f} | {said} |", flush=True)
                     if (latency, callers) == (0, 8) and name in goals:
                         kept[name] = ratio
     print()
     for name, goal in goals.items():
-        print(f"{kept[name]:.2f} × the questions/s of {name} at 8 callers, aim ≥ {goal} ×: {verdict(kept[name] >= goal)}")
+        met = verdict(kept[name] >= goal)
+        print(f"{kept[name]:.2f} × the questions/s of {name} at 8 callers, aim ≥ {goal} ×: {met}")
     return kept
 
 
 def best(side, llm):
     """A Python peer's best arrangement, by a short trial of eight callers."""
-    tried = [(side.run(llm=llm, callers=8, seconds=SECONDS / 2, **choice)["per_second"], at) for at, choice in enumerate(CHOICES)]
-    return CHOICES[max(tried)[1]]
+    return max(CHOICES, key=lambda choice: side.run(llm=llm, callers=8, seconds=SECONDS / 2, **choice)["per_second"])
 
 
 def beside(llm, *engines):
     """(c) and (d): the same questions through the peers."""
     with contextlib.ExitStack() as stack:
         sides = [stack.enter_context(peer) for peer in peers(*engines)]
-        title = ("(c, d) Each side as it comes: asktwice int8 and four legs by HTTP; the peers fp32, in their own process, with"
-                 "\ntheir own numbers of hits (LangChain 4, LlamaIndex 2 for each search; by hand 50). Closed loop.")
+        title = ("(c, d) Each side as it comes: asktwice int8 and four legs by HTTP; the peers fp32, in their own process,"
+                 "\nwith their own numbers of hits (LangChain 4, LlamaIndex 2 for each search; by hand 50). Closed loop.")
         kept = compare(title, [], sides, llm, {LANGCHAIN: 4, LLAMAINDEX: 4, BY_HAND: 2.5})
         for latency, bound in ((0, 8), (300, 306)):
             p50 = kept[latency, 1]["p50_ms"]
             print(f"one caller, LLM {latency} ms: p50 {p50:.1f} ms, aim ≤ {bound} ms: {verdict(p50 <= bound)}")
         for side in sides[:2]:
             side.fixed = {**best(side, f"{llm.said}/0/v1"), "k": 10}
-        arranged = ", ".join(f"{side.name.split()[0]} {side.fixed['driver']} with threads={side.fixed['threads'] or 'default'}"
-                             for side in sides[:2])
-        title = (f"(c, d) The same fp32 file on all sides, two searches by embeddings each, ten hits; the Python peers as they are"
-                 f"\nfastest ({arranged}).")
+        named = lambda side: f"{side.name} {side.fixed['driver']}, threads={side.fixed['threads'] or 'default'}"
+        title = ("(c, d) The same fp32 file on all sides, two searches by embeddings each, ten hits; the Python peers as they"
+                 f"\nare fastest ({'; '.join(map(named, sides[:2]))}).")
         compare(title, SAME_MODEL, sides, llm, {LANGCHAIN: 2, LLAMAINDEX: 2, BY_HAND: 1.5})
         return [version for side in sides for version in side.versions]
 
@@ -190,7 +194,8 @@ def prepare():
                         f"vectors={FILES}/unfinished"], check=True, stdout=subprocess.DEVNULL)
         os.rename(f"{FILES}/unfinished", f"{FILES}/vectors.f32")
     claims = {line["_id"]: line["text"].strip() for line in read(f"{SCIFACT}/queries.jsonl")}
-    recorded = {claims[line["_id"]]: line["rewrites"][0] for line in read(f"{SCIFACT}/rewrites/gpt-4o_paraphrase.jsonl")}
+    rewrites = read(f"{SCIFACT}/rewrites/gpt-4o_paraphrase.jsonl")
+    recorded = {claims[line["_id"]]: line["rewrites"][0] for line in rewrites}
     others = [text for text in claims.values() if text not in recorded]
     # Nobody has recorded a rewrite for these: their words, the other way round, are as long.
     write("rewrites", {**recorded, **{text: " ".join(reversed(text.split())) for text in others}})
@@ -208,6 +213,8 @@ def cpu_name():
 
 
 def main():
+    # Whoever ends this ends what it has started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     prepare()
     print(cpu_name())
     busy = os.getloadavg()[0]
@@ -228,9 +235,10 @@ def main():
         else:
             front = stack.enter_context(Process("front", [PROGRAM, "front"]))
             engines = ("local", front.said, [front])
-            behind = ("no Qdrant server was named (ASKTWICE_TEST_QDRANT), so the Python peers search with qdrant-client's own"
-                      "\nengine, in memory (exact, NumPy), and the hand-written program a small gRPC server before the embedded engine"
-                      "\nthat asktwice has in process; what that server uses of the CPU is counted with the program")
+            behind = ("no Qdrant server was named (ASKTWICE_TEST_QDRANT), so the Python peers search with"
+                      "\nqdrant-client's own engine, in memory (exact, NumPy), and the hand-written program a small gRPC server"
+                      "\nbefore the embedded engine that asktwice has in process; what that server uses of the CPU is counted"
+                      "\nwith the program")
         print(f"\nWhat stands behind: {behind}.")
         versions = beside(llm, *engines)
     version = subprocess.run([ASKTWICE, "--version"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()

@@ -24,8 +24,8 @@ class Process:
     def __init__(self, name, command, **environment):
         environment = {**os.environ, "ORT_DYLIB_PATH": LIBRARY, **environment}
         with open(f"{HOME}/{name}.log", "wb") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
-                                            env=environment)
+            pipe = subprocess.PIPE
+            self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=log, text=True, env=environment)
         self.name = name
         self.said = self.read()
 
@@ -106,8 +106,8 @@ class Ours:
 
 
 def peers(python, rust, behind):
-    """The peers, started: the hand-written program always speaks gRPC; the Python ones search in their own process, which
-    is the faster for them, unless a server is named."""
+    """The peers, started: the hand-written program always speaks gRPC; the Python ones search in their own process unless
+    a server is named."""
     program = [f"{HOME}/chains/bin/python", "bench/chains_side.py"]
     fixed = {"driver": "async", "threads": None, "k": None}
     yield Peer(LANGCHAIN, [*program, "langchain"], python, **fixed)

@@ -2,7 +2,7 @@
 //! on its way hears of it: language models, embedders and rerankers in their headers, Qdrant in its metadata.
 //!
 //! It goes with the task and not with the arguments, because no step has to know of it. Work that moves to another task
-//! is [`carried`] there.
+//! is carried there.
 
 use std::future::Future;
 
@@ -65,14 +65,14 @@ impl TraceContext {
     }
 
     /// The header fields that name it.
-    #[cfg(any(feature = "http", feature = "qdrant"))]
-    pub(crate) fn fields(self) -> impl Iterator<Item = (String, String)> {
+    pub fn fields(self) -> impl Iterator<Item = (String, String)> {
         let state = self.state.map(|state| (STATE.to_owned(), state));
         std::iter::once((PARENT.to_owned(), self.parent)).chain(state)
     }
 
-    /// The trace of the current task.
-    fn current() -> Option<Self> {
+    /// The trace that the current task works for.
+    #[must_use]
+    pub fn current() -> Option<Self> {
         CURRENT.try_with(Clone::clone).ok().flatten()
     }
 }

@@ -100,7 +100,7 @@ fn post(question: &str) -> Vec<u8> {
 /// Reads an answer; says which outcome it reports.
 fn answer(connection: &mut TcpStream, buffer: &mut Vec<u8>) -> String {
     buffer.clear();
-    let mut chunk = [0; 64 << 10];
+    let mut chunk = [0; 16 << 10];
     let mut whole = None;
     while whole.is_none_or(|whole| buffer.len() < whole) {
         let read = connection.read(&mut chunk).unwrap();

@@ -121,7 +121,7 @@ impl Server {
     )]
     pub async fn bind(sidecar: Sidecar) -> io::Result<Self> {
         let settings = &sidecar.settings;
-        // Who connects before the server comes to it waits in line for it: as many as may be open, if the system lets them.
+        // In line before the server are as many connections as may be open: a burst of them must not be lost.
         let line = u32::try_from(settings.limits.connections).unwrap_or(u32::MAX);
         let listener = listen(settings.listen, line, "server.listen")?;
         let admin = settings.admin.filter(|_| sidecar.metrics.is_some());

@@ -234,16 +234,15 @@ impl Tools {
 
     /// Waits for a place, in time for a deadline that a call may only shorten.
     async fn enter(&self, deadline_ms: Option<u64>) -> Result<(Deadline, Place), Problem> {
-        let (arrived, deadline) = match &self.request {
-            Some(Brought { arrived, deadline, .. }) => (*arrived, *deadline),
-            None => {
-                // A request would have been counted on its way here.
-                if let Some(level) = self.tenant.count().filter(|level| level.wait.is_some()) {
-                    return Err(admission::too_often(level));
-                }
-                let now = Instant::now();
-                (now, Deadline::of(&HeaderMap::new(), now, &self.sidecar.settings.limits)?)
+        let (arrived, deadline) = if let Some(Brought { arrived, deadline, .. }) = &self.request {
+            (*arrived, *deadline)
+        } else {
+            // A request would have been counted on its way here.
+            if let Some(level) = self.tenant.count().filter(|level| level.wait.is_some()) {
+                return Err(admission::too_often(level));
             }
+            let now = Instant::now();
+            (now, Deadline::of(&HeaderMap::new(), now, &self.sidecar.settings.limits)?)
         };
         let deadline = deadline.or_earlier(arrived, deadline_ms);
         let place = self.sidecar.gate.enter(deadline.at()).await?;

@@ -57,7 +57,7 @@ pub(super) struct WrittenPassage {
     document_id: Option<String>,
     /// Its place there, counted from 0.
     #[serde(default)]
-    #[schema(value_type = u64, maximum = 4294967295u64)]
+    #[schema(value_type = u64, maximum = 4_294_967_295_u64)]
     position: u32,
     /// Further fields, for filters and display.
     #[serde(default)]
