@@ -6,7 +6,7 @@
 //! a crash between the two the next start goes on.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -72,6 +72,11 @@ pub(super) async fn begin(
         }
         other => other,
     }?;
+    // One that could not take over is filled again, and not whole until that is done.
+    match fs::remove_file(place.join(COMPLETE)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("beginning anew", error, &place)),
+        _ => {}
+    }
     let step = EdgeTakeOver { collection: collection.to_owned(), staged: staged.clone(), holder };
     Ok(Successor::new(std::sync::Arc::new(staged), step))
 }
@@ -84,7 +89,7 @@ async fn prepared(place: &Path, options: &EdgeOptions, identity: &Identity) -> R
     Ok(store)
 }
 
-fn failed(step: &str, error: std::io::Error, place: &Path) -> StoreError {
+fn failed(step: &str, error: io::Error, place: &Path) -> StoreError {
     Fault::io(step, error).at(&place.display().to_string())
 }
 
