@@ -51,7 +51,15 @@ pub(super) fn file(path: &Path, head: &Head, mut parts: mpsc::Receiver<Part>) ->
     let file = lines.to.into_inner().map_err(|error| failed(error.into_error()))?;
     file.sync_all().and_then(|()| fs::rename(&unfinished.path, path)).map_err(failed)?;
     unfinished.named = true;
+    sync_name(path).map_err(failed)?;
     Ok(passages)
+}
+
+/// Forces a file's name to disk.
+fn sync_name(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Elsewhere a folder cannot be opened as a file.
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 fn line(point: Scrolled) -> Line {

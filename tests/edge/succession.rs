@@ -159,3 +159,21 @@ async fn an_unfinished_write_to_the_old_one_is_none_to_the_new_one() {
     assert!(!folder.path().join("unfinished").exists());
     assert_eq!(store.fetch(&[point(1)]).await.unwrap()[0].1, passage(1, 2));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_crash_left_of_one_that_took_over_is_in_nobodys_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let successor = store.successor(&identity()).await.unwrap();
+    fill(&successor, 1).await;
+    successor.take_over().await.unwrap();
+    // Removing its folder was cut off.
+    let left = folder.path().join("successor");
+    std::fs::create_dir(&left).unwrap();
+    std::fs::copy(folder.path().join("collection.json"), left.join("collection.json")).unwrap();
+    std::fs::write(left.join("CURRENT"), "generation-000001\n").unwrap();
+    let successor = store.successor(&identity()).await.unwrap();
+    fill(&successor, 2).await;
+    assert_eq!(successor.take_over().await.unwrap(), Succession::Done);
+    assert_eq!(versions(&store, 0..PASSAGES).await, vec![Some(2); PASSAGES as usize]);
+}

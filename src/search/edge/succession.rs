@@ -6,7 +6,7 @@
 //! a crash between the two the next start goes on.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -64,27 +64,33 @@ pub(super) async fn begin(
         holder.write(Writer::succeed).await?;
     }
     let place = place(collection);
-    let mut staged = open(&place, options).await?;
-    let mut prepared = staged.prepare(identity).await;
-    if matches!(prepared, Err(StoreError::Identity { .. } | StoreError::Quantization { .. })) {
-        // Begun for a passage side, or a quantisation, that is not wanted any more.
-        drop(staged);
-        fs::remove_dir_all(&place).map_err(|error| failed("removing an unfinished collection", error, &place))?;
-        staged = open(&place, options).await?;
-        prepared = staged.prepare(identity).await;
+    let staged = match prepared(&place, options, identity).await {
+        // Begun for a passage side or a quantisation that is not wanted any more, or what a crash has left of one that
+        // took over.
+        Err(StoreError::Identity { .. } | StoreError::Quantization { .. } | StoreError::Unusable { .. }) => {
+            fs::remove_dir_all(&place).map_err(|error| failed("removing an unfinished collection", error, &place))?;
+            prepared(&place, options, identity).await
+        }
+        other => other,
+    }?;
+    // One that could not take over is filled again, and not whole until that is done.
+    match fs::remove_file(place.join(COMPLETE)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("beginning anew", error, &place)),
+        _ => {}
     }
-    prepared?;
     let step = EdgeTakeOver { collection: collection.to_owned(), staged: staged.clone(), holder };
     Ok(Successor::new(std::sync::Arc::new(staged), step))
 }
 
-async fn open(place: &Path, options: &EdgeOptions) -> Result<EdgeStore, StoreError> {
+async fn prepared(place: &Path, options: &EdgeOptions, identity: &Identity) -> Result<EdgeStore, StoreError> {
     let (folder, options) = (place.to_owned(), options.clone());
     let opened = spawn_blocking(move || EdgeStore::open_with(folder, options)).await;
-    opened.unwrap_or_else(|error| Err(failed("opening a new collection", error.into(), place)))
+    let store = opened.unwrap_or_else(|error| Err(failed("opening a new collection", error.into(), place)))?;
+    store.prepare(identity).await?;
+    Ok(store)
 }
 
-fn failed(step: &str, error: std::io::Error, place: &Path) -> StoreError {
+fn failed(step: &str, error: io::Error, place: &Path) -> StoreError {
     Fault::io(step, error).at(&place.display().to_string())
 }
 
