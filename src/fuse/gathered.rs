@@ -38,7 +38,6 @@ impl Entry {
         Self(u128::from(prefix(id)) << 64 | u128::from(leg) << 32 | u128::from(place))
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "8 of 16 bytes")]
     fn prefix(self) -> u64 {
         (self.0 >> 64) as u64
     }
@@ -221,7 +220,8 @@ mod tests {
         let gathered = Gathered::of(&legs);
         assert_eq!(gathered.passages(), ids.len());
         assert!(gathered.each().map(|(id, _)| id).eq(ids));
-        let ranks = ids.map(|id| gathered.of_passage(id).iter().map(|found| (found.leg, found.rank)).collect::<Vec<_>>());
+        let ranks =
+            ids.map(|id| gathered.of_passage(id).iter().map(|found| (found.leg, found.rank)).collect::<Vec<_>>());
         assert_eq!(ranks, [[(0, 3), (1, 2)], [(0, 2), (1, 3)], [(0, 4), (1, 1)], [(0, 1), (1, 4)]]);
     }
 }
