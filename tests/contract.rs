@@ -69,7 +69,7 @@ async fn qdrant_through_the_front() -> Option<Made> {
 }
 
 async fn qdrant_server() -> Option<Made> {
-    server_as(|store| store).await
+    server_as(|store| store)
 }
 
 /// A collection behind the front, of a store with settings of its own.
@@ -79,7 +79,7 @@ async fn front_as(set: impl FnOnce(QdrantStore) -> QdrantStore) -> Option<Made> 
 }
 
 /// The same on a real server, if there is one.
-async fn server_as(set: impl FnOnce(QdrantStore) -> QdrantStore) -> Option<Made> {
+fn server_as(set: impl FnOnce(QdrantStore) -> QdrantStore) -> Option<Made> {
     let Ok(url) = std::env::var("ASKTWICE_TEST_QDRANT") else {
         eprintln!("skipped: ASKTWICE_TEST_QDRANT is not set");
         return None;

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     config::{Settings, SettingsError},
     embed::{Embedder as _, Head, Sides},
-    evaluate::{Adapter, Dataset, FEWEST_QUESTIONS, Gain},
+    evaluate::{Adapter, Dataset, FEWEST_QUESTIONS, Gain, Training},
     index::correct,
     search::VectorStore,
 };
@@ -42,6 +42,10 @@ pub(super) struct Adapt {
     /// Correct passages, too: the head then needs a collection of its own (--into), made from the stored vectors.
     #[arg(long)]
     both: bool,
+    /// How strongly the correction is drawn towards none: less gains more on answers that it was trained on, more costs less
+    /// on others.
+    #[arg(long, default_value_t = Training::default().ridge)]
+    ridge: f32,
     /// Where to write the head; name it in embed.head to use it.
     #[arg(long, default_value = "head.json", value_name = "FILE")]
     out: PathBuf,
@@ -59,6 +63,9 @@ impl Adapt {
             let problem = "unset it while a new head is learned: one is learned for the bare model".to_owned();
             return Err(SettingsError::Value { setting: "embed.head", problem }.into());
         }
+        if !(0.0..=100.0).contains(&self.ridge) {
+            anyhow::bail!("--ridge {} is not a number from 0 to 100", self.ridge);
+        }
         if self.into.is_some() && !self.both && self.apply.is_none() {
             anyhow::bail!("--into is for a head that corrects passages, too; train one with --both, or --apply one");
         }
@@ -72,7 +79,7 @@ impl Adapt {
         }
         let (dataset, test) = datasets.context("neither --data nor --questions is given")?;
         let sides = if self.both { Sides::Both } else { Sides::Questions };
-        let adapter = Adapter::new(Arc::new(embedder), Arc::clone(&store)).with_sides(sides);
+        let adapter = Adapter::new(Arc::new(embedder), Arc::clone(&store)).with_sides(sides).with_ridge(self.ridge);
         let Some(head) = self.train(&adapter, &dataset, test.as_ref()).await? else { return Ok(ExitCode::FAILURE) };
         let Some(head) = head else { return Ok(ExitCode::SUCCESS) };
         head.write(&self.out)?;
@@ -94,7 +101,7 @@ impl Adapt {
 
     async fn parts(&self, settings: &Settings) -> anyhow::Result<(AnyEmbedder, Arc<dyn VectorStore>)> {
         if let Some(data) = &self.data {
-            let Corpus { embedder, store, .. } = corpus::indexed(settings, &[data.clone()]).await?;
+            let Corpus { embedder, store, .. } = corpus::indexed(settings, std::slice::from_ref(data)).await?;
             return Ok((embedder, store));
         }
         let embedder = parts::embedder(settings)?;

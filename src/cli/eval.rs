@@ -24,6 +24,7 @@ use crate::{
 };
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Eval {
     #[command(flatten)]
     judged: Judged,

@@ -81,7 +81,7 @@ impl Judged {
     /// What to search with and in, and whether everything that should be searched is indexed.
     async fn parts(&self, settings: &Settings) -> anyhow::Result<(AnyEmbedder, Arc<dyn VectorStore>, bool)> {
         if let Some(data) = &self.data {
-            let Corpus { embedder, store, complete } = corpus::indexed(settings, &[data.clone()]).await?;
+            let Corpus { embedder, store, complete } = corpus::indexed(settings, std::slice::from_ref(data)).await?;
             return Ok((embedder, store, complete));
         }
         Ok((parts::embedder(settings)?, parts::store(&settings.store)?, true))

@@ -105,7 +105,7 @@ pub struct Adapter {
     embedder: Arc<dyn Embedder>,
     store: Arc<dyn VectorStore>,
     concurrency: NonZeroUsize,
-    sides: Sides,
+    training: Training,
 }
 
 impl Adapter {
@@ -113,13 +113,20 @@ impl Adapter {
     #[must_use]
     pub fn new(embedder: Arc<dyn Embedder>, store: Arc<dyn VectorStore>) -> Self {
         let concurrency = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        Self { embedder, store, concurrency, sides: Sides::default() }
+        Self { embedder, store, concurrency, training: Training::default() }
     }
 
     /// Sets which embeddings the head corrects; those of questions by default.
     #[must_use]
     pub fn with_sides(mut self, sides: Sides) -> Self {
-        self.sides = sides;
+        self.training.sides = sides;
+        self
+    }
+
+    /// Sets how strongly the correction is drawn towards none; see [`Training::ridge`].
+    #[must_use]
+    pub fn with_ridge(mut self, ridge: f32) -> Self {
+        self.training.ridge = ridge;
         self
     }
 
@@ -140,7 +147,7 @@ impl Adapter {
         let all: Vec<Example> = judged.iter().flat_map(|judged| judged.examples.clone()).collect();
         let mut best: Option<Adaptation> = None;
         for (at, head) in self.train_on(&all).into_iter().enumerate() {
-            let training = Training { steps: STEPS[at], ..self.training() };
+            let training = Training { steps: STEPS[at], ..self.training };
             let of_fold = |heads: &'_ [Vec<Head>], folds: &[usize]| -> Vec<Option<Head>> {
                 folds.iter().map(|fold| heads[*fold].get(at).cloned()).collect()
             };
@@ -149,7 +156,9 @@ impl Adapter {
             let own = of_fold(&grouped_heads, &grouped);
             let gain_on_new = Gain::between(&before, &self.measure(&judged, |place| own[place].as_ref()).await?);
             let tried = Adaptation { head, training, gain, gain_on_new };
-            let rank = |tried: &Adaptation| (tried.is_of_use(), tried.gain.after);
+            // Of those that do not cost questions about new answers anything, the one that gains most.
+            let harmless = |tried: &Adaptation| tried.gain_on_new.delta.mean >= 0.0;
+            let rank = |tried: &Adaptation| (tried.is_of_use(), harmless(tried), tried.gain.after);
             if best.as_ref().is_none_or(|best| rank(&tried) > rank(best)) {
                 best = Some(tried);
             }
@@ -183,13 +192,9 @@ impl Adapter {
         Ok(MeasuredHead { all: Gain::between(&before, &after), known: part(true), new: part(false) })
     }
 
-    fn training(&self) -> Training {
-        Training { sides: self.sides, ..Training::default() }
-    }
-
     /// The heads after each number of steps.
     fn train_on(&self, examples: &[Example]) -> Vec<Head> {
-        train_until(self.embedder.identity(), examples, self.training(), &STEPS)
+        train_until(self.embedder.identity(), examples, self.training, &STEPS)
     }
 
     /// For each fold, the heads that were trained on the other folds' questions, all folds at the same time.

@@ -38,7 +38,6 @@ impl Entry {
         Self(u128::from(prefix(id)) << 64 | u128::from(leg) << 32 | u128::from(place))
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "8 of 16 bytes")]
     fn prefix(self) -> u64 {
         (self.0 >> 64) as u64
     }

@@ -69,7 +69,9 @@ fn dense(text: &str) -> Vec<f32> {
             .bytes()
             .fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3));
         let mut dice = Dice(seed | 1);
-        sum.iter_mut().for_each(|number| *number += dice.below(2_001) as f32 / 1_000.0 - 1.0);
+        for number in &mut sum {
+            *number += dice.below(2_001) as f32 / 1_000.0 - 1.0;
+        }
     }
     sum
 }

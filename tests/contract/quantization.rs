@@ -134,7 +134,7 @@ async fn a_server_is_told_and_asked() {
     let exact = nearest().await;
     for quantization in [Quantization::None, Quantization::Scalar, Quantization::Binary] {
         let with = move |store: QdrantStore| store.with_quantization(quantization);
-        for made in [front_as(with).await, server_as(with).await].into_iter().flatten() {
+        for made in [front_as(with).await, server_as(with)].into_iter().flatten() {
             let store = &*made.store;
             fill_heaped(store).await;
             assert_eq!(store.info().await.unwrap().unwrap().quantization, quantization);

@@ -108,7 +108,7 @@ async fn a_head_is_learned_measured_and_used_on_either_side() {
             Sides::Both => {
                 let corrected = MemoryStore::new();
                 assert_eq!(correct(&*store, &head, &corrected, |_| {}).await.unwrap(), PASSAGES);
-                check_identities(&*store, &corrected, &adapted).await;
+                check_identities(&store, &corrected, &adapted).await;
                 let error = correct(&corrected, &head, &MemoryStore::new(), |_| {}).await.unwrap_err();
                 assert!(error.to_string().contains("corrected by a head already"), "{error}");
                 first(&adapted, &corrected).await
