@@ -22,3 +22,33 @@ pub(super) fn adopt(span: &tracing::Span, trace: &TraceContext) {
         let _ = span.set_parent(context);
     }
 }
+
+#[cfg(all(test, feature = "otlp"))]
+mod tests {
+    use std::collections::HashMap;
+
+    use opentelemetry::trace::TracerProvider as _;
+    use opentelemetry_sdk::{propagation::TraceContextPropagator, trace::SdkTracerProvider};
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    use super::*;
+    use crate::trace::outgoing;
+
+    #[test]
+    fn what_is_passed_on_names_the_span_that_asks() {
+        opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+        let tracer = SdkTracerProvider::builder().build().tracer("test");
+        let subscriber = tracing_subscriber::registry().with(tracing_opentelemetry::layer().with_tracer(tracer));
+        let _collecting = tracing::subscriber::set_default(subscriber);
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let trace = TraceContext::new(parent, Some("vendor=1")).unwrap();
+        let span = tracing::info_span!("request", trace_id = tracing::field::Empty);
+        adopt(&span, &trace);
+        let fields: HashMap<String, String> = span.in_scope(outgoing).into_iter().collect();
+        let passed_on = TraceContext::new(&fields[PARENT], None).unwrap();
+        assert_eq!(passed_on.trace_id(), trace.trace_id());
+        assert_ne!(passed_on.parent_id(), trace.parent_id());
+        assert_eq!(fields[STATE], "vendor=1");
+        assert!(outgoing().is_empty());
+    }
+}

@@ -32,7 +32,7 @@ fn post(message: &Value) -> Request {
 /// What a tool answers, over HTTP.
 async fn called(sidecar: &Running, key: Option<&str>, tool: &str, arguments: Value) -> Value {
     let request = post(&call(tool, &arguments));
-    let request = key.into_iter().fold(request, |request, key| request.key(key));
+    let request = key.into_iter().fold(request, Request::key);
     let answer = request.send(sidecar.address).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()["result"].clone()

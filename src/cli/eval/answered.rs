@@ -145,7 +145,7 @@ fn rewriting(reply: &Reply) -> Option<f64> {
 
 /// Says what was lost on the way to the answers: they are measured as they came.
 fn losses(configuration: &str, replies: &[Reply]) -> Option<String> {
-    let lost: Vec<_> = replies.iter().flat_map(|reply| reply.degradations.first()).collect();
+    let lost: Vec<_> = replies.iter().filter_map(|reply| reply.degradations.first()).collect();
     let first = lost.first()?;
     let (count, all) = (lost.len(), replies.len());
     Some(format!(
