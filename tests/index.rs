@@ -182,9 +182,9 @@ async fn a_new_document_costs_no_deletion_and_the_collection_is_prepared_and_tid
     let indexer = Indexer::new(bench.embedder.clone(), store.clone());
     indexer.run(&bench.sources(), |_| {}).await.unwrap();
     assert_eq!(*store.log.lock().unwrap(), ["index document_id Keyword", "optimize"]);
-    // Nothing has changed: there is nothing to tidy.
+    // No passage has changed, but what is to be built over them may have: only the store knows.
     indexer.run(&bench.sources(), |_| {}).await.unwrap();
-    assert_eq!(store.log.lock().unwrap().last().unwrap(), "index document_id Keyword");
+    assert_eq!(store.log.lock().unwrap()[2..], ["index document_id Keyword", "optimize"]);
 }
 
 #[tokio::test]
