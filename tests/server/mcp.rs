@@ -278,6 +278,19 @@ async fn who_finds_no_place_is_told_when_to_come_back() {
     panic!("the place was never given back");
 }
 
+#[tokio::test]
+async fn an_orderly_end_finishes_what_was_called() {
+    let mut sidecar = Setup::new().await.rewriter("charged twice", 700).start().await;
+    let ask = post(&call("retrieve", &json!({"question": "late order"})));
+    let mut connection = crate::support::http::Connection::open(sidecar.address).await.unwrap();
+    connection.stream.write_all(&ask.bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    sidecar.handle.drain();
+    let answer = connection.response().await.expect("an answer");
+    assert_eq!(answer.json()["result"]["structuredContent"]["outcome"], "full");
+    (&mut sidecar.task).await.unwrap();
+}
+
 /// A client at the other end of a pair of byte streams.
 struct Client {
     read: BufReader<ReadHalf<DuplexStream>>,
