@@ -259,11 +259,12 @@ async fn the_command_line_goes_through_a_sidecar() {
     assert!((runs[0]["mrr_at_10"].as_f64().unwrap() - 2.0 / 3.0).abs() < 1e-9, "{measured}");
     let notes = measured["notes"].to_string();
     assert!(notes.contains("the first is 3") && notes.contains("rewrote no question"), "{notes}");
-    let cases: [(&[&str], &str); 5] = [
+    let cases: [(&[&str], &str); 6] = [
         (&["--rewrites", "judged.jsonl"], "--rewrites"),
         (&["--feedback", "rocchio"], "--feedback"),
         (&["--ablation"], "--ablation"),
         (&["--gate"], "--gate"),
+        (&["--recall"], "--recall"),
         (&["--configuration", "half=weight:0.5"], "weight, of the configuration half,"),
     ];
     for (flags, named) in cases {

@@ -74,6 +74,7 @@ impl Eval {
             (!self.feedback.is_empty(), "--feedback", why),
             (self.ablation, "--ablation", why),
             (self.gate, "--gate", why),
+            (self.recall, "--recall", why),
         ];
         match refused.into_iter().find(|(given, ..)| *given) {
             Some((_, flag, why)) => Err(refused_with(flag, why)),
