@@ -50,9 +50,8 @@ pub(super) async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
     let _ = phase.wait_for(|phase| *phase >= wanted).await;
 }
 
-/// A listener with its connections.
+/// How connections are taken in.
 pub(super) struct Door<R> {
-    pub(super) listener: TcpListener,
     /// What answers a request now.
     pub(super) router: R,
     pub(super) limits: Limits,
@@ -61,8 +60,8 @@ pub(super) struct Door<R> {
 }
 
 impl<R: Fn() -> Router + Clone + Send + Sync + 'static> Door<R> {
-    /// Takes connections in until the phase is past that, then waits for those that are open.
-    pub(super) async fn serve(self) {
+    /// Takes a listener's connections in until the phase is past that, then waits for those that are open.
+    pub(super) async fn serve(self, listener: TcpListener) {
         let mut open = JoinSet::new();
         let mut phase = self.phase.clone();
         loop {
@@ -70,21 +69,28 @@ impl<R: Fn() -> Router + Clone + Send + Sync + 'static> Door<R> {
                 biased;
                 () = reached(&mut phase, Phase::Closing) => break,
                 Some(_) = open.join_next(), if !open.is_empty() => {}
-                accepted = self.listener.accept() => match accepted {
+                accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => self.take_in(stream, &mut open),
                     Err(error) => self.could_not_accept(&error).await,
                 }
             }
         }
-        // Who has been given a connection by the system already must not be reset.
-        while let Ok(Ok((stream, _))) = timeout(Duration::ZERO, self.listener.accept()).await {
-            self.take_in(stream, &mut open);
-        }
-        drop(self.listener);
+        self.take_last(listener, &mut open);
         let all = async { while open.join_next().await.is_some() {} };
         tokio::select! {
             () = all => {}
             () = reached(&mut phase, Phase::Over) => {}
+        }
+    }
+
+    /// Takes in who has been given a connection by the system already, and must not be reset; then listens no more. The
+    /// system itself is asked: what the runtime knows of the listener is a moment old.
+    fn take_last(&self, listener: TcpListener, open: &mut JoinSet<()>) {
+        let Ok(listener) = listener.into_std() else { return };
+        while let Ok((stream, _)) = listener.accept() {
+            if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
+                self.take_in(stream, open);
+            }
         }
     }
 

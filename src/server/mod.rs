@@ -158,7 +158,6 @@ impl Server {
         let most = affordable(limits.connections);
         let answering = handle.clone();
         let door = Door {
-            listener,
             router: move || answering.router(),
             limits: limits.clone(),
             connections: Connections::new(most),
@@ -178,7 +177,7 @@ impl Server {
             std::future::pending::<()>().await;
         };
         tokio::select! {
-            () = door.serve() => {}
+            () = door.serve(listener) => {}
             () = ending => {}
         }
         handle.advance(Phase::Over);
@@ -200,7 +199,7 @@ async fn admin(listener: TcpListener, handle: Handle, limits: settings::Limits) 
     let phase = handle.phase.subscribe();
     let router = routes::admin(move || handle.sidecar());
     let connections = Connections::new(ADMIN_CONNECTIONS as usize);
-    Door { listener, router: move || router.clone(), limits, connections, phase }.serve().await;
+    Door { router: move || router.clone(), limits, connections, phase }.serve(listener).await;
 }
 
 impl Handle {
