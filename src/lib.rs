@@ -55,10 +55,10 @@
 //!
 //! # Features
 //! `onnx` (the local embedder), `edge` (Qdrant's engine in process), `qdrant` (a server or cluster), `llm` (any
-//! OpenAI-compatible endpoint), `remote` (embedders behind one), `hub` (models from a hub), `cache` (rewrites and
-//! question embeddings remembered), `index` (files into a store, backups), `server` (the sidecar) and `cli` (the
-//! program, which brings them all) are on by default; `otlp` (spans for a collector) is not. Without any of them
-//! the traits, the fusion, the pipeline and the in-memory store remain.
+//! OpenAI-compatible endpoint), `remote` (embedders behind one), `hub` (models from a hub), `cache` (rewrites and question
+//! embeddings remembered), `index` (files into a store), `server` (the sidecar) and `cli` (the program, which brings them
+//! all) are on by default; `otlp` (spans for a collector) is not. Without any of them the traits, the fusion, the pipeline
+//! and the in-memory store remain.
 
 #![cfg_attr(
     test,
