@@ -19,6 +19,7 @@ use super::{
     generation::{Generation, Shape},
     journal, operation, point,
     slot::{Live, Slot, retire},
+    succession,
 };
 use crate::{
     embed::Identity,
@@ -92,6 +93,7 @@ impl Writer {
         let folder = Folder::lock(&self.path)?;
         let opened = match self.moved_in(&folder) {
             Ok(Some(live)) => {
+                succession::end(&folder, live.generation.path());
                 folder.sweep(Some(live.generation.path()));
                 Ok(Some(live))
             }
