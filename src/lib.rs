@@ -47,17 +47,18 @@
 //! ```
 //!
 //! # Layout
-//! The modules in the order in which a question passes through them: [`question`] in; the steps [`rewrite`], [`embed`],
-//! [`search`] and [`fuse`], then [`refine`] and [`rerank`]; [`retrieval`] out, or [`event`] by event. [`retriever`] is the
-//! only one that knows the order. [`index`] fills a store from files, [`backup`] makes one file of a store and back, [`evaluate`] measures on judged questions, [`server`]
-//! puts it behind HTTP, [`config`] and [`cli`] make the program of it.
+//! The modules in the order in which a question passes through them: [`question`] in; the steps [`rewrite`],
+//! [`embed`], [`search`] and [`fuse`], then [`refine`] and [`rerank`]; [`retrieval`] out, or [`event`] by event.
+//! [`retriever`] is the only one that knows the order. [`index`] fills a store from files, [`backup`] makes one
+//! file of a store and back, [`evaluate`] measures on judged questions, [`server`] puts it behind HTTP, [`config`]
+//! and [`cli`] make the program of it.
 //!
 //! # Features
 //! `onnx` (the local embedder), `edge` (Qdrant's engine in process), `qdrant` (a server or cluster), `llm` (any
 //! OpenAI-compatible endpoint), `remote` (embedders behind one), `hub` (models from a hub), `cache` (rewrites and question
-//! embeddings remembered), `index` (files into a store, backups), `server` (the sidecar), `mcp` (its tools for language
-//! models) and `cli` (the program, which brings them all) are on by default; `otlp` (spans for a collector) is not. Without
-//! any of them the traits, the fusion, the pipeline
+//! embeddings remembered), `index` (files into a store), `server` (the sidecar), `mcp` (its tools for language models) and
+//! `cli` (the program, which brings them all) are on by default; `otlp` (spans for a collector) is not. Without any of them
+//! the traits, the fusion, the pipeline
 //! and the in-memory store remain.
 
 #![cfg_attr(

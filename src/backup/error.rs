@@ -36,7 +36,7 @@ pub enum BackupError {
         problem: String,
     },
     /// The file is of a version that this asktwice does not read.
-    #[error("{} is a backup of version {version}, and this asktwice reads version 1; use the one that wrote it", file.display())]
+    #[error("{} is a backup of version {version}, this asktwice reads version 1; use the one that wrote it", file.display())]
     Version {
         /// The file.
         file: PathBuf,
@@ -48,7 +48,7 @@ pub enum BackupError {
     Empty,
     /// An adopted collection does not say which model filled it.
     #[error(
-        "{place} is adopted: it does not say which model filled it, so nobody could use a copy; use its own server's snapshots"
+        "{place} is adopted: it does not say which model filled it, so nobody could use a copy; use its server's snapshots"
     )]
     Adopted {
         /// Which collection.

@@ -20,6 +20,7 @@ use super::{
     journal, operation, point,
     shape::Shape,
     slot::{Live, Slot, retire},
+    succession,
 };
 use crate::{
     embed::Identity,
@@ -93,6 +94,7 @@ impl Writer {
         let folder = Folder::lock(&self.path)?;
         let opened = match self.moved_in(&folder) {
             Ok(Some(live)) => {
+                succession::end(&folder, live.generation.path());
                 folder.sweep(Some(live.generation.path()));
                 Ok(Some(live))
             }

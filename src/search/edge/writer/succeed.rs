@@ -27,7 +27,10 @@ impl Writer {
         let Some(live) = moved else { return Ok(()) };
         let path = live.generation.path().to_owned();
         self.in_doubt = live.generation.is_half_optimized();
-        self.slot.replace(Some(live)).into_iter().for_each(retire);
+        let old = self.slot.replace(Some(live));
+        // Only now: whoever made it takes this for the sign that it is found.
+        succession::end(folder, &path);
+        old.into_iter().for_each(retire);
         folder.sweep(Some(&path));
         (self.unfinished, self.numbered, self.log_patience) = (false, false, 0);
         tracing::info!(place = self.place, "a new collection has taken over");
@@ -67,7 +70,6 @@ impl Writer {
         journal::end(&self.path);
         folder.make_current(generation.path())?;
         folder.settle()?;
-        succession::end(folder, &path);
         Ok(Some(Live { identity, generation }))
     }
 }
