@@ -285,7 +285,9 @@ mod tests {
         assert_eq!(train(&model, &[], Training::default()), None);
         // Untrained, it changes nothing.
         let untrained = train(&model, &examples(), Training { steps: 0, ..Training::default() }).unwrap();
-        assert_eq!(untrained.apply(&examples()[0].question), examples()[0].question);
+        let question = examples().remove(0).question;
+        let same = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-6;
+        assert!(untrained.apply(&question).iter().zip(&question).all(same), "but for rounding");
     }
 
     #[test]
