@@ -108,7 +108,7 @@ pub(crate) fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
 
 /// The header fields for a request to another server: the current span where spans are collected, else the caller's, as
 /// it came.
-#[cfg(any(feature = "http", feature = "qdrant"))]
+#[cfg(any(feature = "llm", feature = "remote", feature = "qdrant"))]
 pub(crate) fn outgoing() -> Vec<(String, String)> {
     #[cfg(feature = "otlp")]
     if let Some(fields) = otlp::outgoing() {
