@@ -17,14 +17,14 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use asktwice::{
-    RetrieveOptions, Retriever,
+    Question, RetrieveOptions, Retriever, RewriteRequest, Rewriter as _,
     embed::{Bm25, OnnxEmbedder, OnnxOptions},
     index::Indexer,
     rewrite::{CacheOptions, CachedRewriter, LlmRewriter},
@@ -39,27 +39,20 @@ const NEVER: u64 = 3_600_000;
 const LATENCIES: [u64; 5] = [0, 100, 300, 1_000, NEVER];
 const DEADLINES: [Option<u64>; 5] = [Some(50), Some(100), Some(250), Some(1_000), None];
 
-/// How long the language model took for each answer, by its own clock: a timer is never exact.
-type Took = Arc<Mutex<Vec<Duration>>>;
-
 /// A chat endpoint that answers after a while with the question in other words.
-async fn serve(latency: u64) -> (String, Took) {
-    let took = Took::default();
-    let noted = Arc::clone(&took);
+async fn serve(latency: u64) -> String {
     let answer = async move |Json(body): Json<Value>| {
-        let start = Instant::now();
         tokio::time::sleep(Duration::from_millis(latency)).await;
         let prompt = body["messages"][0]["content"].as_str().unwrap_or_default();
         let number = prompt.split_once("number ").map_or("", |(_, rest)| rest.split(' ').next().unwrap_or_default());
         let content = format!("What can be done about order {number} that has not arrived yet?");
-        noted.lock().unwrap().push(start.elapsed());
         Json(json!({"choices": [{"index": 0, "message": {"role": "assistant", "content": content}}]}))
     };
     let router = Router::new().route("/v1/chat/completions", post(answer));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await });
-    (format!("http://{address}/v1"), took)
+    format!("http://{address}/v1")
 }
 
 /// What the calls of one cell came to.
@@ -134,26 +127,28 @@ async fn main() {
     let plain = retriever(folder.path()).await;
     println!("{calls} calls a cell, one after another; caches off, every question new\n\n{HEAD}");
     for latency in LATENCIES {
-        let (url, llm) = serve(latency).await;
-        let rewriter = LlmRewriter::new(&url, "bench").unwrap();
+        let rewriter = Arc::new(LlmRewriter::new(&serve(latency).await, "bench").unwrap());
         // Without a deadline of the caller's the rewrite has one of its own: longer than any model here that answers.
-        let retriever = plain.clone().with_rewriter(rewriter).with_rewrite_deadline(Duration::from_secs(2));
+        let retriever = plain.clone().with_rewriter(rewriter.clone()).with_rewrite_deadline(Duration::from_secs(2));
         for deadline in DEADLINES {
             // One that never answers costs two seconds a call without a deadline.
             let calls = if latency == NEVER && deadline.is_none() { calls.min(5) } else { calls };
-            let (mut cell, mut without) = (Cell::default(), Cell::default());
-            llm.lock().unwrap().clear();
+            let (mut cell, mut without, mut llm) = (Cell::default(), Cell::default(), vec![]);
             for _ in 0..calls {
                 cell.call(&retriever, &question(), deadline).await;
                 if deadline.is_none() && latency != NEVER {
-                    // In the same rhythm: a core that has just waited is slower than one that has just worked.
-                    tokio::time::sleep(Duration::from_millis(latency)).await;
+                    // What it is made of, each alone and in the same rhythm: a core that has just waited is slower than
+                    // one that has just worked, and a timer is never exact.
+                    let request = RewriteRequest::new(Question::new(&question()).unwrap());
+                    let start = Instant::now();
+                    rewriter.rewrite(&request).await.unwrap();
+                    llm.push(start.elapsed());
                     without.call(&plain, &question(), None).await;
                 }
             }
             cell.print(latency, deadline);
             if !without.took.is_empty() {
-                let (llm, alone) = (quantile(&llm.lock().unwrap(), 0.5), without.quantile(0.5));
+                let (llm, alone) = (quantile(&llm, 0.5), without.quantile(0.5));
                 let (took, bound) = (cell.quantile(0.5), llm + 1.2 * alone);
                 let kept = if took <= bound { "kept" } else { "MISSED" };
                 println!("| | | {took:.1} ≤ {llm:.1} + 1.2 × {alone:.1} = {bound:.1}: {kept} | | | |");
@@ -162,8 +157,8 @@ async fn main() {
     }
     println!("\nWarm: the rewrite is cached, its question asked before\n\n{HEAD}");
     for latency in [300, 1_000] {
-        let (url, _) = serve(latency).await;
-        let rewriter = CachedRewriter::new(LlmRewriter::new(&url, "bench").unwrap(), CacheOptions::default());
+        let rewriter =
+            CachedRewriter::new(LlmRewriter::new(&serve(latency).await, "bench").unwrap(), CacheOptions::default());
         let retriever = plain.clone().with_rewriter(rewriter).with_rewrite_deadline(Duration::from_secs(2));
         let asked: Vec<String> = (0..calls.min(20)).map(|_| question()).collect();
         let mut warming = Cell::default();

@@ -12,7 +12,7 @@ import sys
 import time
 
 PROGRAM = "target/release/asktwice"
-INDEX = ["--store", "edge:.asktwice/demo", "--collection", "index-int8-english"]
+INDEX = ["--store", "edge:.asktwice/demo", "--collection", "index-int8-english-none"]
 PARTS = [PROGRAM, ".asktwice/lib/libonnxruntime.so", ".asktwice/models/all-MiniLM-L6-v2/model_int8.onnx",
          ".asktwice/models/all-MiniLM-L6-v2/tokenizer.json"]
 
