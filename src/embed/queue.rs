@@ -4,7 +4,12 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -13,6 +18,10 @@ use super::{EmbedError, Embedding, onnx::Tokens};
 
 /// How many questions may wait, and how many passages.
 const PLACES: usize = 1_024;
+
+/// How long a worker that has just worked looks out for the next text before it sleeps: to wake it takes so long that it
+/// counts beside a short question. It costs a part of a core, after work only, that others may have first.
+const LOOK_OUT: Duration = Duration::from_micros(200);
 
 /// One text to embed, and where its vector goes.
 #[derive(Debug)]
@@ -58,6 +67,8 @@ impl Turn<'_> {
 pub(super) struct Queue {
     lines: Mutex<Lines>,
     arrived: Condvar,
+    /// How many texts have come so far.
+    arrivals: AtomicUsize,
     /// The places in the line of passages.
     places: Arc<Semaphore>,
 }
@@ -67,6 +78,8 @@ struct Lines {
     questions: VecDeque<Waiting>,
     passages: VecDeque<Waiting>,
     running: usize,
+    /// Workers that look out for the next text.
+    awake: usize,
     closed: bool,
 }
 
@@ -81,7 +94,7 @@ struct Waiting {
 impl Default for Queue {
     fn default() -> Self {
         let places = Arc::new(Semaphore::new(PLACES));
-        Self { lines: Mutex::default(), arrived: Condvar::new(), places }
+        Self { lines: Mutex::default(), arrived: Condvar::new(), arrivals: AtomicUsize::new(0), places }
     }
 }
 
@@ -98,8 +111,7 @@ impl Queue {
         }
         let alone = job.single && lines.is_idle();
         lines.questions.push_back(Waiting { job, alone, _place: None });
-        drop(lines);
-        self.arrived.notify_one();
+        self.tell(lines);
         Ok(())
     }
 
@@ -110,21 +122,48 @@ impl Queue {
         let mut lines = self.lines();
         let alone = job.single && lines.is_idle();
         lines.passages.push_back(Waiting { job, alone, _place: place });
+        self.tell(lines);
+    }
+
+    /// Tells a worker that there is a text: one that is awake sees it by itself.
+    fn tell(&self, lines: MutexGuard<'_, Lines>) {
+        let asleep = lines.waiting() > lines.awake;
         drop(lines);
-        self.arrived.notify_one();
+        self.arrivals.fetch_add(1, Ordering::Release);
+        if asleep {
+            self.arrived.notify_one();
+        }
+    }
+
+    /// Lets go of the lines until something has come, or it is time to sleep.
+    fn look_out<'a>(&'a self, mut lines: MutexGuard<'a, Lines>, until: Instant) -> MutexGuard<'a, Lines> {
+        lines.awake += 1;
+        let seen = self.arrivals.load(Ordering::Acquire);
+        drop(lines);
+        while self.arrivals.load(Ordering::Acquire) == seen && Instant::now() < until {
+            thread::yield_now();
+        }
+        lines = self.lines();
+        lines.awake -= 1;
+        lines
     }
 
     /// Waits for a text that somebody waits for; `None` once the queue is closed. With a question come others of its
     /// length, `most` at the most, and no more than a worker's share of all that wait.
     pub(super) fn next(&self, most: usize, workers: usize) -> Option<Turn<'_>> {
         let mut lines = self.lines();
+        let asleep_at = Instant::now() + LOOK_OUT;
         loop {
             if lines.closed {
                 return None;
             }
             let share = lines.questions.len().div_ceil(workers.max(1)).min(most);
             let Some(Waiting { job, alone, .. }) = lines.take() else {
-                lines = self.arrived.wait(lines).unwrap_or_else(PoisonError::into_inner);
+                lines = if Instant::now() < asleep_at {
+                    self.look_out(lines, asleep_at)
+                } else {
+                    self.arrived.wait(lines).unwrap_or_else(PoisonError::into_inner)
+                };
                 continue;
             };
             let mut jobs = vec![job];
@@ -138,6 +177,7 @@ impl Queue {
     /// Sends the workers home.
     pub(super) fn close(&self) {
         self.lines().closed = true;
+        self.arrivals.fetch_add(1, Ordering::Release);
         self.arrived.notify_all();
     }
 
@@ -148,7 +188,11 @@ impl Queue {
 
 impl Lines {
     fn is_idle(&self) -> bool {
-        self.running == 0 && self.questions.is_empty() && self.passages.is_empty()
+        self.running == 0 && self.waiting() == 0
+    }
+
+    fn waiting(&self) -> usize {
+        self.questions.len() + self.passages.len()
     }
 
     /// The next text that somebody still waits for. Its place in line is free from here on.
