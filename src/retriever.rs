@@ -12,10 +12,13 @@ mod legs;
 mod pace;
 mod refine;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use futures::{FutureExt as _, TryStreamExt as _, channel::mpsc};
-use tokio::sync::OnceCell;
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 pub use self::budget::LEG_TIMEOUT;
@@ -30,7 +33,7 @@ use crate::{
     rerank::{DEFAULT_RERANK_DEADLINE, DEFAULT_RERANK_DEPTH, Reranker},
     retrieval::Retrieval,
     rewrite::{Feedback, LeastCosines, Rewriter},
-    search::{Channel, VectorStore},
+    search::{Channel, CollectionInfo, StoreError, VectorStore},
     trace,
 };
 
@@ -91,7 +94,18 @@ struct Parts {
     scope: Scope,
     pace: Arc<Pace>,
     /// Which channels the collection can answer, once it was found to be filled by this embedder's passage side.
-    matched: Arc<OnceCell<Matched>>,
+    matched: Arc<RwLock<Option<Known>>>,
+}
+
+/// How long what is known of a collection is relied on before it is looked at again, beside a question and not before it:
+/// another collection may have taken over its name.
+const KNOWN_FOR: Duration = Duration::from_secs(5);
+
+/// What is known, and since when.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    matched: Matched,
+    since: Instant,
 }
 
 /// What is known of the collection.
@@ -104,19 +118,39 @@ struct Matched {
 impl Parts {
     /// Checks, at the first question, that the embedder's vectors may be compared with the collection's.
     async fn check_match(&self) -> Result<Matched, Error> {
-        if let Some(matched) = self.matched.get() {
-            return Ok(*matched);
+        let known = *self.matched.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Known { matched, since }) = known {
+            if since.elapsed() > KNOWN_FOR {
+                self.remember(Some(matched));
+                tokio::spawn(self.clone().look_again());
+            }
+            return Ok(matched);
         }
         let Some(info) = self.store.info().await? else {
             // Not remembered: it may be there at the next question. The search itself says best what is missing.
             return Ok(Matched { bm25: false });
         };
+        let matched = self.matches(&info)?;
+        self.remember(Some(matched));
+        Ok(matched)
+    }
+
+    fn matches(&self, info: &CollectionInfo) -> Result<Matched, StoreError> {
         info.accepts(self.embedder.identity())?;
         let bm25 = self.sparse.as_ref().map(|encoder| info.accepts_bm25(encoder.identity())).transpose()?;
-        let matched = Matched { bm25: bm25.unwrap_or(false) };
-        // Another call may have been faster.
-        let _ = self.matched.set(matched);
-        Ok(matched)
+        Ok(Matched { bm25: bm25.unwrap_or(false) })
+    }
+
+    /// Looks whether it still is the collection that it was. If not, the next question is told.
+    async fn look_again(self) {
+        if let Ok(Some(info)) = self.store.info().await {
+            self.remember(self.matches(&info).ok());
+        }
+    }
+
+    fn remember(&self, matched: Option<Matched>) {
+        let known = matched.map(|matched| Known { matched, since: Instant::now() });
+        *self.matched.write().unwrap_or_else(PoisonError::into_inner) = known;
     }
 }
 

@@ -87,7 +87,8 @@ fn is_valid(header: &str) -> bool {
         text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     };
     let names = |text: &str, length: usize| hexadecimal(text, length) && text.bytes().any(|byte| byte != b'0');
-    let whole = if version == "00" { parts.next().is_none() } else { header.is_ascii() && !header.contains(' ') };
+    let whole =
+        if version == "00" { parts.next().is_none() } else { header.bytes().all(|byte| byte.is_ascii_graphic()) };
     hexadecimal(version, 2)
         && version != "ff"
         && names(trace, 32)

@@ -286,6 +286,22 @@ async fn a_collection_that_comes_later_is_checked_then() {
 }
 
 /// A rewrite that counts for nothing leaves the question's order.
+/// As after `asktwice index --rebuild` with another model of the same dimension.
+#[tokio::test(start_paused = true)]
+async fn a_collection_of_another_model_that_takes_over_is_refused_soon() {
+    let store = Arc::new(store().await);
+    let retriever = Retriever::new(HashEmbedder::new(), store.clone());
+    retriever.retrieve(ASKED).await.unwrap();
+    let mut other = HashEmbedder::new().identity().clone();
+    other.weights = "other".to_owned();
+    store.successor(&other).await.unwrap().take_over().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    // This one has it looked at, beside itself.
+    let _ = retriever.retrieve(ASKED).await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(matches!(retriever.retrieve(ASKED).await, Err(Error::Search(StoreError::Identity { .. }))));
+}
+
 #[tokio::test]
 async fn the_rewrites_weight_counts() {
     let retriever = retriever("", Some(says(Ok(REWRITE)))).await.with_weighting(Weighting::Fixed(0.0));

@@ -56,7 +56,8 @@ pub(super) fn of(folder: &Path) -> Option<String> {
     let served: Served = serde_json::from_str(&fs::read_to_string(folder.join(FILE)).ok()?).ok()?;
     let Served { process, url } = served;
     Some(format!(
-        "the sidecar at {url} (process {process}) holds it; ask through it: --server {url}, or {url}/mcp for MCP"
+        "the sidecar at {url} (process {process}) holds it. ask, index and eval take --server {url}, MCP is at {url}/mcp, \
+         index --rebuild and import --rebuild work beside it; stop it for anything else"
     ))
 }
 

@@ -60,7 +60,7 @@ impl Index {
         if self.json {
             say(serde_json::to_string_pretty(&report)?)?;
         }
-        Ok(tell(&report, self.sync || self.rebuild))
+        Ok(tell(&report, self.sync, self.rebuild))
     }
 }
 
@@ -172,7 +172,7 @@ fn line(progress: &Progress) -> String {
 }
 
 /// Says on standard error what was done and what was not; the exit code is that of a success only if all was.
-fn tell(report: &Report, mirrors: bool) -> ExitCode {
+fn tell(report: &Report, sync: bool, rebuild: bool) -> ExitCode {
     for problem in &report.problems.first {
         eprintln!("asktwice: not indexed: {problem}");
     }
@@ -193,10 +193,11 @@ fn tell(report: &Report, mirrors: bool) -> ExitCode {
         report.tokens_per_second()
     );
     if report.interrupted {
-        eprintln!("interrupted; what was indexed can be searched, and the same command goes on from here");
+        let state = if rebuild { "the old collection answers as before" } else { "what was indexed can be searched" };
+        eprintln!("interrupted; {state}, and the same command goes on from here");
         return ExitCode::from(INTERRUPTED);
     }
-    if mirrors && !report.is_whole() {
+    if sync && !rebuild && !report.is_whole() {
         eprintln!("nothing was removed: what could not be read is not gone");
     }
     if report.problems.count > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }

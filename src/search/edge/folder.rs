@@ -146,14 +146,14 @@ impl Folder {
         Ok(())
     }
 
-    /// Removes every generation but the live one and the one that `CURRENT` names: what a crash, a compaction or a
+    /// Removes every generation but the live one, the one that `CURRENT` names and one that is taking over: what a crash, a compaction or a
     /// failed one left. What cannot be removed safely now is left to the next time.
     pub(super) fn sweep(&self, live: Option<&Path>) {
         let (Ok(()), Ok(current)) = (self.settle(), read_if_there(&self.path.join(CURRENT))) else { return };
-        let current = current.map(|name| self.path.join(name.trim()));
+        let kept = [current.map(|name| self.path.join(name.trim())), succession::moving(&self.path)];
         for name in self.generations().unwrap_or_default() {
             let path = self.path.join(name);
-            if Some(path.as_path()) != live && Some(&path) != current.as_ref() {
+            if Some(path.as_path()) != live && !kept.iter().flatten().any(|kept| *kept == path) {
                 remove(&path);
             }
         }

@@ -41,6 +41,12 @@ pub(super) fn is_complete(collection: &Path) -> bool {
     place(collection).join(COMPLETE).exists()
 }
 
+/// Where the generation of a successor is, or is about to be, that is taking over.
+pub(super) fn moving(collection: &Path) -> Option<PathBuf> {
+    let name = fs::read_to_string(place(collection).join(COMPLETE)).ok()?;
+    Some(name.trim()).filter(|name| !name.is_empty()).map(|name| collection.join(name))
+}
+
 /// The passage side of the successor.
 pub(super) fn identity(collection: &Path) -> Result<Option<Identity>, Fault> {
     let description = folder::read_if_there(&place(collection).join(COLLECTION))?;
@@ -166,8 +172,12 @@ pub(super) fn move_in(folder: &Folder) -> Result<Option<(Description, PathBuf)>,
         }
         return described(moved).map(Some);
     }
-    // Whoever has it open is about to begin another.
-    let Ok(staged) = Folder::lock(&place) else { return Ok(None) };
+    let staged = match Folder::lock(&place) {
+        Ok(staged) => staged,
+        // Whoever has it open is about to begin another.
+        Err(StoreError::Locked { .. }) => return Ok(None),
+        Err(error) => return Err(Fault::mendable(format!("the new collection cannot be taken over: {error}"))),
+    };
     let read = staged.read();
     let Ok(Some((_, generation))) = read else {
         // Not again every second: it is not whole after all.
@@ -192,6 +202,10 @@ fn described(generation: PathBuf) -> Result<(Description, PathBuf), Fault> {
 /// Forgets a successor that has taken over. The generation's own description counts; the shared one is for whoever looks
 /// into the folder.
 pub(super) fn end(folder: &Folder, generation: &Path) {
+    // After a power cut before that, it would have to take over again.
+    if folder.settle().is_err() {
+        return;
+    }
     let shared = fs::read(generation.join(COLLECTION)).map_err(|error| Fault::io("describing", error));
     let place = place(folder.path());
     let forgotten = shared.and_then(|shared| folder.replace(COLLECTION, &shared)).and_then(|()| {

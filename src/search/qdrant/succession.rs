@@ -88,6 +88,12 @@ impl TakeOver for QdrantTakeOver {
     async fn take_over(self: Box<Self>) -> Result<Succession, StoreError> {
         let Self { alias, new, old } = *self;
         let budget = alias.budget(Duration::MAX);
+        let now = alias.alias_target(budget).await?;
+        if now != old && now.as_ref() != Some(&new.collection) {
+            return Err(alias
+                .connection
+                .request("another rebuild has taken over meanwhile; give the same command again"));
+        }
         // A server replaces the alias under one lock if it is there already.
         let request = CreateAlias { alias_name: alias.collection.clone(), collection_name: new.collection.clone() };
         let sent = alias.connection.call(budget, |client| async move { client.create_alias(request).await }).await;

@@ -68,8 +68,8 @@ impl Writer {
         let generation = Generation::load(&path, self.shape(&identity, quantization))?;
         // A write that is unfinished was one to the old generation, and was not acknowledged.
         journal::end(&self.path);
+        // From here on it is served, whether or not the folder's names are on disk: nothing is acknowledged before.
         folder.make_current(generation.path())?;
-        folder.settle()?;
         Ok(Some(Live { identity, generation }))
     }
 }
