@@ -17,8 +17,10 @@
     reason = "a benchmark may fail, and prints what it found"
 )]
 
+#[allow(dead_code, reason = "the sides need different parts of it")]
+mod settings;
+
 use std::{
-    collections::HashMap,
     fs,
     time::{Duration, Instant},
 };
@@ -29,6 +31,7 @@ use asktwice::{
 };
 use futures::future::join_all;
 use serde_json::{Value, json};
+use settings::Settings;
 use tokio::{runtime::Runtime, time::sleep};
 
 /// How long one tick of the kernel's account of CPU time is, in seconds.
@@ -61,33 +64,9 @@ fn main() {
     println!("{found}");
 }
 
-/// What was given as `KEY=VALUE`.
-struct Settings(HashMap<String, String>);
-
 impl Settings {
-    fn parse(given: &[String]) -> Self {
-        let pair = |argument: &String| {
-            let (key, value) = argument.split_once('=').expect("KEY=VALUE");
-            (key.to_owned(), value.to_owned())
-        };
-        Self(given.iter().map(pair).collect())
-    }
-
-    fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key).map(String::as_str)
-    }
-
-    fn number(&self, key: &str, default: u64) -> u64 {
-        self.get(key).map_or(default, |value| value.parse().expect(key))
-    }
-
-    fn texts(&self) -> Vec<String> {
-        let file = fs::read_to_string(self.get("texts").expect("texts=FILE")).unwrap();
-        serde_json::from_str(&file).unwrap()
-    }
-
     fn span(&self) -> Duration {
-        Duration::from_millis(self.number("milliseconds", 3_000))
+        Duration::from_millis(self.number("milliseconds").unwrap_or(3_000))
     }
 
     fn embedder(&self) -> OnnxEmbedder {
@@ -96,8 +75,8 @@ impl Settings {
             options.library = library.into();
         }
         options.precision = self.get("precision").unwrap_or("int8").parse().unwrap();
-        options.threads = usize::try_from(self.number("threads", 0)).unwrap();
-        options.workers = usize::try_from(self.number("workers", 0)).unwrap();
+        options.threads = self.number("threads").unwrap_or(0);
+        options.workers = self.number("workers").unwrap_or(0);
         let model = self.get("model").unwrap_or(".asktwice/models/all-MiniLM-L6-v2");
         OnnxEmbedder::open_with(model, &options).expect("run `make setup` first")
     }
@@ -108,7 +87,7 @@ async fn question(embedder: &OnnxEmbedder, text: &str) -> Vec<f32> {
 }
 
 async fn alone(embedder: &OnnxEmbedder, settings: &Settings) -> Value {
-    let texts = settings.texts();
+    let texts = settings.texts("texts");
     for text in texts.iter().take(5) {
         question(embedder, text).await;
     }
@@ -126,7 +105,7 @@ async fn alone(embedder: &OnnxEmbedder, settings: &Settings) -> Value {
 }
 
 async fn callers(embedder: &OnnxEmbedder, settings: &Settings) -> Value {
-    let (texts, count) = (settings.texts(), settings.number("callers", 8));
+    let (texts, count) = (settings.texts("texts"), settings.number::<u64>("callers").unwrap_or(8));
     let start = Instant::now();
     let caller = |n: u64| {
         let (embedder, texts, span) = (embedder.clone(), texts.clone(), settings.span());
@@ -148,7 +127,7 @@ async fn callers(embedder: &OnnxEmbedder, settings: &Settings) -> Value {
 }
 
 async fn all(embedder: &OnnxEmbedder, settings: &Settings) -> Value {
-    let texts = settings.texts();
+    let texts = settings.texts("texts");
     let (count, start) = (texts.len(), Instant::now());
     let embedded = embedder.embed(Role::Passage, texts).await.unwrap();
     let seconds = start.elapsed().as_secs_f64();
@@ -157,13 +136,13 @@ async fn all(embedder: &OnnxEmbedder, settings: &Settings) -> Value {
 }
 
 async fn cold(embedder: &OnnxEmbedder, settings: &Settings) -> Value {
-    question(embedder, &settings.texts()[0]).await;
+    question(embedder, &settings.texts("texts")[0]).await;
     json!({"rss_mb": status("VmRSS")})
 }
 
 /// The share of one core that is used in three seconds after some work.
 async fn idle(embedder: &OnnxEmbedder, settings: &Settings) -> Value {
-    for text in settings.texts().iter().take(50) {
+    for text in settings.texts("texts").iter().take(50) {
         question(embedder, text).await;
     }
     let (before, start) = (ticks(), Instant::now());
@@ -173,7 +152,7 @@ async fn idle(embedder: &OnnxEmbedder, settings: &Settings) -> Value {
 }
 
 async fn same(embedder: &OnnxEmbedder, settings: &Settings) -> Value {
-    let texts = settings.texts();
+    let texts = settings.texts("texts");
     let together = embedder.embed(Role::Query, texts.clone()).await.unwrap();
     let mut least = 1.0_f32;
     for (text, among) in texts.iter().zip(together) {
@@ -187,7 +166,7 @@ async fn same(embedder: &OnnxEmbedder, settings: &Settings) -> Value {
 
 /// Embeds `count` texts of 1 to 512 tokens, several at a time, and reports the memory on the way.
 async fn soak(embedder: &OnnxEmbedder, settings: &Settings) -> Value {
-    let (count, start) = (settings.number("count", 1_000_000), Instant::now());
+    let (count, start) = (settings.number::<u64>("count").unwrap_or(1_000_000), Instant::now());
     let (mut done, mut tokens, mut memory) = (0, 0_usize, vec![]);
     // A tenth of the first tenth, so that there is something to see soon.
     for stop in [count / 100, count / 10, count / 2, count] {

@@ -4,8 +4,11 @@
 //! `instances` and `threads` say how it is arranged: so many `TextEmbedding`s, each with so many threads, taken in turn
 //! by whoever needs one; `threads=0` leaves them at its default. `batch=0` leaves the batch size at its default.
 
+#[path = "../../benches/settings.rs"]
+#[allow(dead_code, reason = "the sides need different parts of it")]
+mod settings;
+
 use std::{
-    collections::HashMap,
     fs,
     sync::{Condvar, Mutex},
     thread,
@@ -14,6 +17,7 @@ use std::{
 
 use fastembed::TextEmbedding;
 use serde_json::{Value, json};
+use settings::Settings;
 
 /// How long one tick of the kernel's account of CPU time is, in seconds.
 const TICK: f64 = 0.01;
@@ -38,39 +42,18 @@ fn main() {
     println!("{found}");
 }
 
-/// What was given as `KEY=VALUE`.
-struct Settings(HashMap<String, String>);
-
 impl Settings {
-    fn parse(given: &[String]) -> Self {
-        let pair = |argument: &String| {
-            let (key, value) = argument.split_once('=').expect("KEY=VALUE");
-            (key.to_owned(), value.to_owned())
-        };
-        Self(given.iter().map(pair).collect())
-    }
-
-    fn number(&self, key: &str, default: u64) -> usize {
-        let number = self.0.get(key).map_or(default, |value| value.parse().expect(key));
-        usize::try_from(number).expect(key)
-    }
-
-    fn texts(&self) -> Vec<String> {
-        let file = fs::read_to_string(&self.0["texts"]).expect("texts=FILE");
-        serde_json::from_str(&file).expect("texts=FILE")
-    }
-
     fn span(&self) -> Duration {
-        Duration::from_millis(self.number("milliseconds", 3_000) as u64)
+        Duration::from_millis(self.number("milliseconds").unwrap_or(3_000))
     }
 
     fn batch(&self) -> Option<usize> {
-        Some(self.number("batch", 0)).filter(|batch| *batch > 0)
+        self.number("batch").filter(|batch| *batch > 0)
     }
 
     fn model(&self) -> TextEmbedding {
-        let onnx = if self.0["precision"] == "int8" { "model_int8.onnx" } else { "model.onnx" };
-        peers::open(&self.0["model"], onnx, Some(self.number("threads", 0)).filter(|threads| *threads > 0))
+        let onnx = if self.text("precision") == "int8" { "model_int8.onnx" } else { "model.onnx" };
+        peers::open(self.text("model"), onnx, self.number("threads").filter(|threads| *threads > 0))
     }
 }
 
@@ -82,7 +65,7 @@ struct Pool {
 
 impl Pool {
     fn open(settings: &Settings) -> Self {
-        let instances = (0..settings.number("instances", 1)).map(|_| settings.model());
+        let instances = (0..settings.number::<usize>("instances").unwrap_or(1)).map(|_| settings.model());
         Self { free: Mutex::new(instances.collect()), returned: Condvar::new() }
     }
 
@@ -103,7 +86,7 @@ impl Pool {
 }
 
 fn alone(pool: &Pool, settings: &Settings) -> Value {
-    let texts = settings.texts();
+    let texts = settings.texts("texts");
     for text in texts.iter().take(5) {
         pool.question(text);
     }
@@ -121,7 +104,7 @@ fn alone(pool: &Pool, settings: &Settings) -> Value {
 }
 
 fn callers(pool: &Pool, settings: &Settings) -> Value {
-    let texts = settings.texts();
+    let texts = settings.texts("texts");
     let start = Instant::now();
     let caller = |n: usize| {
         let mut asked = 0;
@@ -135,7 +118,8 @@ fn callers(pool: &Pool, settings: &Settings) -> Value {
         asked
     };
     let asked: u64 = thread::scope(|scope| {
-        let callers: Vec<_> = (0..settings.number("callers", 8)).map(|n| scope.spawn(move || caller(n))).collect();
+        let callers: Vec<_> =
+            (0..settings.number::<usize>("callers").unwrap_or(8)).map(|n| scope.spawn(move || caller(n))).collect();
         callers.into_iter().map(|caller| caller.join().unwrap()).sum()
     });
     json!({"per_second": asked as f64 / start.elapsed().as_secs_f64(), "calls": asked})
@@ -143,7 +127,7 @@ fn callers(pool: &Pool, settings: &Settings) -> Value {
 
 /// All texts in one call, or a share of them for each instance.
 fn all(pool: &Pool, settings: &Settings) -> Value {
-    let (texts, instances) = (settings.texts(), settings.number("instances", 1));
+    let (texts, instances) = (settings.texts("texts"), settings.number::<usize>("instances").unwrap_or(1));
     let start = Instant::now();
     thread::scope(|scope| {
         // Every so many, so that the shares are alike.
@@ -156,13 +140,13 @@ fn all(pool: &Pool, settings: &Settings) -> Value {
 }
 
 fn cold(pool: &Pool, settings: &Settings) -> Value {
-    pool.question(&settings.texts()[0]);
+    pool.question(&settings.texts("texts")[0]);
     json!({"rss_mb": status("VmRSS")})
 }
 
 /// The share of one core that is used in three seconds after some work.
 fn idle(pool: &Pool, settings: &Settings) -> Value {
-    for text in settings.texts().iter().take(50) {
+    for text in settings.texts("texts").iter().take(50) {
         pool.question(text);
     }
     let (before, start) = (ticks(), Instant::now());
@@ -172,7 +156,7 @@ fn idle(pool: &Pool, settings: &Settings) -> Value {
 }
 
 fn same(pool: &Pool, settings: &Settings) -> Value {
-    let texts = settings.texts();
+    let texts = settings.texts("texts");
     let all: Vec<&str> = texts.iter().map(String::as_str).collect();
     let together = pool.embed(&all, settings.batch());
     let mut least = 1.0_f32;

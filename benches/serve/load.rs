@@ -31,15 +31,14 @@ struct Seen {
 /// `server=HOST:PORT` and `questions=FILE`, each asked once; `callers=N` for a closed loop, `rate=R` a second for an open
 /// one; for at most `seconds=S`. Instead of questions `get=PATH` asks for a page, for as long.
 pub(super) fn run(settings: &Settings) -> Value {
-    let requests: Vec<Vec<u8>> = match settings.0.get("get") {
+    let requests: Vec<Vec<u8>> = match settings.get("get") {
         Some(path) => vec![format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").into_bytes()],
         None => settings.texts("questions").iter().map(|question| post(question)).collect(),
     };
     let span = Duration::from_secs_f64(settings.number("seconds").unwrap_or(1e6));
-    let rate = settings.number("rate");
-    let most = if settings.0.contains_key("get") { usize::MAX } else { requests.len() };
-    let callers =
-        rate.map_or_else(|| settings.number("callers").expect("callers=N or rate=R") as usize, |_| OPEN_CALLERS);
+    let rate = settings.number::<f64>("rate");
+    let most = if settings.get("get").is_some() { usize::MAX } else { requests.len() };
+    let callers = rate.map_or_else(|| settings.number("callers").expect("callers=N or rate=R"), |_| OPEN_CALLERS);
     let next = AtomicUsize::new(0);
     // All connections are open before the first question is due.
     let connections: Vec<TcpStream> = (0..callers).map(|_| connect(settings.text("server"))).collect();

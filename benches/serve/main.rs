@@ -25,9 +25,12 @@ mod corpus;
 mod front;
 mod llm;
 mod load;
+#[path = "../settings.rs"]
+#[allow(dead_code, reason = "the sides need different parts of it")]
+mod settings;
 mod stub;
 
-use std::collections::HashMap;
+use settings::Settings;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -53,31 +56,4 @@ fn main() {
             _ => panic!("no such task: {task}"),
         }
     });
-}
-
-/// What was given as `KEY=VALUE`.
-struct Settings(HashMap<String, String>);
-
-impl Settings {
-    fn parse(given: &[String]) -> Self {
-        let pair = |argument: &String| {
-            let (key, value) = argument.split_once('=').expect("KEY=VALUE");
-            (key.to_owned(), value.to_owned())
-        };
-        Self(given.iter().map(pair).collect())
-    }
-
-    fn text(&self, key: &str) -> &str {
-        self.0.get(key).unwrap_or_else(|| panic!("{key}=… is missing"))
-    }
-
-    fn number(&self, key: &str) -> Option<f64> {
-        self.0.get(key).map(|value| value.parse().expect(key))
-    }
-
-    /// A file with a list of texts.
-    fn texts(&self, key: &str) -> Vec<String> {
-        let file = std::fs::read_to_string(self.text(key)).expect(key);
-        serde_json::from_str(&file).expect(key)
-    }
 }

@@ -58,7 +58,8 @@ impl Retriever {
     async fn rewrite(&self, question: &str) -> String {
         let prompt = format!("Rewrite this question for a search engine, on one line.\nQuery: {question}");
         let body = json!({"model": "recorded", "messages": [{"role": "user", "content": prompt}]});
-        let reply = self.http.post(format!("{}/chat/completions", self.llm)).json(&body).send().await.expect("an answer");
+        let reply =
+            self.http.post(format!("{}/chat/completions", self.llm)).json(&body).send().await.expect("an answer");
         let reply: Value = reply.json().await.expect("JSON");
         reply["choices"][0]["message"]["content"].as_str().expect("a rewrite").to_owned()
     }
@@ -83,10 +84,12 @@ async fn fill(qdrant: &Qdrant, passages: &str, vectors: &str) {
     let vector = VectorParamsBuilder::new(DIMENSION as u64, Distance::Cosine);
     qdrant.create_collection(CreateCollectionBuilder::new(COLLECTION).vectors_config(vector)).await.expect("Qdrant");
     let (passages, vectors) = (fs::read_to_string(passages).expect(passages), fs::read(vectors).expect(vectors));
-    let numbers: Vec<f32> = vectors.chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect();
+    let numbers: Vec<f32> =
+        vectors.chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect();
     let point = |(id, (passage, vector)): (usize, (&str, &[f32]))| {
         let fields: HashMap<String, String> = serde_json::from_str(passage).unwrap();
-        let payload: HashMap<String, qdrant::Value> = fields.into_iter().map(|(key, text)| (key, text.into())).collect();
+        let payload: HashMap<String, qdrant::Value> =
+            fields.into_iter().map(|(key, text)| (key, text.into())).collect();
         PointStruct::new(id as u64, vector.to_vec(), payload)
     };
     let points: Vec<_> = passages.lines().zip(numbers.chunks_exact(DIMENSION)).enumerate().map(point).collect();
