@@ -41,8 +41,8 @@ use self::{
     writer::{Job, Writer},
 };
 use super::{
-    Channels, CollectionInfo, Filter, PayloadKind, ScrollPage, ScrollRequest, Search, SearchParams, StoreError,
-    Successor, VectorStore, VectorStoreWriter, Vectors,
+    Channels, CollectionInfo, Filter, PayloadKind, ScrollPage, ScrollRequest, Search, StoreError, Successor,
+    VectorStore, VectorStoreWriter, Vectors,
 };
 use crate::{
     embed::Identity,
@@ -67,8 +67,6 @@ struct Inner {
     place: String,
     slot: Arc<Slot>,
     reads: Arc<Semaphore>,
-    /// For searches that do not say it themselves.
-    params: SearchParams,
     /// When a collection was last looked for.
     looked: Mutex<Instant>,
     jobs: Option<mpsc::Sender<Job>>,
@@ -94,7 +92,6 @@ impl EdgeStore {
         let folder = folder.into();
         let place = folder.display().to_string();
         let slot = Arc::new(Slot::default());
-        let params = options.params;
         let reads = Arc::new(Semaphore::new(options.concurrent_reads.clamp(1, Semaphore::MAX_PERMITS)));
         let writer = Writer::open(folder.clone(), options.clone(), slot.clone())?;
         let (jobs, queue) = mpsc::channel(WAITING_WRITES);
@@ -102,7 +99,7 @@ impl EdgeStore {
         let thread = thread.map_err(|error| Fault::io("starting the writer's thread", error).at(&place))?;
         let looked = Mutex::new(Instant::now());
         let (jobs, writer) = (Some(jobs), Some(thread));
-        Ok(Self { inner: Arc::new(Inner { folder, options, place, slot, reads, params, looked, jobs, writer }) })
+        Ok(Self { inner: Arc::new(Inner { folder, options, place, slot, reads, looked, jobs, writer }) })
     }
 
     /// Begins a successor of the collection in a folder that another process has open, as
@@ -214,7 +211,7 @@ impl EdgeStore {
 #[async_trait]
 impl VectorStore for EdgeStore {
     async fn search(&self, search: Search) -> Result<Ranking, StoreError> {
-        let params = search.params.unwrap_or(self.inner.params);
+        let params = search.params.unwrap_or(self.inner.options.params);
         self.read_collection(move |live, place| {
             Channels::from(&live.identity).check_search(&search.vector, place)?;
             if search.is_vain() {
