@@ -111,18 +111,18 @@ test-page: setup ## The sidecar's page in Debian's Chromium: mouse, keyboard, ph
 		{ apt-get update && apt-get install --yes --no-install-recommends chromium chromium-driver; }
 	@[ -x $(PAGE)/bin/python ] || python3 -m venv $(PAGE)
 	@$(PAGE)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement scripts/page-requirements.txt
-	@$(PAGE)/bin/python scripts/page_test.py
+	@$(PAGE)/bin/python -B scripts/page_test.py
 
 test-clients: setup ## The sidecar with the official Python packages of OpenAI and of MCP as its clients.
 	@[ -x .asktwice/clients/bin/python ] || python3 -m venv .asktwice/clients
 	@.asktwice/clients/bin/pip install --quiet --disable-pip-version-check openai==3.57.0 mcp==2.3.0
-	@.asktwice/clients/bin/python scripts/openai_test.py
-	@.asktwice/clients/bin/python scripts/mcp_test.py
+	@.asktwice/clients/bin/python -B scripts/openai_test.py
+	@.asktwice/clients/bin/python -B scripts/mcp_test.py
 
 test-openapi: setup ## The sidecar against its own OpenAPI document, by schemathesis; some 2 minutes. ARGS="…" go on to it.
 	@[ -x .asktwice/openapi/bin/python ] || python3 -m venv .asktwice/openapi
 	@.asktwice/openapi/bin/pip install --quiet --disable-pip-version-check schemathesis==4.32.5
-	@.asktwice/openapi/bin/python scripts/openapi_test.py $(ARGS)
+	@.asktwice/openapi/bin/python -B scripts/openapi_test.py $(ARGS)
 
 image-root: setup ## The files of a small image, run with nothing else around them (as root); deploy/Dockerfile takes them.
 	@scripts/image.sh

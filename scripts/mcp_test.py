@@ -4,28 +4,22 @@ standard input and output, with and without a handshake. Run by `make test-clien
 import asyncio
 import contextlib
 import importlib.metadata
-import os
 import pathlib
-import subprocess
 import tempfile
 
 import httpx2
 import mcp
 from mcp.client.streamable_http import streamable_http_client
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-PROGRAM = str(ROOT / "target/release/asktwice")
+import sidecar
+
 # What the reader may find.
 SCOPE = '{"must": [{"key": "topic", "match": {"value": "refunds"}}]}'
 SETTINGS = {
-    "ASKTWICE__EMBED__MODEL": str(ROOT / ".asktwice/models/all-MiniLM-L6-v2"),
-    "ASKTWICE__EMBED__LIBRARY": str(ROOT / ".asktwice/lib/libonnxruntime.so"),
-    "ASKTWICE__SERVER__ADMIN": "",
     "ASKTWICE__SERVER__TENANTS__EDITOR__KEY": "the-key-of-the-editor",
     "ASKTWICE__SERVER__TENANTS__EDITOR__WRITE": "true",
     "ASKTWICE__SERVER__TENANTS__READER__KEY": "the-key-of-the-reader",
     "ASKTWICE__SERVER__TENANTS__READER__FILTER": SCOPE,
-    "ASKTWICE_LOG": "error",
 }
 ARTICLES = [
     '{"_id": "refund", "text": "A refund reaches your card within five days.", "topic": "refunds"}',
@@ -47,7 +41,8 @@ async def over_http(url, tenant, mode):
 def over_stdio(folder, tenant, mode):
     """A client that starts the program itself."""
     arguments = ["mcp", "--tenant", tenant]
-    server = mcp.StdioServerParameters(command=PROGRAM, args=arguments, env=SETTINGS, cwd=folder)
+    settings = {**sidecar.SETTINGS, **SETTINGS}
+    server = mcp.StdioServerParameters(command=sidecar.PROGRAM, args=arguments, env=settings, cwd=folder)
     return mcp.Client(server, mode=mode)
 
 
@@ -96,11 +91,8 @@ async def check_reader(client):
 
 
 async def check_http(folder):
-    command = [PROGRAM, "serve", "--listen", "127.0.0.1:0"]
-    environment = {**os.environ, **SETTINGS}
-    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
-    try:
-        url = process.stdout.readline().split()[-1] + "/mcp"
+    with sidecar.serve(folder, SETTINGS) as address:
+        url = f"{address}/mcp"
         for mode in MODES:
             async with over_http(url, "editor", mode) as client:
                 await check_editor(client, mode, f"{mode} neighbour")
@@ -111,9 +103,6 @@ async def check_http(folder):
                 raise AssertionError("a stranger was let in")
         except Exception as error:
             assert not isinstance(error, AssertionError), error
-    finally:
-        process.terminate()
-    assert process.wait(20) == 0
 
 
 async def check_stdio(folder):
@@ -126,9 +115,9 @@ async def check_stdio(folder):
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        (pathlib.Path(folder) / "articles.jsonl").write_text("\n".join(ARTICLES))
-        command = [PROGRAM, "index", "articles.jsonl"]
-        subprocess.run(command, cwd=folder, env={**os.environ, **SETTINGS}, check=True, stderr=subprocess.DEVNULL)
+        articles = pathlib.Path(folder) / "articles.jsonl"
+        articles.write_text("\n".join(ARTICLES))
+        sidecar.index(folder, articles, SETTINGS)
         asyncio.run(check_http(folder))
         asyncio.run(check_stdio(folder))
     print(f"mcp {importlib.metadata.version('mcp')}: well")

@@ -1,33 +1,17 @@
 """The sidecar through OpenAI's own Python client. Run by `make test-clients`, which installs it."""
 
-import os
-import pathlib
-import subprocess
 import tempfile
 
 import openai
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+import sidecar
+
 KEY = "the-key-of-the-openai-client"
-
-
-def serve(folder):
-    environment = {
-        **os.environ,
-        "ASKTWICE__EMBED__MODEL": str(ROOT / ".asktwice/models/all-MiniLM-L6-v2"),
-        "ASKTWICE__EMBED__LIBRARY": str(ROOT / ".asktwice/lib/libonnxruntime.so"),
-        "ASKTWICE__SERVER__ADMIN": "",
-        "ASKTWICE__SERVER__TENANTS__CHAT__KEY": KEY,
-        "ASKTWICE__SERVER__TENANTS__SLOW__KEY": KEY + "-slow",
-        "ASKTWICE__SERVER__TENANTS__SLOW__REQUESTS_PER_MINUTE": "60",
-        "ASKTWICE_LOG": "error",
-    }
-    program = str(ROOT / "target/release/asktwice")
-    corpus = str(ROOT / "examples/help-centre/corpus.jsonl")
-    subprocess.run([program, "index", corpus], cwd=folder, env=environment, check=True, stderr=subprocess.DEVNULL)
-    command = [program, "serve", "--listen", "127.0.0.1:0"]
-    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
-    return process, process.stdout.readline().split()[-1] + "/v1"
+SETTINGS = {
+    "ASKTWICE__SERVER__TENANTS__CHAT__KEY": KEY,
+    "ASKTWICE__SERVER__TENANTS__SLOW__KEY": KEY + "-slow",
+    "ASKTWICE__SERVER__TENANTS__SLOW__REQUESTS_PER_MINUTE": "60",
+}
 
 
 def refused(kind, work):
@@ -92,17 +76,15 @@ def check_limits(url):
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        process, url = serve(folder)
-        try:
+        sidecar.index(folder, sidecar.HELP_CENTRE / "corpus.jsonl", SETTINGS)
+        with sidecar.serve(folder, SETTINGS) as address:
+            url = f"{address}/v1"
             client = openai.OpenAI(base_url=url, api_key=KEY, timeout=20)
             check_search(client)
             check_listing(client)
             check_embeddings(client)
             check_errors(client, url)
             check_limits(url)
-        finally:
-            process.terminate()
-        assert process.wait(20) == 0
     print(f"openai {openai.__version__}: well")
 
 

@@ -6,11 +6,9 @@ Run by `make test-page`, which installs what this needs. Leaves screenshots in t
 import base64
 import importlib.util
 import json
-import os
 import pathlib
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import urllib.error
@@ -21,43 +19,20 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-SHOTS = ROOT / "target" / "page"
-CORPUS = ROOT / "examples" / "help-centre"
+import sidecar
+
+SHOTS = sidecar.ROOT / "target" / "page"
 QUESTION = "wheres my money its been over a week since u said yes"
 
 
-class Sidecar:
-    """`asktwice serve` on the help centre, with its recorded rewrites."""
-
-    def __init__(self, folder):
-        self.environment = {
-            **os.environ,
-            "ASKTWICE__EMBED__MODEL": str(ROOT / ".asktwice/models/all-MiniLM-L6-v2"),
-            "ASKTWICE__EMBED__LIBRARY": str(ROOT / ".asktwice/lib/libonnxruntime.so"),
-            "ASKTWICE__REWRITE__RECORDED_FILE": str(folder / "rewrites.jsonl"),
-            "ASKTWICE__REWRITE__RECORDED_LATENCY_MS": "60",
-            "ASKTWICE__SERVER__ADMIN": "",
-            "ASKTWICE_LOG": "warn",
-        }
-        program = str(ROOT / "target/release/asktwice")
-        subprocess.run([program, "index", "corpus.jsonl"], cwd=folder, env=self.environment, check=True, stderr=subprocess.DEVNULL)
-        command = [program, "serve", "--listen", "127.0.0.1:0"]
-        self.process = subprocess.Popen(command, cwd=folder, env=self.environment, stdout=subprocess.PIPE, text=True)
-        self.url = self.process.stdout.readline().split()[-1]
-
-    def stop(self):
-        self.process.terminate()
-        assert self.process.wait(20) == 0
-
-
-def unpack(folder):
-    """The help centre, with its rewrites recorded by the text of their questions."""
-    lines = lambda name: [json.loads(line) for line in (CORPUS / name).read_text().splitlines()]
+def recorded_rewrites(folder):
+    """The help centre's rewrites, recorded by the text of their questions: the file of them."""
+    lines = lambda name: [json.loads(line) for line in (sidecar.HELP_CENTRE / name).read_text().splitlines()]
     texts = {query["_id"]: query["text"] for query in lines("queries.jsonl")}
     recorded = [{"question": texts[one["_id"]], "rewrites": one["rewrites"]} for one in lines("rewrites.jsonl")]
-    (folder / "rewrites.jsonl").write_text("\n".join(map(json.dumps, recorded)))
-    shutil.copy(CORPUS / "corpus.jsonl", folder)
+    file = pathlib.Path(folder) / "rewrites.jsonl"
+    file.write_text("\n".join(map(json.dumps, recorded)))
+    return file
 
 
 def browser(width, height, dark=False):
@@ -144,12 +119,12 @@ def check_fusing(driver):
     assert requests(driver) == before
 
 
-def check_against_the_library(driver, sidecar):
+def check_against_the_library(driver, url):
     """What the page fuses is what the library fuses, method by method."""
     method = Select(driver.find_element(By.ID, "method"))
     for name in [option.get_attribute("value") for option in method.options][1:]:
         body = {"question": QUESTION, "limit": 10, "fusion": name, "explain": True}
-        request = urllib.request.Request(f"{sidecar.url}/v1/retrieve", json.dumps(body).encode(), {"content-type": "application/json"})
+        request = urllib.request.Request(f"{url}/v1/retrieve", json.dumps(body).encode(), {"content-type": "application/json"})
         try:
             reply = json.load(urllib.request.urlopen(request))
         except urllib.error.HTTPError as error:
@@ -220,15 +195,17 @@ def check_width(driver):
 def main():
     SHOTS.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        folder = pathlib.Path(folder)
-        unpack(folder)
-        sidecar = Sidecar(folder)
-        try:
+        settings = {
+            "ASKTWICE__REWRITE__RECORDED_FILE": str(recorded_rewrites(folder)),
+            "ASKTWICE__REWRITE__RECORDED_LATENCY_MS": "60",
+        }
+        sidecar.index(folder, sidecar.HELP_CENTRE / "corpus.jsonl", settings)
+        with sidecar.serve(folder, settings) as url:
             looks = [("desktop", 1280, 900, False), ("dark", 1280, 900, True), ("phone", 390, 844, False), ("phone-dark", 390, 844, True)]
             for name, width, height, dark in looks:
                 driver = browser(width, height, dark)
                 try:
-                    driver.get(sidecar.url)
+                    driver.get(url)
                     shoot(driver, f"{name}-empty")
                     ask(driver, QUESTION)
                     check_answer(driver) if width > 600 else None
@@ -237,7 +214,7 @@ def main():
                     shoot(driver, name)
                     if name == "desktop":
                         check_fusing(driver)
-                        check_against_the_library(driver, sidecar)
+                        check_against_the_library(driver, url)
                         check_keyboard(driver)
                     check_reasons(driver)
                     check_settings(driver)
@@ -250,8 +227,6 @@ def main():
                 finally:
                     driver.quit()
                 print(f"{name}: well")
-        finally:
-            sidecar.stop()
 
 
 if __name__ == "__main__":

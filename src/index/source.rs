@@ -55,17 +55,23 @@ pub(super) struct Found {
     pub(super) problems: Problems,
     /// How many files in folders are of no kind that is read.
     pub(super) ignored: u64,
+    /// How often a file to read was found; overlapping sources find one more than once.
+    seen: usize,
     /// The names so far: sources may overlap, and each file is read once.
     names: HashSet<String>,
 }
 
-/// Finds the files to read, each once: sources in the order given, the files of a folder in the order of their names.
+/// Finds the files to read, each once: sources in the order given, the files of a folder in the order of their names. A
+/// folder that was named and holds nothing to read is a problem: it may be a mount that is missing, and what was read
+/// from it is then not gone.
 ///
 /// # Errors
 /// A source that cannot be read or is of no known kind; nothing found at all.
 pub(super) fn find(sources: &[PathBuf]) -> Result<Found, IndexError> {
     let mut found = Found::default();
+    let mut empty = vec![];
     for path in sources {
+        let seen = found.seen;
         let unreadable = |source| IndexError::Source { path: path.clone(), source };
         let metadata = fs::metadata(path).map_err(unreadable)?;
         if metadata.is_dir() {
@@ -74,6 +80,9 @@ pub(super) fn find(sources: &[PathBuf]) -> Result<Found, IndexError> {
             match prefix(path) {
                 Some(prefix) => found.folder(path, &prefix),
                 None => found.problem(path, NOT_UTF8.to_owned()),
+            }
+            if found.seen == seen {
+                empty.push(path);
             }
         } else {
             let unsupported = || IndexError::Unsupported { path: path.clone() };
@@ -86,6 +95,9 @@ pub(super) fn find(sources: &[PathBuf]) -> Result<Found, IndexError> {
     }
     if found.files.is_empty() && found.problems.count == 0 {
         return Err(IndexError::Empty { paths: sources.to_vec() });
+    }
+    for path in empty {
+        found.problem(path, NO_FILES.to_owned());
     }
     Ok(found)
 }
@@ -173,6 +185,7 @@ impl Found {
     fn file(&mut self, path: PathBuf, prefix: &str, format: Format, bytes: u64) {
         match path.file_name().and_then(|name| name.to_str()) {
             Some(name) => {
+                self.seen += 1;
                 let name = format!("{prefix}{name}");
                 if !self.names.insert(name.clone()) {
                     return;
@@ -188,6 +201,7 @@ impl Found {
     }
 }
 
+const NO_FILES: &str = "holds no file that is read; see that it is mounted, or do not name it";
 const NOT_UTF8: &str = "its name is not UTF-8, so that it cannot be an id; rename it";
 
 #[cfg(test)]
@@ -257,6 +271,19 @@ mod tests {
         assert!(matches!(error("none.md"), IndexError::Source { .. }));
         assert!(matches!(error(""), IndexError::Empty { .. }));
         assert!(matches!(find(&[]).unwrap_err(), IndexError::Empty { .. }));
+    }
+
+    #[test]
+    fn a_folder_that_was_named_and_holds_nothing_to_read_is_a_problem() {
+        let folder = folder(&["full/a.md", "other/a.pdf"]);
+        let source = |name: &str| folder.path().join(name);
+        let found = find(&[source("full"), source("other"), source("./full")]).unwrap();
+        assert_eq!(names(&found, &folder), ["full/a.md"]);
+        let problem = &found.problems.first[0];
+        assert_eq!((found.problems.unread, problem.what.as_str()), (1, NO_FILES));
+        assert_eq!(problem.file, source("other").display().to_string());
+        // A folder of the sources may have become empty.
+        assert_eq!(find(&[folder.path().to_path_buf()]).unwrap().problems.count, 0);
     }
 
     #[cfg(unix)]

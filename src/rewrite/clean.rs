@@ -4,7 +4,7 @@
 //! unwrapped in four steps, each a file of its own: [`envelope`] drops what surrounds a reply (reasoning, end marks, code
 //! fences, characters that nobody sees), [`json`] takes the strings out of structured replies, [`lines`] finds out which
 //! lines the model meant as its answer, and [`marks`] takes list marks and quotes off a line. [`chatter`] knows what a
-//! preamble, a label, a remark and a refusal look like, [`passage`] puts a passage together.
+//! preamble, a label, a remark and a refusal look like, [`passage`] puts a passage together, [`terms`] a list of keywords.
 //!
 //! The steps run again on each rewrite until it no longer changes, so cleaning a cleaned rewrite gives itself. Then
 //! [`answer`] and [`language`] look at what it says, and [`strayed`] counts what it lost of the question.
@@ -22,6 +22,7 @@ mod passage;
 mod refusal;
 mod rejection;
 mod strayed;
+mod terms;
 mod vocabulary;
 
 pub use limits::{Form, Limits};
@@ -241,7 +242,7 @@ fn items(form: Form, reply: &str, question: &str) -> Result<Vec<String>, Rejecti
     }?;
     Ok(match form {
         Form::Question | Form::Text => found,
-        Form::Keywords => vec![found.join(", ")],
+        Form::Keywords => vec![terms::of(&found.join(", "), question)],
         Form::Passage => vec![found.join(" ")],
     })
 }

@@ -53,6 +53,19 @@ async fn what_could_not_be_read_is_not_gone() {
 }
 
 #[tokio::test]
+async fn a_source_that_is_not_mounted_is_not_gone() {
+    let bench = Bench::new();
+    let sources = ["a", "b"].map(|name| bench.path().join(name));
+    bench.write("a/a.jsonl", documents(0..2));
+    bench.write("b/b.jsonl", documents(2..5));
+    let sync = async || bench.indexer().with_sync().run(&sources, |_| {}).await.unwrap();
+    assert!(sync().await.is_whole());
+    fs::remove_file(sources[1].join("b.jsonl")).unwrap();
+    let report = sync().await;
+    assert_eq!((report.removed, report.problems.unread, bench.passages().await), (0, 1, 5));
+}
+
+#[tokio::test]
 async fn an_interrupted_run_removes_nothing() {
     let bench = Bench::new();
     bench.write("a.jsonl", documents(0..500));

@@ -218,7 +218,8 @@ pub(super) fn heading(line: &str) -> Option<&str> {
         .then(|| rest.trim().trim_end_matches('#').trim())
 }
 
-const PAIRS: [(char, char); 17] = [
+/// Quotes and brackets, open and closed.
+pub(super) const PAIRS: [(char, char); 17] = [
     ('"', '"'),
     ('\'', '\''),
     ('`', '`'),
