@@ -1,26 +1,29 @@
 //! How much a rewrite counts, by what can be seen of it when the question is asked: whether it is about the question at
 //! all, and how strongly the collection answers it, compared with the question. A rewrite of something else counts
 //! nothing, one that lost half of the question little, one that says the same half, and one that brings in words that the
-//! collection has as much as the question itself; never more.
+//! collection has as much as the question itself; never more. And the less, the more the question's own channels agree.
 //!
 //! ```text
-//! weight = ceiling(kind) · min(1, near · answered / 2) · 0.8 ^ strayed / √rewrites
+//! weight = ceiling(kind) · min(1, near · answered / 2) · (1 − agreed²) · 0.8 ^ strayed / √rewrites
 //! near     = (cosine − last) / (first − last), from 0 to 1
 //! answered = product over the channels of (rewrite's best score / question's best score)
+//! agreed   = rank-biased overlap of the question's own legs
 //! ```
 //!
 //! `first` and `last` are the scores of the question's own first and last dense hits, so that a model's scale of cosines
 //! does not matter: a rewrite that is no nearer to the question than the last passage found strayed, one that is as near
 //! as the best passage did not. `answered` is the ratio of what the channels give anyway. The constants: a half for a
 //! rewrite that is answered exactly as well, because its errors are the question's own again; √n for n rewrites of one
-//! question, which come from one model and are not n independent voters. How much the legs agree is deliberately not
-//! among it: where they agree least, a good rewrite helps most. `docs/evaluation.md` has the measurements.
+//! question, which come from one model and are not n independent voters. Where embeddings and words find the same, they
+//! are mostly right, and a rewrite has little to add; its square leaves the usual, middling agreement almost alone. How
+//! much a rewrite's legs agree with the question's is deliberately not among it: where they agree least, a good rewrite
+//! helps most. `docs/evaluation.md` has the measurements.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Weighted, number};
+use super::{Weighted, agreement, number};
 use crate::{ranking::Scored, rewrite::RewriteKind, search::Channel};
 
 /// What is seen of a rewrite before fusing.
@@ -37,13 +40,15 @@ pub struct Signals {
     pub near: f64,
     /// How strongly the collection answers it: 1 as strongly as the question.
     pub answered: f64,
+    /// How much the question's own legs agree: 0 not at all, 1 they found the same.
+    pub agreed: f64,
 }
 
 impl Signals {
     /// A rewrite of which nothing is seen that speaks for or against it.
     #[must_use]
     pub fn new(kind: RewriteKind) -> Self {
-        Self { kind, strayed: 0, rewrites: 1, near: 1.0, answered: 1.0 }
+        Self { kind, strayed: 0, rewrites: 1, near: 1.0, answered: 1.0, agreed: 0.0 }
     }
 
     /// Sets how many signs of straying its text shows.
@@ -77,6 +82,11 @@ impl Signals {
             Some(best(hits(rewrite, channel)?)? / best(hits(asked, channel)?)?)
         });
         self.answered = answered.product();
+        // The last message of a chat may be clear to every channel and still not what was meant.
+        if self.kind != RewriteKind::Condense {
+            let own: Vec<_> = legs.iter().filter(|leg| leg.variant == asked).copied().collect();
+            self.agreed = agreement(&own).unwrap_or(0.0);
+        }
         self
     }
 }
@@ -114,7 +124,8 @@ impl Weighting {
                 // A hundred signs of straying say no more than fifty.
                 let strayed = STRAYED.powi(i32::try_from(signals.strayed).unwrap_or(i32::MAX));
                 let seen = within(EQUAL * within(signals.near) * signals.answered.max(0.0));
-                signals.kind.profile().weight * seen * strayed / number(signals.rewrites.max(1)).sqrt()
+                let open = 1.0 - within(signals.agreed).powi(2);
+                signals.kind.profile().weight * seen * open * strayed / number(signals.rewrites.max(1)).sqrt()
             }
         }
     }

@@ -34,7 +34,14 @@ pub(super) struct Folder {
     path: PathBuf,
     /// Whether the names in it may be in memory only.
     unsynced: Cell<bool>,
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a child of this process that is just being started still has it open, too.
+        let _ = self.lock.unlock();
+    }
 }
 
 /// What `collection.json` says.
@@ -59,7 +66,7 @@ impl Folder {
         let lock = OpenOptions::new().create(true).write(true).truncate(false).open(path.join(LOCK));
         let lock = lock.map_err(|error| Fault::io("opening the lock file", error).at(&place))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), unsynced: Cell::new(true), _lock: lock }),
+            Ok(()) => Ok(Self { path: path.to_owned(), unsynced: Cell::new(true), lock }),
             Err(TryLockError::WouldBlock) => Err(StoreError::Locked { place }),
             Err(TryLockError::Error(error)) => Err(Fault::io("locking the folder", error).at(&place)),
         }
