@@ -20,7 +20,7 @@ pub(super) fn fuse(gathered: &Gathered<'_>, limit: usize) -> Vec<Fused> {
         let score = number(passages - place);
         Fused { id: duels.ids[passage], score, normalised: score / number(passages) }
     };
-    duels.sorted().into_iter().take(limit).enumerate().map(fused).collect()
+    duels.first(limit).into_iter().enumerate().map(fused).collect()
 }
 
 /// What each leg adds to each passage: its weight, times the share of the other passages that it ranks below. The score
@@ -81,9 +81,10 @@ impl Duels {
         self.ranks(one).iter().zip(self.ranks(other)).zip(&self.weights).map(duel).sum::<i64>() > 0
     }
 
-    /// The passages by their best rank, then by id, and from there merge-sorted by their duels. (The standard library's
-    /// sorts may refuse an order with circles.)
-    fn sorted(&self) -> Vec<usize> {
+    /// The first of the passages by their best rank, then by id, and from there merge-sorted by their duels. (The
+    /// standard library's sorts may refuse an order with circles.) The first of two merged runs come from the first of
+    /// each, so no run has to be longer than what is wanted in the end.
+    fn first(&self, limit: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.ids.len()).collect();
         order.sort_by_cached_key(|passage| (self.ranks(*passage).iter().min().copied(), self.ids[*passage]));
         let mut merged = Vec::with_capacity(order.len());
@@ -92,21 +93,17 @@ impl Duels {
             merged.clear();
             for pair in order.chunks(2 * width) {
                 let (mut left, mut right) = pair.split_at(width.min(pair.len()));
-                while let ([one, left_rest @ ..], [other, right_rest @ ..]) = (left, right) {
-                    if self.wins(*other, *one) {
-                        merged.push(*other);
-                        right = right_rest;
-                    } else {
-                        merged.push(*one);
-                        left = left_rest;
-                    }
+                for _ in 0..pair.len().min(limit) {
+                    let (one, other) = (left.first(), right.first());
+                    let is_right = one.is_none_or(|one| other.is_some_and(|other| self.wins(*other, *one)));
+                    let taken = if is_right { &mut right } else { &mut left };
+                    merged.extend(taken.split_off_first());
                 }
-                merged.extend_from_slice(left);
-                merged.extend_from_slice(right);
             }
             std::mem::swap(&mut order, &mut merged);
-            width *= 2;
+            width = (2 * width).min(limit.max(1));
         }
+        order.truncate(limit);
         order
     }
 }
