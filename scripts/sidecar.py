@@ -16,18 +16,20 @@ SETTINGS = {
 }
 
 
+def within(folder, settings):
+    """Where a command runs, and what it is told there."""
+    return {"cwd": folder, "env": {**os.environ, **SETTINGS, **settings}}
+
+
 def index(folder, corpus, settings):
-    command = [PROGRAM, "index", str(corpus)]
-    environment = {**os.environ, **SETTINGS, **settings}
-    subprocess.run(command, cwd=folder, env=environment, check=True, stderr=subprocess.DEVNULL)
+    subprocess.run([PROGRAM, "index", str(corpus)], **within(folder, settings), check=True, stderr=subprocess.DEVNULL)
 
 
 @contextlib.contextmanager
 def serve(folder, settings):
     """The address of a sidecar on what was indexed in the folder. Whatever was asked of it, it ends as it should."""
     command = [PROGRAM, "serve", "--listen", "127.0.0.1:0"]
-    environment = {**os.environ, **SETTINGS, **settings}
-    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, **within(folder, settings), stdout=subprocess.PIPE, text=True)
     try:
         yield process.stdout.readline().split()[-1]
     finally:
