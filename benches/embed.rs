@@ -60,6 +60,7 @@ fn main() {
     });
     found["peak_mb"] = json!(status("VmHWM"));
     found["cpu_seconds"] = json!(ticks() as f64 * TICK);
+    found["provider"] = json!(embedder.provider());
     found["version"] = json!(format!("asktwice {}; {}", env!("CARGO_PKG_VERSION"), library::version()));
     println!("{found}");
 }
@@ -75,6 +76,7 @@ impl Settings {
             options.library = library.into();
         }
         options.precision = self.get("precision").unwrap_or("int8").parse().unwrap();
+        options.provider = serde_json::from_value(json!(self.get("provider").unwrap_or("cpu"))).unwrap();
         options.threads = self.number("threads").unwrap_or(0);
         options.workers = self.number("workers").unwrap_or(0);
         let model = self.get("model").unwrap_or(".asktwice/models/all-MiniLM-L6-v2");

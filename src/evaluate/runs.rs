@@ -6,7 +6,7 @@ use super::{
     searches::{Searched, SearchedQuestion},
 };
 use crate::{
-    fuse::{Fuse as _, Fused, Signals, Weighted, Weighting, agreement},
+    fuse::{Fuse as _, Fused, Signals, Weighted, Weighting, agreement, agreement_within},
     ranking::{PointId, Ranking},
     retrieval::Origin,
     search::Channel,
@@ -132,13 +132,14 @@ impl<'a> Legs<'a> {
             .iter()
             .map(|(variant, channel, ranking)| Weighted::new(ranking, *variant).with_channel(*channel))
             .collect();
-        let weights: Vec<f64> = (0..self.variants.len()).map(|at| self.weight(at, weighting, &bare)).collect();
+        let agreed = agreement_within(&bare, 0).unwrap_or_default();
+        let weights: Vec<f64> = (0..self.variants.len()).map(|at| self.weight(at, weighting, &bare, agreed)).collect();
         bare.into_iter().map(|leg| leg.with_weight(weights[leg.variant])).collect()
     }
 
     /// What a variant counts, as in a retrieval: the question 1, a rewrite by what can be seen of it. Without the
     /// question there is nothing to compare with, and all count the same.
-    fn weight(&self, at: usize, weighting: Weighting, legs: &[Weighted<'_>]) -> f64 {
+    fn weight(&self, at: usize, weighting: Weighting, legs: &[Weighted<'_>], agreed: f64) -> f64 {
         let (asked, own) = (self.variants[0], self.variants[at]);
         let has_asked = asked.variant.origin == Origin::Asked;
         match (own.variant.kind, own.variant.origin) {
@@ -146,7 +147,7 @@ impl<'a> Legs<'a> {
             _ if !has_asked => 1.0,
             (Some(kind), _) => {
                 let rewrites = self.variants.iter().filter(|variant| variant.variant.kind.is_some()).count();
-                let signals = Signals::new(kind).with_strayed(own.strayed).with_rewrites(rewrites);
+                let signals = Signals::new(kind).with_strayed(own.strayed).with_rewrites(rewrites).with_agreed(agreed);
                 weighting.weight(&signals.with_legs(legs, 0, at, Some(own.cosine)))
             }
             (None, _) => match weighting {

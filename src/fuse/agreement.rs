@@ -51,18 +51,12 @@ pub fn agreement(rankings: &[Weighted<'_>]) -> Option<f64> {
     let with_later = |(at, one): (usize, &&Ranking)| -> Vec<f64> {
         legs[at + 1..].iter().map(|other| rank_biased_overlap(one, other, PERSISTENCE)).collect()
     };
-    mean(&legs.iter().enumerate().flat_map(with_later).collect::<Vec<_>>())
+    let overlaps: Vec<f64> = legs.iter().enumerate().flat_map(with_later).collect();
+    (!overlaps.is_empty()).then(|| overlaps.iter().sum::<f64>() / number(overlaps.len()))
 }
 
-/// How much two variants agree: the mean rank-biased overlap of their legs through the same channel, where both found
-/// something. `None` if there is no such channel.
+/// As [`agreement()`], of the legs of one variant: how much its channels agree.
 #[must_use]
-pub fn agreement_between(rankings: &[Weighted<'_>], one: usize, other: usize) -> Option<f64> {
-    let of = |variant| rankings.iter().filter(move |leg| leg.variant == variant && !leg.ranking.is_empty());
-    let pairs = of(one).flat_map(|a| of(other).filter(|b| b.channel == a.channel).map(move |b| (a, b)));
-    mean(&pairs.map(|(a, b)| rank_biased_overlap(a.ranking, b.ranking, PERSISTENCE)).collect::<Vec<_>>())
-}
-
-fn mean(values: &[f64]) -> Option<f64> {
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / number(values.len()))
+pub fn agreement_within(rankings: &[Weighted<'_>], variant: usize) -> Option<f64> {
+    agreement(&rankings.iter().filter(|leg| leg.variant == variant).copied().collect::<Vec<_>>())
 }

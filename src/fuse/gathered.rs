@@ -28,23 +28,23 @@ pub struct Gathered<'a> {
     ends: Vec<usize>,
 }
 
-/// One entry of one ranking: the first 8 bytes of its id, enough to tell most ids apart, then its leg, then its place
-/// there. One number, because these are what is sorted, and nothing sorts faster; the rest is looked up.
+/// One entry of one ranking: 65 bits of what its id begins with, enough to tell most ids apart, then its leg, then its
+/// place there. One number, because these are what is sorted, and nothing sorts faster; the rest is looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry(u128);
 
 impl Entry {
     fn new(id: PointId, leg: u32, place: u32) -> Self {
-        Self(u128::from(prefix(id)) << 64 | u128::from(leg) << 32 | u128::from(place))
+        Self(prefix(id) << 63 | u128::from(leg) << 32 | u128::from(place))
     }
 
-    fn prefix(self) -> u64 {
-        (self.0 >> 64) as u64
+    fn prefix(self) -> u128 {
+        self.0 >> 63
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "4 of 16 bytes")]
+    #[expect(clippy::cast_possible_truncation, reason = "31 of 128 bits")]
     fn leg(self) -> usize {
-        (self.0 >> 32) as u32 as usize
+        (self.0 >> 32) as usize & 0x7fff_ffff
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "4 of 16 bytes")]
@@ -131,7 +131,8 @@ impl<'a> Gathered<'a> {
         best_first(candidates, possible, limit)
     }
 
-    /// What the legs say of each passage, in the order in which [`select`](Self::select) asks for their scores.
+    /// What the legs say of each passage, in the order of their ids, in which [`select`](Self::select) asks for their
+    /// scores, too.
     pub(super) fn each(&self) -> impl Iterator<Item = (PointId, impl Iterator<Item = Found>)> {
         self.groups().map(|group| (self.scored(group[0]).id, group.iter().map(|entry| self.found(*entry))))
     }
@@ -166,11 +167,11 @@ fn scored<'a>(rankings: &[Weighted<'a>], entry: Entry) -> &'a Scored {
     &rankings[entry.leg()].ranking.entries()[entry.place()]
 }
 
-/// What an id begins with, as a number.
-fn prefix(id: PointId) -> u64 {
+/// What an id begins with, as a number of 65 bits in the order of ids: numbers come before UUIDs.
+fn prefix(id: PointId) -> u128 {
     match id {
-        PointId::Number(number) => number,
-        PointId::Uuid(uuid) => uuid.as_u64_pair().0,
+        PointId::Number(number) => number.into(),
+        PointId::Uuid(uuid) => 1 << 64 | u128::from(uuid.as_u64_pair().0),
     }
 }
 
@@ -206,10 +207,10 @@ mod tests {
     #[test]
     fn ids_that_begin_alike_are_told_apart() {
         let ids = [
-            PointId::Number(7),
+            PointId::Number(u64::MAX),
             PointId::Uuid(Uuid::from_u64_pair(7, 1)),
             PointId::Uuid(Uuid::from_u64_pair(7, 2)),
-            PointId::Uuid(Uuid::from_u64_pair(8, 1)),
+            PointId::Uuid(Uuid::from_u64_pair(u64::MAX, 1)),
         ];
         let ranking = |order: [usize; 4]| {
             let scored = |(rank, at): (u8, usize)| Scored { id: ids[at], score: 1.0 / (1.0 + f32::from(rank)) };

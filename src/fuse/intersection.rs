@@ -6,8 +6,6 @@
 //! It is variants that have to agree, not legs: a variant has found what any of its channels found, so its legs are
 //! fused by reciprocal rank fusion first. A variant counts with the weight of its heaviest leg.
 
-use std::cmp::Reverse;
-
 use super::{
     Combination, Fused, Weighted,
     ballot::Ballot,
@@ -97,21 +95,24 @@ impl Variants {
         variants
     }
 
-    /// Fuses a variant's legs.
+    /// Fuses a variant's legs: the best score first, then the best rank, then the lowest id, in whose order passages are
+    /// numbered.
+    #[expect(clippy::cast_possible_truncation, reason = "what is taken out of a number was put into it")]
     fn rank(&mut self, variant: usize, gathered: &Gathered<'_>) {
         let (mut own, mut votes, mut ranking) = (vec![], vec![], vec![]);
-        for (passage, (_, found)) in gathered.each().enumerate() {
+        for (passage, (_, found)) in (0u32..).zip(gathered.each()) {
             own.clear();
             own.extend(found.filter(|found| self.of_leg[found.leg] == Some(variant)));
             if !own.is_empty() {
-                // Of scores that are not below 0 the bits have the same order. Passages are in the order of their ids.
-                let score = self.legs.score(&own, &mut votes).to_bits();
-                ranking.push((Reverse(score), best_rank(&own), passage));
+                // Of scores that are not below 0 the bits have the same order. One number, because nothing sorts faster.
+                let score = !self.legs.score(&own, &mut votes).to_bits();
+                let best = best_rank(&own) as u32;
+                ranking.push(u128::from(score) << 64 | u128::from(best) << 32 | u128::from(passage));
             }
         }
         ranking.sort_unstable();
-        for (rank, (_, _, passage)) in (1..).zip(ranking) {
-            self.ranks[passage * self.weights.len() + variant] = rank;
+        for (rank, place) in (1..).zip(ranking) {
+            self.ranks[place as u32 as usize * self.weights.len() + variant] = rank;
         }
     }
 

@@ -22,7 +22,7 @@ mod text;
 mod votes;
 mod weight;
 
-pub use agreement::{agreement, agreement_between, rank_biased_overlap};
+pub use agreement::{agreement, agreement_within, rank_biased_overlap};
 pub(crate) use explain::found_by;
 pub use explain::{Explanation, explain};
 pub use gathered::{Found, Gathered};

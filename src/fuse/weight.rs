@@ -7,7 +7,7 @@
 //! weight = ceiling(kind) · min(1, near · answered / 2) · (1 − agreed²) · 0.8 ^ strayed / √rewrites
 //! near     = (cosine − last) / (first − last), from 0 to 1
 //! answered = product over the channels of (rewrite's best score / question's best score)
-//! agreed   = rank-biased overlap of the question's own legs
+//! agreed   = rank-biased overlap of the question's own legs; 0 for a kind that replaces the question
 //! ```
 //!
 //! `first` and `last` are the scores of the question's own first and last dense hits, so that a model's scale of cosines
@@ -23,7 +23,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Weighted, agreement, number};
+use super::{Weighted, number};
 use crate::{ranking::Scored, rewrite::RewriteKind, search::Channel};
 
 /// What is seen of a rewrite before fusing.
@@ -65,9 +65,17 @@ impl Signals {
         self
     }
 
+    /// Sets how much the question's own legs agree: see [`agreement_within`](super::agreement_within).
+    #[must_use]
+    pub fn with_agreed(mut self, agreed: f64) -> Self {
+        self.agreed = agreed;
+        self
+    }
+
     /// Reads what the legs show of the rewrite that is variant `rewrite`, beside the question, which is variant `asked`.
     /// `cosine` is that of their embeddings. What is not known (no dense leg, a leg that was lost or found nothing) speaks
-    /// neither for nor against it.
+    /// neither for nor against it. How much the question's own legs agree is the same for all of its rewrites, and set by
+    /// [`with_agreed`](Self::with_agreed).
     #[must_use]
     pub fn with_legs(mut self, legs: &[Weighted<'_>], asked: usize, rewrite: usize, cosine: Option<f64>) -> Self {
         let hits = |variant, channel| {
@@ -82,11 +90,6 @@ impl Signals {
             Some(best(hits(rewrite, channel)?)? / best(hits(asked, channel)?)?)
         });
         self.answered = answered.product();
-        // The last message of a chat may be clear to every channel and still not what was meant.
-        if self.kind != RewriteKind::Condense {
-            let own: Vec<_> = legs.iter().filter(|leg| leg.variant == asked).copied().collect();
-            self.agreed = agreement(&own).unwrap_or(0.0);
-        }
         self
     }
 }
@@ -124,8 +127,9 @@ impl Weighting {
                 // A hundred signs of straying say no more than fifty.
                 let strayed = STRAYED.powi(i32::try_from(signals.strayed).unwrap_or(i32::MAX));
                 let seen = within(EQUAL * within(signals.near) * signals.answered.max(0.0));
-                let open = 1.0 - within(signals.agreed).powi(2);
-                signals.kind.profile().weight * seen * open * strayed / number(signals.rewrites.max(1)).sqrt()
+                let profile = signals.kind.profile();
+                let open = if profile.replaces { 1.0 } else { 1.0 - within(signals.agreed).powi(2) };
+                profile.weight * seen * open * strayed / number(signals.rewrites.max(1)).sqrt()
             }
         }
     }

@@ -4,12 +4,15 @@ use super::{ChannelWeights, call::Call};
 use crate::{
     error::Error,
     event,
-    fuse::{Signals, Weighted},
+    fuse::{Signals, Weighted, agreement_within},
     ranking::Ranking,
     retrieval::{AskedOnly, Degradation, Leg, Lost, Origin, Outcome, Variant},
     rewrite::RewriteError,
     search::Channel,
 };
+
+/// The question as asked is always the first variant.
+const ASKED: usize = 0;
 
 /// A variant, its embedding where there is one, and what each of its legs found.
 pub(super) struct Searched {
@@ -175,21 +178,19 @@ impl Found {
 
     /// Gives each rewrite its weight, by what can be seen of it now.
     pub(super) fn weigh(&mut self, call: &Call<'_>) {
-        let legs = self.weighted(call.parts.channel_weights);
         let rewrites = self.variants.iter().filter(|variant| variant.kind.is_some()).count();
-        let weigh = |at| self.weight(at, call, &legs, rewrites);
-        let weights: Vec<f64> = (0..self.variants.len()).map(weigh).collect();
+        if rewrites == 0 {
+            return;
+        }
+        let legs = self.weighted(call.parts.channel_weights);
+        let agreed = agreement_within(&legs, ASKED).unwrap_or_default();
+        let weight = |(at, (variant, seen)): (usize, (&Variant, &Seen))| {
+            let Some(kind) = variant.kind else { return variant.weight };
+            let signals = Signals::new(kind).with_strayed(seen.strayed).with_rewrites(rewrites).with_agreed(agreed);
+            call.parts.weighting.weight(&signals.with_legs(&legs, ASKED, at, seen.cosine.map(f64::from)))
+        };
+        let weights: Vec<f64> = self.variants.iter().zip(&self.seen).enumerate().map(weight).collect();
         self.variants.iter_mut().zip(weights).for_each(|(variant, weight)| variant.weight = weight);
-    }
-
-    /// What a variant counts: the question 1, a rewrite by what can be seen of it.
-    fn weight(&self, at: usize, call: &Call<'_>, legs: &[Weighted<'_>], rewrites: usize) -> f64 {
-        let variant = &self.variants[at];
-        let Some(kind) = variant.kind else { return variant.weight };
-        let Seen { cosine, strayed } = self.seen[at];
-        // The question is always the first variant.
-        let signals = Signals::new(kind).with_strayed(strayed).with_rewrites(rewrites);
-        call.parts.weighting.weight(&signals.with_legs(legs, 0, at, cosine.map(f64::from)))
     }
 
     /// The rankings as the fusion takes them.

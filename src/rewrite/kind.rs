@@ -51,6 +51,9 @@ pub struct Profile {
     pub many: bool,
     /// Whether the question's numbers, negations and names have to be in it.
     pub faithful: bool,
+    /// Whether it says what the question as asked leaves out: then it is no sign against it that the question's own
+    /// channels agree, which may be clear and still not what was meant.
+    pub replaces: bool,
     /// How long a model may write for one text, in tokens: about twice what the longest one has.
     pub tokens: u32,
 }
@@ -79,6 +82,7 @@ impl RewriteKind {
             limits: Limits::paraphrase().with_max_rewrites(1),
             many: false,
             faithful: true,
+            replaces: false,
             tokens: 256,
         };
         match self {
@@ -102,7 +106,7 @@ impl RewriteKind {
             Self::StepBack => Profile { name: "step-back", weight: 0.5, faithful: false, tokens: 128, ..question },
             Self::Decompose => Profile { name: "decompose", many: true, faithful: false, tokens: 128, ..question },
             // For "and in Paris?" the standalone question is the right one, and the bare message is not.
-            Self::Condense => Profile { name: "condense", weight: 2.0, ..question },
+            Self::Condense => Profile { name: "condense", weight: 2.0, replaces: true, ..question },
         }
     }
 

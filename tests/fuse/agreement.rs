@@ -1,6 +1,6 @@
 //! How much legs agree.
 
-use asktwice::fuse::{agreement, agreement_between, rank_biased_overlap};
+use asktwice::fuse::{agreement, agreement_within, rank_biased_overlap};
 
 use super::*;
 
@@ -35,17 +35,15 @@ fn legs_that_found_nothing_have_no_opinion() {
 }
 
 #[test]
-fn variants_are_compared_channel_by_channel() {
-    let rankings = [letters("abc"), letters("xyz"), letters("abc"), letters("uvw")];
+fn a_variants_own_legs_are_compared_with_each_other_alone() {
+    let rankings = [letters("abcd"), letters("abxy"), letters("klm"), letters("abcd")];
     let mut legs = weighted(&rankings);
-    for (leg, (variant, channel)) in
-        [(0, Channel::Dense), (0, Channel::Bm25), (1, Channel::Dense), (1, Channel::Bm25)].into_iter().enumerate()
-    {
-        (legs[leg].variant, legs[leg].channel) = (variant, channel);
+    for (leg, variant) in legs.iter_mut().zip([0, 0, 1, 2]) {
+        leg.variant = variant;
     }
-    assert!((agreement_between(&legs, 1, 0).unwrap() - 0.5).abs() < 1e-12);
-    assert_eq!(agreement_between(&legs, 1, 2), None);
-    assert_eq!(agreement_between(&legs[..3], 1, 0), agreement_between(&legs[..3], 0, 1));
+    assert_eq!(agreement_within(&legs, 0), Some(rank_biased_overlap(&rankings[0], &rankings[1], 0.9)));
+    assert_eq!(agreement_within(&legs, 1), None, "there is one leg only");
+    assert_eq!(agreement_within(&legs, 7), None);
 }
 
 proptest! {

@@ -2,7 +2,7 @@
 
 use asktwice::{
     RewriteKind,
-    fuse::{Signals, Weighting, rank_biased_overlap},
+    fuse::{Signals, Weighting},
 };
 
 use super::*;
@@ -17,9 +17,7 @@ fn any_signals() -> impl Strategy<Value = Signals> {
     let counts = (0..20usize, 0..9usize);
     (prop::sample::select(&RewriteKind::ALL[..]), 0.0..=1.0, 0.0..=9.0, 0.0..=1.0, counts).prop_map(
         |(kind, near, answered, agreed, (strayed, rewrites))| {
-            let mut signals = signals(kind, near, answered).with_strayed(strayed).with_rewrites(rewrites);
-            signals.agreed = agreed;
-            signals
+            signals(kind, near, answered).with_strayed(strayed).with_rewrites(rewrites).with_agreed(agreed)
         },
     )
 }
@@ -61,11 +59,11 @@ fn the_same_again_counts_half_and_twice_the_answer_counts_whole() {
     assert_eq!(weight(1.0, 50.0), 1.0);
     assert_eq!(weight(0.5, 1.0), 0.25);
     assert_eq!(weight(0.0, 50.0), 0.0);
-    let mut agreed = signals(RewriteKind::Paraphrase, 1.0, 2.0);
-    for (agreement, weight) in [(0.5, 0.75), (1.0, 0.0), (f64::NAN, 1.0)] {
-        agreed.agreed = agreement;
-        assert_eq!(adaptive(agreed), weight);
+    for (agreed, weight) in [(0.5, 0.75), (1.0, 0.0), (f64::NAN, 1.0)] {
+        assert_eq!(adaptive(signals(RewriteKind::Paraphrase, 1.0, 2.0).with_agreed(agreed)), weight);
     }
+    let condense = signals(RewriteKind::Condense, 1.0, 2.0);
+    assert_eq!(adaptive(condense), adaptive(condense.with_agreed(1.0)), "a bare message is no witness against it");
     let four = signals(RewriteKind::Multi, 1.0, 2.0).with_rewrites(4);
     assert_eq!(adaptive(four), 0.5, "four rewrites count together as much as two questions");
     // What is no number, or far too much, does no harm.
@@ -103,12 +101,6 @@ fn the_legs_show_how_near_a_rewrite_is_and_how_strongly_it_is_answered() {
     close(seen(&legs, None), (1.0, 2.25));
     close(seen(&legs[..3], Some(0.4)), (0.5, 1.5));
     close(seen(&legs[1..], Some(0.4)), (1.0, 1.5));
-    // The question's own legs agree on the first two of three.
-    let agreed = |kind, legs: &[Weighted<'_>]| Signals::new(kind).with_legs(legs, 0, 1, None).agreed;
-    assert_eq!(agreed(RewriteKind::Multi, &legs), rank_biased_overlap(&asked, &asked_words, 0.9));
-    assert!(agreed(RewriteKind::Multi, &legs) > 0.5);
-    assert_eq!(agreed(RewriteKind::Multi, &legs[1..]), 0.0, "there is one leg only");
-    assert_eq!(agreed(RewriteKind::Condense, &legs), 0.0, "a bare message is no witness against what was meant");
     let nothing = Ranking::default();
     close(seen(&[leg(&nothing, 0, Channel::Dense), legs[2]], Some(0.4)), (1.0, 1.0));
     // One hit is its own first and last.
