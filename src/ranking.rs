@@ -141,6 +141,11 @@ impl Ranking {
         Self(found)
     }
 
+    /// Nothing was found.
+    pub(crate) const fn nothing() -> Self {
+        Self(vec![])
+    }
+
     /// The entries, best first; the entry at index 0 has rank 1.
     #[must_use]
     pub fn entries(&self) -> &[Scored] {
@@ -219,7 +224,7 @@ impl FoundBy {
     }
 }
 
-/// Where a hit would stand had one variant not been searched with.
+/// Where a hit would stand had one variant not been searched with, and the others counted what they do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Without {

@@ -257,6 +257,12 @@ pub enum Degradation {
         /// The least that is allowed for this kind.
         least: f32,
     },
+    /// There are more rewrites than are searched with: the first of each kind were preferred.
+    #[error("{left_out} of the rewrites were left out: there are more than are searched with")]
+    TooMany {
+        /// How many.
+        left_out: usize,
+    },
     /// A leg was lost.
     #[error("the {} was not searched ({}): {error}", match origin { Origin::Asked => "question as asked", Origin::Rewrite => "rewrite", Origin::Feedback => "feedback" }, channel.name())]
     Leg {
@@ -294,7 +300,7 @@ pub enum Degradation {
 
 impl Degradation {
     /// The kind of loss, a word for programs: `rewrite_deadline`, `rewrite_rejected`, `rewrite_failed`,
-    /// `rewrite_strayed`, `leg_lost`, `fetch_lost`, `passages_deleted`, `rerank_deadline`, `rerank_failed`,
+    /// `rewrite_strayed`, `rewrites_left_out`, `leg_lost`, `fetch_lost`, `passages_deleted`, `rerank_deadline`, `rerank_failed`,
     /// `diversity_lost` or `neighbours_lost`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -303,6 +309,7 @@ impl Degradation {
             Self::Rewrite(RewriteError::Rejected { .. }) => "rewrite_rejected",
             Self::Rewrite(_) => "rewrite_failed",
             Self::Strayed { .. } => "rewrite_strayed",
+            Self::TooMany { .. } => "rewrites_left_out",
             Self::Leg { .. } => "leg_lost",
             Self::Fetch { .. } => "fetch_lost",
             Self::Deleted { .. } => "passages_deleted",
@@ -319,6 +326,7 @@ impl Degradation {
         match self {
             Self::Rewrite(error) => Some(error.word()),
             Self::Strayed { .. } => Some(Rejection::TooFar.word()),
+            Self::TooMany { .. } => Some(Rejection::TooMany.word()),
             _ => None,
         }
     }
@@ -327,7 +335,7 @@ impl Degradation {
     #[must_use]
     pub fn origin(&self) -> Option<Origin> {
         match self {
-            Self::Rewrite(_) | Self::Strayed { .. } => Some(Origin::Rewrite),
+            Self::Rewrite(_) | Self::Strayed { .. } | Self::TooMany { .. } => Some(Origin::Rewrite),
             Self::Leg { origin, .. } => Some(*origin),
             Self::Fetch { .. } | Self::Deleted { .. } | Self::Rerank(_) | Self::Diversity(_) | Self::Neighbours(_) => {
                 None

@@ -117,7 +117,7 @@ fn any_ranking() -> impl Strategy<Value = Ranking> {
 
 fn any_leg() -> impl Strategy<Value = AnyLeg> {
     let channel = prop_oneof![Just(Channel::Dense), Just(Channel::Bm25)];
-    (any_ranking(), 0..20u32, 0..3usize, channel).prop_map(|(ranking, weight, variant, channel)| AnyLeg {
+    (any_ranking(), 1..20u32, 0..3usize, channel).prop_map(|(ranking, weight, variant, channel)| AnyLeg {
         ranking,
         weight: f64::from(weight) / 10.0,
         variant,
@@ -170,8 +170,10 @@ fn weights_count_and_what_is_none_counts_as_nothing() {
     };
     assert_eq!(order(2.0), [2, 1]);
     for none in [0.0, -2.0, f64::NAN, f64::INFINITY] {
-        assert_eq!(order(none), [1, 2], "{none}");
+        assert_eq!(order(none), [1], "{none}");
     }
+    // Where there is nothing else, it is better than nothing.
+    assert_eq!(ids(&Fusion::rrf().fuse(&[Weighted::new(&rankings[1], 0).with_weight(0.0)], ALL)), [2]);
 }
 
 #[test]
@@ -222,10 +224,10 @@ fn intersection_means_variants_and_a_leg_that_found_nothing_does_not_count() {
 }
 
 #[test]
-fn what_a_quorum_found_stands_first_even_if_it_weighs_nothing() {
+fn what_a_quorum_found_stands_first_even_if_it_weighs_little() {
     let rankings = [ranking(&[1, 2]), ranking(&[9, 3]), ranking(&[9, 4])];
     let mut weighted = weighted(&rankings);
-    (weighted[1].weight, weighted[2].weight) = (0.0, 0.0);
+    (weighted[1].weight, weighted[2].weight) = (1e-9, 1e-9);
     let quorum = Fusion::Intersection { quorum: 2, strict: false };
     assert_eq!(ids(&quorum.fuse(&weighted, ALL))[0], 9);
 }

@@ -1,15 +1,17 @@
 //! Four legs: the rows of the outcome table that only more than one channel has, and the weights of channels.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use asktwice::{
-    Degradation, Embedder as _, Legs, Outcome, Passage, Retrieval, RetrieveOptions, Retriever, Scope,
-    VectorStoreWriter as _,
-    embed::{Bm25, Role, SparseEncoder as _},
+    Degradation, EmbedError, Embedder, Legs, Outcome, Passage, Question, Retrieval, RetrieveOptions, Retriever,
+    Rewrite, RewriteError, RewriteKind, RewriteRequest, Rewriter, Rewrites, Scope, VectorStoreWriter as _,
+    embed::{Bm25, Embedding, Identity, Role, SparseEncoder as _},
+    question::{Speaker, Turn},
     retrieval::{AskedOnly, Lost, Origin},
     rewrite::RecordedRewriter,
     search::{Channel, Filter, MemoryStore, Vectors},
 };
+use async_trait::async_trait;
 use serde_json::json;
 
 use crate::support::{
@@ -22,7 +24,11 @@ const REWRITE: &str = "late order delayed";
 
 /// A collection with both channels, and a retriever whose embedder fails on texts that hold a word.
 async fn retriever(fails_on: &'static str) -> Retriever {
-    let (embedder, bm25) = (HashEmbedder::new(), Arc::new(Bm25::new("english").unwrap()));
+    retriever_with(FailsOn(fails_on, HashEmbedder::new())).await
+}
+
+async fn retriever_with(embedder: impl Embedder + 'static) -> Retriever {
+    let bm25 = Arc::new(Bm25::new("english").unwrap());
     let store = MemoryStore::new();
     store.prepare(&embedder.identity().clone().with_bm25(bm25.identity())).await.unwrap();
     let passages = [("late", "late food"), ("order", "an order that is delayed"), ("other", "something else")];
@@ -32,11 +38,51 @@ async fn retriever(fails_on: &'static str) -> Retriever {
         (Passage::new(id, text).with_payload(payload), vectors)
     });
     store.upsert(passages.into()).await.unwrap();
-    Retriever::new(FailsOn(fails_on, embedder), store).with_sparse_encoder(bm25)
+    Retriever::new(embedder, store).with_sparse_encoder(bm25)
+}
+
+/// Never gets done with texts that hold a word.
+#[derive(Debug)]
+struct HangsOn(&'static str, HashEmbedder);
+
+#[async_trait]
+impl Embedder for HangsOn {
+    async fn embed(&self, role: Role, texts: Vec<String>) -> Result<Vec<Embedding>, EmbedError> {
+        if texts.iter().any(|text| text.contains(self.0)) {
+            std::future::pending::<()>().await;
+        }
+        self.1.embed(role, texts).await
+    }
+
+    fn identity(&self) -> &Identity {
+        self.1.identity()
+    }
+}
+
+/// Says something for every kind that it is asked for, so many times; and is not asked for none.
+#[derive(Debug)]
+struct SaysAll(usize);
+
+#[async_trait]
+impl Rewriter for SaysAll {
+    async fn rewrite(&self, request: &RewriteRequest) -> Result<Rewrites, RewriteError> {
+        assert!(!request.kinds.is_empty());
+        let of = |kind: &RewriteKind| {
+            let kind = *kind;
+            (0..self.0).map(move |n| Rewrite::new(kind, format!("{kind} number {n}")))
+        };
+        Ok(request.kinds.iter().flat_map(of).collect::<Vec<_>>().into())
+    }
 }
 
 fn rewriter() -> RecordedRewriter {
     RecordedRewriter::from_pairs([(ASKED, [REWRITE])])
+}
+
+/// The question, as the last message of a chat.
+fn in_chat() -> Question {
+    let turn = Turn { role: Speaker::User, content: "what came?".to_owned() };
+    Question::new(ASKED).unwrap().with_history([turn])
 }
 
 fn legs(retrieval: &Retrieval) -> Vec<(usize, Channel)> {
@@ -74,6 +120,37 @@ async fn one_leg_of_the_rewrite_is_lost() {
     let retrieval = retriever("delayed").await.with_rewriter(rewriter()).retrieve(ASKED).await.unwrap();
     let lost = Lost { origin: Origin::Rewrite, channel: Channel::Dense };
     assert!(matches!(&retrieval.outcome, Outcome::Partial { lost: told } if told[..] == [lost]), "{retrieval:?}");
+}
+
+#[tokio::test]
+async fn what_is_in_of_a_late_rewrite_counts() {
+    let retriever = retriever_with(HangsOn("delayed", HashEmbedder::new())).await.with_rewriter(rewriter());
+    let retrieval = retriever.with_rewrite_deadline(Duration::from_millis(100)).retrieve(ASKED).await.unwrap();
+    let lost = Lost { origin: Origin::Rewrite, channel: Channel::Dense };
+    assert!(matches!(&retrieval.outcome, Outcome::Partial { lost: told } if told[..] == [lost]), "{retrieval:?}");
+    assert_eq!(legs(&retrieval), [(0, Channel::Dense), (0, Channel::Bm25), (1, Channel::Bm25)]);
+}
+
+#[tokio::test]
+async fn of_too_many_rewrites_the_first_of_each_kind_are_searched_with() {
+    let options = RetrieveOptions::default().with_kinds(RewriteKind::ALL);
+    let retrieval = retriever("").await.with_rewriter(SaysAll(3)).ask(in_chat(), &options).await.unwrap();
+    let kinds: Vec<_> = retrieval.variants.iter().filter_map(|variant| variant.kind).collect();
+    assert_eq!((kinds.len(), &kinds[..7]), (8, &RewriteKind::ALL[..]));
+    assert_eq!(retrieval.outcome, Outcome::Full);
+    assert!(matches!(&retrieval.degradations[..], [Degradation::TooMany { left_out: 13 }]), "{retrieval:?}");
+}
+
+#[tokio::test]
+async fn a_kind_that_no_channel_is_for_is_not_asked_for() {
+    let retriever = retriever("").await.with_rewriter(SaysAll(1));
+    let words = RetrieveOptions::default().with_legs(Legs::Bm25);
+    let retrieval = retriever.retrieve_with(ASKED, &words.clone().with_kinds([RewriteKind::Hyde])).await.unwrap();
+    assert_eq!(retrieval.outcome, Outcome::AskedOnly { reason: AskedOnly::NotNeeded });
+    assert!(retrieval.degradations.is_empty());
+    let both = words.with_kinds([RewriteKind::Hyde, RewriteKind::Keywords]);
+    let retrieval = retriever.retrieve_with(ASKED, &both).await.unwrap();
+    assert_eq!((legs(&retrieval).len(), retrieval.outcome), (2, Outcome::Full));
 }
 
 #[tokio::test]
@@ -121,6 +198,8 @@ async fn a_gate_spares_the_model_where_the_legs_agree() {
     let retrieval = shut.retrieve(ASKED).await.unwrap();
     assert_eq!(retrieval.outcome, Outcome::AskedOnly { reason: AskedOnly::Agreed });
     assert!(retrieval.degradations.is_empty());
+    // The last message of a chat may find the same by all channels and still not say what was meant.
+    assert_eq!(shut.ask(in_chat(), &RetrieveOptions::default()).await.unwrap().outcome, Outcome::Full);
 }
 
 #[tokio::test]

@@ -9,7 +9,8 @@ use asktwice::{
     fuse::Weighting,
     ranking::PointId,
     retrieval::{AskedOnly, Origin, Outcome},
-    rewrite::LeastCosines,
+    retriever::FeedbackUse,
+    rewrite::{Feedback, LeastCosines},
     search::{CollectionInfo, MemoryStore, ScrollPage, ScrollRequest, Search},
 };
 use async_trait::async_trait;
@@ -35,7 +36,7 @@ impl Rewriter for Says {
     }
 }
 
-/// Loses a passage between search and fetch.
+/// Loses a passage between search and fetch, and never gets round to vectors.
 #[derive(Debug)]
 struct Forgets(MemoryStore);
 
@@ -49,8 +50,8 @@ impl VectorStore for Forgets {
         self.0.fetch(&ids[1..]).await
     }
 
-    async fn vectors(&self, ids: &[PointId]) -> Result<Vec<(PointId, Vec<f32>)>, StoreError> {
-        self.0.vectors(ids).await
+    async fn vectors(&self, _: &[PointId]) -> Result<Vec<(PointId, Vec<f32>)>, StoreError> {
+        std::future::pending().await
     }
 
     async fn scroll(&self, request: ScrollRequest) -> Result<ScrollPage, StoreError> {
@@ -173,6 +174,16 @@ async fn passages_deleted_meanwhile_are_counted() {
     let retrieval = retriever.retrieve(ASKED).await.unwrap();
     assert!(matches!(&retrieval.degradations[..], [Degradation::Deleted { missing: 1 }]));
     assert_eq!((retrieval.hits.len(), retrieval.outcome.word()), (1, "asked_only"));
+}
+
+#[tokio::test]
+async fn feedback_that_is_late_is_told() {
+    let feedback = FeedbackUse::Always(Feedback::Average { top: 1 });
+    let retriever = Retriever::new(HashEmbedder::new(), Forgets(store().await)).with_feedback(feedback);
+    let options = RetrieveOptions::default().with_deadline(Duration::from_millis(100));
+    let retrieval = retriever.retrieve_with(ASKED, &options).await.unwrap();
+    let lost = |degradation: &Degradation| matches!(degradation, Degradation::Leg { origin: Origin::Feedback, .. });
+    assert!(retrieval.degradations.iter().any(lost), "{retrieval:?}");
 }
 
 #[tokio::test]

@@ -46,7 +46,8 @@ use crate::{
 pub struct Weighted<'a> {
     /// What the leg found.
     pub ranking: &'a Ranking,
-    /// How much it counts; 1 is the weight of the question as asked. What is below 0, infinite or no number counts as 0.
+    /// How much it counts; 1 is the weight of the question as asked. What is below 0, infinite or no number counts as 0,
+    /// and what counts 0 is as if it had found nothing.
     pub weight: f64,
     /// Which variant the leg searched with. An intersection asks how many *variants* found a passage.
     pub variant: usize,
@@ -231,6 +232,17 @@ impl Fusion {
         all
     }
 
+    /// The rankings that count: beside others, a leg that weighs nothing is as one that found nothing, so that it makes no
+    /// quorum and no average. Where none that found anything weighs, and in other systems' fusions, all are as they are.
+    fn counted<'a>(self, rankings: &[Weighted<'a>]) -> Vec<Weighted<'a>> {
+        static NOTHING: Ranking = Ranking::nothing();
+        let counts = |leg: &Weighted<'_>| leg.counted_weight() > 0.0 && !leg.ranking.is_empty();
+        let all = matches!(self, Self::Parity(_)) || !rankings.iter().any(counts);
+        let counted =
+            |leg: &Weighted<'a>| if all || counts(leg) { *leg } else { Weighted { ranking: &NOTHING, ..*leg } };
+        rankings.iter().map(counted).collect()
+    }
+
     /// The votes, for those fusions that are an election.
     fn ballot(&self, gathered: &Gathered<'_>) -> Option<Ballot> {
         let rankings = gathered.rankings();
@@ -250,7 +262,8 @@ impl Fusion {
 
 impl Fuse for Fusion {
     fn fuse(&self, rankings: &[Weighted<'_>], limit: usize) -> Vec<Fused> {
-        let gathered = Gathered::of(rankings);
+        let counted = self.counted(rankings);
+        let gathered = Gathered::of(&counted);
         match (self.ballot(&gathered), *self) {
             (Some(ballot), _) => ballot.fuse(&gathered, limit),
             (None, Self::Intersection { quorum, strict }) => intersection::fuse(&gathered, quorum, strict, limit),
@@ -259,7 +272,8 @@ impl Fuse for Fusion {
     }
 
     fn contributions(&self, rankings: &[Weighted<'_>], ids: &[PointId]) -> Vec<Vec<f64>> {
-        let gathered = Gathered::of(rankings);
+        let counted = self.counted(rankings);
+        let gathered = Gathered::of(&counted);
         match (self.ballot(&gathered), *self) {
             (Some(ballot), _) => ballot.contributions(&gathered, ids),
             (None, Self::Intersection { .. }) => intersection::contributions(&gathered, ids),

@@ -55,6 +55,9 @@ impl Combination {
     /// What each value is of the combination; together they make it.
     pub(super) fn shares(self, values: &[f64]) -> Vec<f64> {
         let count = values.len();
+        if count == 0 {
+            return vec![];
+        }
         let mut ascending: Vec<usize> = (0..count).collect();
         ascending.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
         let mut shares = vec![0.0; count];

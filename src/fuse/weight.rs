@@ -1,7 +1,8 @@
 //! How much a rewrite counts, by what can be seen of it when the question is asked: whether it is about the question at
 //! all, and how strongly the collection answers it, compared with the question. A rewrite of something else counts
 //! nothing, one that lost half of the question little, one that says the same half, and one that brings in words that the
-//! collection has as much as the question itself; never more. And the less, the more the question's own channels agree.
+//! collection has as much as the question itself; more only if its kind may stand for the question, as the standalone
+//! question of a chat does. And the less, the more the question's own channels agree.
 //!
 //! ```text
 //! weight = ceiling(kind) · min(1, near · answered / 2) · (1 − agreed²) · 0.8 ^ strayed / √rewrites
@@ -118,7 +119,8 @@ const EQUAL: f64 = 0.5;
 const STRAYED: f64 = 0.8;
 
 impl Weighting {
-    /// A rewrite's weight, from 0 to 1; 1 is the question's own.
+    /// A rewrite's weight, from 0 to 1; 1 is the question's own. Only a kind whose [`Profile`](crate::rewrite::Profile)
+    /// says so may have more.
     #[must_use]
     pub fn weight(&self, signals: &Signals) -> f64 {
         match self {

@@ -6,6 +6,8 @@
 //! ```
 
 use std::{
+    collections::{HashMap, HashSet},
+    future::pending,
     panic::AssertUnwindSafe,
     sync::{Arc, Mutex, OnceLock},
 };
@@ -30,7 +32,7 @@ use crate::{
     question::Question,
     ranking::Hit,
     retrieval::{AskedOnly, Degradation, Origin, Retrieval, Step, Timing, Variant},
-    rewrite::{Failure, Rewrite, RewriteError, RewriteRequest, Rewriter},
+    rewrite::{Failure, Rejection, Rewrite, RewriteError, RewriteKind, RewriteRequest, Rewriter, counters},
     search::{Channel, Filter},
 };
 
@@ -130,7 +132,7 @@ impl<'a> Call<'a> {
     /// Searches with the question as it was asked. Where somebody listens, or a rewrite is waited for, its own hits are
     /// made complete meanwhile: whatever happens later, they are there.
     async fn asked(&self, channels: &[Channel]) -> (Searched, Vec<Hit>) {
-        let searched = self.search_with(Variant::asked(self.question.text()), channels).await;
+        let searched = self.search_with(Variant::asked(self.question.text()), channels, pending()).await;
         // Only the gate asks for it.
         let agreement = self.parts.gate.and_then(|_| fuse::agreement(&searched.weighted(self.parts.channel_weights)));
         self.asked_ended.send_replace(Some(AskedEnded { agreement }));
@@ -145,20 +147,24 @@ impl<'a> Call<'a> {
             Ok(rewriter) => rewriter,
             Err(reason) => return Rewritten::Skipped(reason),
         };
-        let rewrites = match self.timed(Step::Rewrite, Some(Origin::Rewrite), self.rewrite(rewriter)).await {
+        let asking = self.rewrite(rewriter, channels);
+        let (rewrites, left_out) = match self.timed(Step::Rewrite, Some(Origin::Rewrite), asking).await {
             Ok(rewrites) if self.budget.has_time_for_legs(Instant::now()) => rewrites,
             Ok(_) => return Rewritten::Lost(RewriteError::Deadline { deadline: self.budget.reply_time() }),
             Err(error) => return Rewritten::Lost(error),
         };
         let legs = join_all(rewrites.into_iter().map(|rewrite| self.rewrite_legs(rewrite, channels))).await;
-        let (mut searched, mut strayed) = (vec![], vec![]);
+        let (mut searched, mut lost) = (vec![], vec![]);
+        if left_out > 0 {
+            lost.push(Degradation::TooMany { left_out });
+        }
         for leg in legs {
             match leg {
                 Ok(found) => searched.push(found),
-                Err(degradation) => strayed.push(degradation),
+                Err(degradation) => lost.push(degradation),
             }
         }
-        Rewritten::Searched(searched, strayed)
+        Rewritten::Searched(searched, lost)
     }
 
     /// Who rewrites; or why nobody does.
@@ -171,11 +177,23 @@ impl<'a> Call<'a> {
             return Err(AskedOnly::LocalOnly);
         }
         if let Some(gate) = self.parts.gate
+            && !self.may_be_replaced()
             && self.asked_ended().await.agreement.is_some_and(|agreement| agreement >= gate)
         {
             return Err(AskedOnly::Agreed);
         }
         Ok(rewriter)
+    }
+
+    /// Whether a rewrite may say what the question as asked leaves out, so that nothing follows from how well the
+    /// question's own legs agree.
+    fn may_be_replaced(&self) -> bool {
+        let replaces = |kind: RewriteKind| kind.profile().replaces && kind.is_of_use(self.question);
+        match &self.options.rewrite {
+            RewriteChoice::Kinds(kinds) => kinds.iter().copied().any(replaces),
+            // Which kinds are usual is the rewriter's to know.
+            _ => RewriteKind::ALL.into_iter().any(replaces),
+        }
     }
 
     /// Waits for the question's own legs to end.
@@ -186,17 +204,33 @@ impl<'a> Call<'a> {
         ended.unwrap_or(AskedEnded { agreement: None })
     }
 
-    /// Asks the rewriter; late, failed, crashed and empty replies are all the same to the question: lost, and told.
-    async fn rewrite(&self, rewriter: &Arc<dyn Rewriter>) -> Result<Vec<Rewrite>, RewriteError> {
+    /// Asks the rewriter for what can be searched with through these channels; late, failed, crashed and empty replies
+    /// are all the same to the question: lost, and told. Also says how many rewrites were left out because there are too
+    /// many.
+    async fn rewrite(
+        &self,
+        rewriter: &Arc<dyn Rewriter>,
+        channels: &[Channel],
+    ) -> Result<(Vec<Rewrite>, usize), RewriteError> {
+        let searchable = |kind: RewriteKind| channels.iter().any(|channel| kind.is_for(*channel));
         let mut request = RewriteRequest::new(self.question.clone()).with_tenant(&self.parts.scope.tenant);
         if let RewriteChoice::Kinds(kinds) = &self.options.rewrite {
-            request = request.with_kinds(kinds.clone());
+            let kinds: Vec<RewriteKind> = kinds.iter().copied().filter(|kind| searchable(*kind)).collect();
+            if kinds.is_empty() {
+                return Err(RewriteError::NotNeeded);
+            }
+            request = request.with_kinds(kinds);
         }
         request.deadline = self.budget.reply_end();
         // What a stranger's reply does to a rewriter must not reach the question.
         let reply = AssertUnwindSafe(rewriter.rewrite(&request)).catch_unwind();
         match until(self.budget.reply_end(), reply).await {
-            Some(Ok(rewrites)) => usable(rewrites?.rewrites, self.question),
+            Some(Ok(rewrites)) => {
+                let mut rewrites = rewrites?.rewrites;
+                let any = !rewrites.is_empty();
+                rewrites.retain(|rewrite| searchable(rewrite.kind));
+                if any && rewrites.is_empty() { Err(RewriteError::NotNeeded) } else { usable(rewrites, self.question) }
+            }
             Some(Err(_)) => Err(RewriteError::because(Failure::Crashed, "crashed; the log says where")),
             None => Err(RewriteError::Deadline { deadline: self.budget.reply_time() }),
         }
@@ -210,24 +244,21 @@ impl<'a> Call<'a> {
         let overdue = async {
             match self.budget.rewrite_end() {
                 Some(end) => sleep_until(end).await,
-                None => std::future::pending().await,
+                None => pending().await,
             }
-            self.asked_ended().await
+            self.asked_ended().await;
         };
-        let mut searched = tokio::select! {
-            biased;
-            searched = async {
-                let (mut searched, chat) =
-                    tokio::join!(self.search_with(variant.clone(), &channels), self.chat_vector(kind));
-                let question = chat.as_ref().or(self.asked_vector.get());
-                searched.cosine = question.zip(searched.vector.as_ref()).and_then(|(a, b)| cosine(a, b));
-                searched
-            } => searched,
-            _ = overdue => {
-                let late = || Err(Error::Deadline { deadline: self.parts.rewrite_deadline });
-                Searched::new(variant, None, channels.iter().map(|channel| (*channel, late())).collect())
+        let overdue = overdue.shared();
+        let chat = async {
+            tokio::select! {
+                biased;
+                vector = self.chat_vector(kind) => vector,
+                () = overdue.clone() => None,
             }
         };
+        let (mut searched, chat) = tokio::join!(self.search_with(variant, &channels, overdue.clone()), chat);
+        let question = chat.as_ref().or(self.asked_vector.get());
+        searched.cosine = question.zip(searched.vector.as_ref()).and_then(|(a, b)| cosine(a, b));
         searched.strayed = strayed;
         self.check_strayed(&searched)?;
         self.tell(|| Event::Variant { variant: searched.variant.clone(), found: searched.found() });
@@ -242,16 +273,19 @@ impl<'a> Call<'a> {
             FeedbackUse::InsteadOfRewrite(_) => return None,
         };
         let first: Vec<_> = asked.ranking(Channel::Dense)?.ids().take(feedback.top()).collect();
-        let vectors = until(self.budget.legs_end(), self.parts.store.vectors(&first)).await;
-        let vectors: Vec<Vec<f32>> = match vectors? {
+        let fetching = until(Some(self.legs_end()), self.parts.store.vectors(&first)).map(|vectors| match vectors {
+            Some(vectors) => vectors.map_err(Error::from),
+            None => Err(self.late()),
+        });
+        let vectors: Vec<Vec<f32>> = match self.timed(Step::Fetch, Some(Origin::Feedback), fetching).await {
             Ok(vectors) => vectors.into_iter().map(|(_, vector)| vector).collect(),
             Err(error) => {
                 let variant = Variant::feedback(vec![]);
-                return Some(Searched::new(variant, None, vec![(Channel::Dense, Err(error.into()))]));
+                return Some(Searched::new(variant, None, vec![(Channel::Dense, Err(error))]));
             }
         };
         let vector = feedback.vector(asked.vector.as_deref()?, &vectors)?;
-        let searched = self.search_with(Variant::feedback(vector), &[Channel::Dense]).await;
+        let searched = self.search_with(Variant::feedback(vector), &[Channel::Dense], pending()).await;
         self.tell(|| Event::Variant { variant: searched.variant.clone(), found: searched.found() });
         Some(searched)
     }
@@ -278,15 +312,30 @@ pub(super) async fn until<T>(end: Option<Instant>, work: impl Future<Output = T>
     }
 }
 
-/// What a rewriter returned, fit to be searched with: tidy, not the question itself, each text once, not too many. A
-/// rewriter of the user's own may be careless, and every copy would be a vote.
-fn usable(rewrites: Vec<Rewrite>, question: &Question) -> Result<Vec<Rewrite>, RewriteError> {
-    let mut seen = std::collections::HashSet::from([question.text().to_lowercase()]);
+/// What a rewriter returned, fit to be searched with: tidy, not the question itself, each text once; and how many are too
+/// many. A rewriter of the user's own may be careless, and every copy would be a vote.
+fn usable(rewrites: Vec<Rewrite>, question: &Question) -> Result<(Vec<Rewrite>, usize), RewriteError> {
+    let mut seen = HashSet::from([question.text().to_lowercase()]);
     let tidy = rewrites.into_iter().filter_map(|rewrite| {
         let text = Question::new(&rewrite.text).ok()?.text().to_owned();
         Some(Rewrite { text, ..rewrite })
     });
-    let usable: Vec<Rewrite> =
-        tidy.filter(|rewrite| seen.insert(rewrite.text.to_lowercase())).take(MOST_REWRITES).collect();
-    if usable.is_empty() { Err(RewriteError::failed("returned nothing new to search with")) } else { Ok(usable) }
+    let mut of_kind: HashMap<RewriteKind, usize> = HashMap::new();
+    let numbered = tidy.filter(|rewrite| seen.insert(rewrite.text.to_lowercase())).map(|rewrite| {
+        let number = of_kind.entry(rewrite.kind).or_default();
+        *number += 1;
+        (*number, rewrite)
+    });
+    let mut usable: Vec<(usize, Rewrite)> = numbered.collect();
+    if usable.is_empty() {
+        return Err(RewriteError::failed("returned nothing new to search with"));
+    }
+    let left_out = usable.len().saturating_sub(MOST_REWRITES);
+    if left_out > 0 {
+        // The first of every kind before the second of any.
+        usable.sort_by_key(|(number, _)| *number);
+        usable.truncate(MOST_REWRITES);
+        counters::rejected(&vec![Rejection::TooMany; left_out]);
+    }
+    Ok((usable.into_iter().map(|(_, rewrite)| rewrite).collect(), left_out))
 }

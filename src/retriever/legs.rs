@@ -23,15 +23,30 @@ use crate::{
 
 impl Call<'_> {
     /// Searches with a variant through each channel, at the same time: its words need no embedding and start at once.
-    pub(super) async fn search_with(&self, variant: Variant, channels: &[Channel]) -> Searched {
+    /// When `overdue` is over, each leg that is not in yet is lost.
+    pub(super) async fn search_with(
+        &self,
+        variant: Variant,
+        channels: &[Channel],
+        overdue: impl Future<Output = ()> + Clone,
+    ) -> Searched {
         let vector = OnceLock::new();
         let legs = join_all(channels.iter().map(async |channel| {
-            let end = self.budget.legs_end().or_else(|| Instant::now().checked_add(LEG_TIMEOUT));
-            let leg = until(end, self.leg(&variant, *channel, &vector, end)).await;
+            let end = self.legs_end();
+            let leg = tokio::select! {
+                biased;
+                leg = until(Some(end), self.leg(&variant, *channel, &vector, end)) => leg,
+                () = overdue.clone() => Some(Err(Error::Deadline { deadline: self.parts.rewrite_deadline })),
+            };
             (*channel, leg.unwrap_or_else(|| Err(self.late())))
         }));
         let legs = legs.await;
         Searched::new(variant, vector.into_inner(), legs)
+    }
+
+    /// Until when a leg is waited for that starts now.
+    pub(super) fn legs_end(&self) -> Instant {
+        self.budget.legs_end().unwrap_or_else(|| Instant::now() + LEG_TIMEOUT)
     }
 
     /// Encodes a variant for a channel and searches with it; leaves its embedding in `vector`.
@@ -40,7 +55,7 @@ impl Call<'_> {
         variant: &Variant,
         channel: Channel,
         vector: &OnceLock<Vec<f32>>,
-        end: Option<Instant>,
+        end: Instant,
     ) -> Result<Ranking, Error> {
         let encoded = match (channel, &variant.content, &self.parts.sparse) {
             (Channel::Bm25, Content::Text(text), Some(sparse)) => {
@@ -56,7 +71,7 @@ impl Call<'_> {
             }
             (_, Content::Vector(vector), _) => SearchVector::Dense(vector.clone()),
         };
-        let timeout = end.map_or(LEG_TIMEOUT, |end| end.saturating_duration_since(Instant::now()));
+        let timeout = end.saturating_duration_since(Instant::now());
         let mut search = Search::new(encoded, self.options.depth).with_timeout(timeout);
         search.filter.clone_from(&self.filter);
         let ranking = self.timed(Step::Search, Some(variant.origin), self.parts.store.search(search)).await?;

@@ -47,6 +47,21 @@ proptest! {
     }
 
     #[test]
+    fn a_leg_that_weighs_nothing_is_as_one_that_found_nothing(
+        found in any_legs(), at in 0..5usize, leg in any_leg(), fusion in any_own_fusion(3),
+    ) {
+        prop_assume!(found.iter().any(|leg| !leg.ranking.is_empty()));
+        let with = |ranking: &Ranking| {
+            let mut more = found.clone();
+            more.insert(at.min(found.len()), AnyLeg { ranking: ranking.clone(), weight: 0.0, ..leg.clone() });
+            let fused = fusion.fuse(&legs(&more), ALL);
+            let ids: Vec<PointId> = leg.ranking.ids().collect();
+            (bits(&fused), fusion.contributions(&legs(&more), &ids))
+        };
+        prop_assert_eq!(with(&leg.ranking), with(&Ranking::default()));
+    }
+
+    #[test]
     fn the_first_n_are_a_prefix_of_more(
         found in any_legs(),
         fusion in prop_oneof![any_own_fusion(3), any_parity()],
