@@ -13,7 +13,7 @@ use crate::{
     config::{EmbedSettings, RerankSettings, RewriteSettings, Settings, SettingsError, StoreSettings},
     embed::{
         AdaptedEmbedder, CachedEmbedder, EmbedError, Embedder, Embedding, Head, Identity, OnnxEmbedder, OnnxOptions,
-        RemoteEmbedder, Role, library,
+        Precision, Provider, RemoteEmbedder, Role, library,
     },
     index::TokenCounter,
     rerank::{OnnxReranker, OnnxRerankerOptions, RemoteReranker, Reranker},
@@ -47,6 +47,10 @@ pub(super) fn embedder(settings: &Settings) -> anyhow::Result<AnyEmbedder> {
         // The log that says why is off for most commands, and much slower than asked for should not pass in silence.
         let wanted = embed.provider;
         eprintln!("asktwice: there is no {wanted} here; the CPU does the work (ASKTWICE_LOG=asktwice=warn says why)");
+    }
+    if local.provider() != Provider::Cpu && embed.precision != Precision::Fp32 {
+        let provider = local.provider();
+        eprintln!("asktwice: int8 is for the CPU; set embed.precision = \"fp32\" for {provider}, and index anew");
     }
     let counter = local.clone();
     let counter: TokenCounter = Arc::new(move |text: &str| counter.count_tokens(text));

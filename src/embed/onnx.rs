@@ -14,7 +14,7 @@ use ort::{
 use tokenizers::{Tokenizer, TruncationParams};
 
 use super::{
-    EmbedError, Embedding, Provider, Role,
+    EmbedError, Embedding, Precision, Provider, Role,
     model::{ModelFolder, unusable},
     pooling::normalise,
 };
@@ -101,6 +101,10 @@ const LONG: usize = 512;
 /// 90 × 384 matrices, normalised.
 const SLOWER_FUSED: &str = "SkipLayerNormFusion;BiasGeluFusion";
 
+/// How many questions of the same length are embedded together when many wait: the weights are then read once for all
+/// of them, which for short texts takes longer than the arithmetic.
+const MOST_TOGETHER: usize = 8;
+
 /// A session, and what it needs to embed a text.
 #[derive(Debug)]
 pub(super) struct Model {
@@ -153,10 +157,12 @@ impl Model {
         }
     }
 
-    /// Whether the model takes several texts at a time.
-    pub(super) fn takes_batches(&self) -> bool {
+    /// How many texts of the same length may be embedded together.
+    pub(super) fn most_together(&self, precision: Precision) -> usize {
         let first = self.session.inputs().first().and_then(|input| input.dtype().tensor_shape());
-        first.is_some_and(|shape| shape.first().is_some_and(|size| *size < 0))
+        let takes_batches = first.is_some_and(|shape| shape.first().is_some_and(|size| *size < 0));
+        // What int8 rounds to depends on all that is multiplied together, so there every text is by itself.
+        if takes_batches && precision == Precision::Fp32 { MOST_TOGETHER } else { 1 }
     }
 
     /// Embeds one text.

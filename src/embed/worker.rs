@@ -23,10 +23,6 @@ use super::{
     shared::SharedOnnx,
 };
 
-/// How many questions of the same length are embedded together when many wait: the weights are then read once for all
-/// of them, which for short texts takes longer than the arithmetic.
-const MOST_TOGETHER: usize = 8;
-
 /// Embeds on the CPU with a local ONNX model. Cheap to clone; clones share the workers, which end with the last clone.
 #[derive(Debug, Clone)]
 pub struct OnnxEmbedder {
@@ -61,6 +57,7 @@ impl Default for OnnxOptions {
 struct Crew {
     queue: Arc<Queue>,
     plan: Arc<Plan>,
+    workers: Vec<thread::JoinHandle<()>>,
 }
 
 /// The sessions: the wide one for a text that is alone, and what the workers open theirs from.
@@ -99,13 +96,14 @@ impl OnnxEmbedder {
     /// # Errors
     /// [`EmbedError::Library`] or [`EmbedError::Model`] say what is missing or wrong, and what to do.
     pub fn open_with(folder: impl Into<PathBuf>, options: &OnnxOptions) -> Result<Self, EmbedError> {
-        let crew = Arc::new(Crew { queue: Arc::default(), plan: Arc::new(Plan::new(folder.into(), options)?) });
+        let plan = Arc::new(Plan::new(folder.into(), options)?);
+        let mut crew = Crew { queue: Arc::default(), plan, workers: vec![] };
         for _ in 0..crew.plan.workers() {
             let (queue, plan) = (Arc::clone(&crew.queue), Arc::clone(&crew.plan));
             let worker = thread::Builder::new().name("embed".to_owned()).spawn(move || work(&plan, &queue));
-            worker.map_err(|error| failed(format!("no thread can be started: {error}")))?;
+            crew.workers.push(worker.map_err(|error| failed(format!("no thread can be started: {error}")))?);
         }
-        Ok(Self { crew })
+        Ok(Self { crew: Arc::new(crew) })
     }
 
     /// How many tokens a text has, however long it is.
@@ -147,8 +145,9 @@ impl Plan {
         let environment = library::load(&options.library)?;
         if let Some(session) = accelerated(&environment, &onnx, options) {
             let (encoder, provider) = (encoder()?, options.provider);
-            let wide = Mutex::new(Model::new(session, Arc::clone(&encoder))?);
-            return Ok(Self { encoder, provider, wide, narrow: None, most: 1 });
+            let wide = Model::new(session, Arc::clone(&encoder))?;
+            let most = wide.most_together(options.precision);
+            return Ok(Self { encoder, provider, wide: Mutex::new(wide), narrow: None, most });
         }
         let opened = SharedOnnx::new(onnx, &path).and_then(|onnx| {
             let session = onnx.open(settings(&environment, Provider::Cpu, options.threads())?)?;
@@ -157,9 +156,7 @@ impl Plan {
         let encoder = encoder()?;
         let (onnx, session) = opened.map_err(|error| encoder.refuse(&error))?;
         let wide = Model::new(session, Arc::clone(&encoder))?;
-        // What int8 rounds to depends on all that is multiplied together, so there every text is by itself.
-        let together = options.precision == Precision::Fp32 && wide.takes_batches();
-        let most = if together { MOST_TOGETHER } else { 1 };
+        let most = wide.most_together(options.precision);
         let narrow = Narrow::new(environment, onnx, options);
         Ok(Self { encoder, provider: Provider::Cpu, wide: Mutex::new(wide), narrow, most })
     }
@@ -235,6 +232,13 @@ fn accelerated(environment: &Environment, onnx: &[u8], options: &OnnxOptions) ->
 impl Drop for Crew {
     fn drop(&mut self) {
         self.queue.close();
+        if self.plan.provider == Provider::Cpu {
+            return;
+        }
+        // An accelerator's driver goes when the program ends, and a session that is given back later aborts it.
+        for worker in self.workers.drain(..) {
+            let _ = worker.join();
+        }
     }
 }
 
@@ -259,7 +263,7 @@ fn failed(problem: String) -> EmbedError {
 impl Embedder for OnnxEmbedder {
     /// Passages wait for a place in the queue; questions are refused when it is full, because nobody waits that long.
     async fn embed(&self, role: Role, texts: Vec<String>) -> Result<Vec<Embedding>, EmbedError> {
-        let Crew { queue, plan } = &*self.crew;
+        let Crew { queue, plan, .. } = &*self.crew;
         let single = texts.len() == 1;
         let mut replies = Vec::with_capacity(texts.len());
         for text in texts {
