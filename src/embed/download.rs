@@ -9,9 +9,10 @@ mod error;
 mod listing;
 mod plan;
 mod transfer;
+mod wanted;
 mod wire;
 pub use error::HubError;
-pub use plan::Wanted;
+pub use wanted::Wanted;
 
 use std::{
     fs,
@@ -63,7 +64,7 @@ pub struct Pulled {
     pub folder: PathBuf,
     /// Where its files are from.
     pub source: Source,
-    /// The precision that was fetched: fp32 where int8 was wanted and the repository has none.
+    /// The precision that is there: fp32 where int8 was wanted, the repository has none, and none was made of it yet.
     pub precision: Precision,
     /// Whether anything was downloaded; otherwise all of it was here already, and intact.
     pub is_new: bool,
@@ -162,13 +163,6 @@ struct Present {
     verification: Verification,
 }
 
-impl Present {
-    /// The precision that its manifest names for what is wanted.
-    fn precision(&self, wanted: Precision) -> Option<Precision> {
-        wanted.choices().iter().copied().find(|choice| self.manifest.onnx.contains_key(choice))
-    }
-}
-
 /// Without a network, what is here has to do.
 fn offline(wanted: &Wanted, target: &Path, present: Option<Present>) -> Result<Pulled, HubError> {
     let missing = |problem: &str| HubError::Offline {
@@ -179,11 +173,15 @@ fn offline(wanted: &Wanted, target: &Path, present: Option<Present>) -> Result<P
     if !present.verification.is_intact() {
         return Err(missing("is damaged; `asktwice models verify` says what is"));
     }
-    let precision = present.precision(wanted.precision).ok_or_else(|| missing("lacks the precision that is wanted"))?;
-    match present.manifest.source {
-        Some(source) if wanted.is_revision(&source.commit) => {
-            Ok(Pulled { folder: target.to_path_buf(), source, precision, is_new: false })
-        }
-        _ => Err(missing("holds another revision")),
-    }
+    let source = present.manifest.source.as_ref().filter(|source| wanted.is_revision(&source.commit));
+    let source = source.ok_or_else(|| missing("holds another revision"))?.clone();
+    let lacks = match &wanted.file {
+        Some(file) => format!("lacks {file}"),
+        None => "lacks the precision that is wanted".to_owned(),
+    };
+    let file = wanted.downloaded(&present.manifest).ok_or_else(|| missing(&lacks))?;
+    // The folder is intact, so the manifest's hash is that of the file.
+    wanted.check_pin(&file, present.manifest.files.get(&file).map(String::as_str))?;
+    let precision = wanted.usable(&present.manifest).ok_or_else(|| missing(&lacks))?;
+    Ok(Pulled { folder: target.to_path_buf(), source, precision, is_new: false })
 }
