@@ -1,5 +1,6 @@
 //! Models from a hub: downloaded, resumed, verified, refused. The hub is one of our own, over HTTP.
 
+mod cached;
 mod refused;
 
 use std::{fs, path::Path};
@@ -334,6 +335,7 @@ fn command(home: &Path, hub: &str) -> std::process::Command {
     for name in [
         "HF_TOKEN",
         "HF_TOKEN_PATH",
+        "HF_HUB_CACHE",
         "HF_HUB_OFFLINE",
         "HTTP_PROXY",
         "http_proxy",

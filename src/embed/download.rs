@@ -5,6 +5,7 @@
 //! The hub itself is trusted for its own listing, over TLS; wherever it sends the download to is not: the hash decides,
 //! and the token stays with the hub. Nothing here reads the environment.
 
+mod cache;
 mod error;
 mod listing;
 mod plan;
@@ -21,8 +22,9 @@ use std::{
 
 use reqwest::Url;
 use secrecy::SecretString;
+use tokio::task::spawn_blocking;
 
-use self::{listing::Listing, plan::Plan, wire::Clients};
+use self::{cache::Cached, listing::Listing, plan::Plan, transfer::Places, wire::Clients};
 use super::{
     ModelFolder, Precision, Source,
     manifest::{Manifest, Verification, put_in_place, unfinished, verify},
@@ -38,6 +40,7 @@ pub struct Hub {
     endpoint: Url,
     token: Option<SecretString>,
     clients: Clients,
+    cache: Option<PathBuf>,
     offline: bool,
 }
 
@@ -66,8 +69,10 @@ pub struct Pulled {
     pub source: Source,
     /// The precision that is there: fp32 where int8 was wanted, the repository has none, and none was made of it yet.
     pub precision: Precision,
-    /// Whether anything was downloaded; otherwise all of it was here already, and intact.
+    /// Whether the folder was made or changed; otherwise all of it was here already, and intact.
     pub is_new: bool,
+    /// How many of its files were taken from the cache of Hugging Face's own tools, and not downloaded.
+    pub cached: usize,
 }
 
 impl Hub {
@@ -77,7 +82,7 @@ impl Hub {
     /// [`HubError::Address`] if the URL cannot be used.
     pub fn new(endpoint: &str) -> Result<Self, HubError> {
         let endpoint = http::endpoint(endpoint, "").map_err(|problem| HubError::Address { problem })?;
-        Ok(Self { endpoint, token: None, clients: Clients::default(), offline: false })
+        Ok(Self { endpoint, token: None, clients: Clients::default(), cache: None, offline: false })
     }
 
     /// Sets the token that private and gated repositories want. It is sent to the hub alone, and never printed.
@@ -97,6 +102,14 @@ impl Hub {
         self
     }
 
+    /// Takes files from the folder in which Hugging Face's own tools keep theirs (`~/.cache/huggingface/hub`), where they
+    /// are what the hub states. Without a network, a model is taken from there as it is.
+    #[must_use]
+    pub fn with_cache(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.cache = Some(folder.into());
+        self
+    }
+
     /// Uses no network: what is not here already is an error.
     #[must_use]
     pub fn with_offline(mut self, offline: bool) -> Self {
@@ -111,22 +124,30 @@ impl Hub {
     /// [`HubError`] says what is missing, refused, damaged or out of reach, and what to do.
     pub async fn pull(&self, wanted: &Wanted, target: &Path, watch: Watch<'_>) -> Result<Pulled, HubError> {
         let present = self.present(wanted, target)?;
-        if self.offline {
-            return offline(wanted, target, present);
-        }
-        let listing = Listing::ask(self, &wanted.repository, &wanted.revision).await?;
-        let plan = Plan::make(wanted, &listing, present)?;
+        let cached = self.cache.as_ref().map(|cache| Cached::new(cache, &wanted.repository));
+        let listing = if self.offline {
+            match cached.clone().filter(|_| present.is_none()) {
+                Some(cached) => list_offline(cached, wanted).await?,
+                None => None,
+            }
+        } else {
+            Some(Listing::ask(self, &wanted.repository, &wanted.revision).await?)
+        };
+        let Some(listing) = listing else { return offline(wanted, target, present) };
+        let plan = Plan::make(wanted, &listing, present);
+        let plan = plan.map_err(|error| if self.offline { not_in_cache(error) } else { error })?;
         if let Some(pulled) = plan.nothing_to_do(target) {
             return Ok(pulled);
         }
         let work = unfinished(target, &listing.commit[..12]);
         fs::create_dir_all(&work).map_err(|error| HubError::write(&work, &error))?;
-        let hashes = transfer::fetch_all(self, &plan, &listing, [target, &work], watch).await?;
+        let places = Places { old: target, cached: cached.map(|cached| cached.snapshot(&listing.commit)), work: &work };
+        let (hashes, cached) = transfer::fetch_all(self, &plan, &listing, &places, watch).await?;
         let source = plan.finish(&work, target, &self.address(), hashes)?;
         // Opened before it takes its name: what cannot be used must not look finished.
         ModelFolder::open(&work)?.onnx(plan.precision)?;
         put_in_place(&work, target).map_err(|error| HubError::write(target, &error))?;
-        Ok(Pulled { folder: target.to_path_buf(), source, precision: plan.precision, is_new: true })
+        Ok(Pulled { folder: target.to_path_buf(), source, precision: plan.precision, is_new: true, cached })
     }
 
     /// What the target holds already. A folder that is something else is not touched.
@@ -163,6 +184,28 @@ struct Present {
     verification: Verification,
 }
 
+/// What the cache holds of what is wanted, which takes about a second per gigabyte.
+async fn list_offline(cached: Cached, wanted: &Wanted) -> Result<Option<Listing>, HubError> {
+    let revision = wanted.revision.clone();
+    let listed = spawn_blocking(move || cached.listing(&revision)).await;
+    let listed = listed.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+    listed.map_err(|error| HubError::Offline {
+        repository: wanted.repository.clone(),
+        problem: format!("what Hugging Face's tools have of it cannot be read ({error})"),
+    })
+}
+
+/// What the cache lacks may well be in the repository.
+fn not_in_cache(error: HubError) -> HubError {
+    match error {
+        HubError::Wanted { what, problem } => {
+            let problem = format!("what Hugging Face's tools have of it here is not enough: {problem}");
+            HubError::Offline { repository: what, problem }
+        }
+        other => other,
+    }
+}
+
 /// Without a network, what is here has to do.
 fn offline(wanted: &Wanted, target: &Path, present: Option<Present>) -> Result<Pulled, HubError> {
     let missing = |problem: &str| HubError::Offline {
@@ -183,5 +226,5 @@ fn offline(wanted: &Wanted, target: &Path, present: Option<Present>) -> Result<P
     // The folder is intact, so the manifest's hash is that of the file.
     wanted.check_pin(&file, present.manifest.files.get(&file).map(String::as_str))?;
     let precision = wanted.usable(&present.manifest).ok_or_else(|| missing(&lacks))?;
-    Ok(Pulled { folder: target.to_path_buf(), source, precision, is_new: false })
+    Ok(Pulled { folder: target.to_path_buf(), source, precision, is_new: false, cached: 0 })
 }

@@ -62,7 +62,7 @@ impl Plan {
         let here = self.files.keys().all(|file| present.manifest.files.contains_key(file));
         let source = present.manifest.source.clone()?;
         let precision = self.wanted.usable(&present.manifest).unwrap_or(self.precision);
-        let pulled = Pulled { folder: PathBuf::from(target), source, precision, is_new: false };
+        let pulled = Pulled { folder: PathBuf::from(target), source, precision, is_new: false, cached: 0 };
         (here && present.verification.is_intact()).then_some(pulled)
     }
 
