@@ -287,6 +287,7 @@ impl<P: Fn(&Progress)> Run<P> {
         report.problems.merge(done.problems);
         self.bytes_done += done.bytes;
         (self.progress)(&Progress {
+            documents: report.documents,
             indexed: report.indexed,
             skipped: report.skipped,
             problems: report.problems.count,
