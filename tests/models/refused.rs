@@ -155,7 +155,7 @@ async fn folders_that_are_something_else_are_left_alone() {
 
 /// An ONNX file with one tensor, whose numbers are in another file.
 fn with_a_second_file() -> Vec<u8> {
-    let field = |number: u8, content: Vec<u8>| [vec![number << 3 | 2, content.len() as u8], content].concat();
+    let field = |number: u8, content: Vec<u8>| [vec![(number << 3) | 2, content.len() as u8], content].concat();
     let entry = [field(1, b"location".to_vec()), field(2, b"model.onnx_data".to_vec())].concat();
     let tensor = [field(8, b"weight".to_vec()), field(13, entry), vec![14 << 3, 1]].concat();
     field(7, field(5, tensor))

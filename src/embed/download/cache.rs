@@ -72,7 +72,7 @@ fn find_onnx(folder: &Path, within: &str, depth: usize, found: &mut Vec<String>)
         let file = if within.is_empty() { name } else { format!("{within}/{name}") };
         if entry.file_type()?.is_dir() && depth > 1 {
             find_onnx(&entry.path(), &file, depth - 1, found)?;
-        } else if file.ends_with(".onnx") {
+        } else if Path::new(&file).extension().is_some_and(|extension| extension == "onnx") {
             found.push(file);
         }
     }
