@@ -43,10 +43,10 @@ def main():
             again, seconds_again, _ = index(program, corpus, folder, precision)
         if again["indexed"] or again["skipped"] != report["indexed"]:
             sys.exit(f"a second run embedded again: {again}")
-        passages, tokens = report["indexed"], report["tokens"]
+        documents, passages, tokens = report["documents"], report["indexed"], report["tokens"]
         hours = HEADLINE_TOKENS / (tokens / seconds) / 3600
         print(f"| {precision} | {passages} | {tokens} | {seconds:.1f} | {usage.ru_utime + usage.ru_stime:.1f} "
-              f"| {passages / seconds:.0f} | {tokens / seconds:.0f} | {usage.ru_maxrss / 1024:.0f} | {seconds_again:.1f} "
+              f"| {documents / seconds:.0f} | {tokens / seconds:.0f} | {usage.ru_maxrss / 1024:.0f} | {seconds_again:.1f} "
               f"| {hours:.2f} |", flush=True)
 
 

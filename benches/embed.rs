@@ -19,9 +19,13 @@
 
 #[allow(dead_code, reason = "the sides need different parts of it")]
 mod settings;
+#[allow(unreachable_pub, reason = "shared with the tests")]
+#[path = "../tests/support/wide.rs"]
+mod wide;
 
 use std::{
     fs,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -32,6 +36,7 @@ use asktwice::{
 use futures::future::join_all;
 use serde_json::{Value, json};
 use settings::Settings;
+use tempfile::TempDir;
 use tokio::{runtime::Runtime, time::sleep};
 
 /// How long one tick of the kernel's account of CPU time is, in seconds.
@@ -45,7 +50,9 @@ fn main() {
     };
     let settings = Settings::parse(settings);
     let runtime = Runtime::new().unwrap();
-    let embedder = settings.embedder();
+    let model = Path::new(settings.get("model").unwrap_or(".asktwice/models/all-MiniLM-L6-v2"));
+    let copy = (task == "soak").then(|| wide::widened(model));
+    let embedder = settings.embedder(copy.as_ref().map_or(model, TempDir::path));
     let mut found = runtime.block_on(async {
         match task.as_str() {
             "alone" => alone(&embedder, &settings).await,
@@ -70,7 +77,7 @@ impl Settings {
         Duration::from_millis(self.number("milliseconds").unwrap_or(3_000))
     }
 
-    fn embedder(&self) -> OnnxEmbedder {
+    fn embedder(&self, model: &Path) -> OnnxEmbedder {
         let mut options = OnnxOptions::default();
         if let Some(library) = self.get("library") {
             options.library = library.into();
@@ -79,7 +86,6 @@ impl Settings {
         options.provider = serde_json::from_value(json!(self.get("provider").unwrap_or("cpu"))).unwrap();
         options.threads = self.number("threads").unwrap_or(0);
         options.workers = self.number("workers").unwrap_or(0);
-        let model = self.get("model").unwrap_or(".asktwice/models/all-MiniLM-L6-v2");
         OnnxEmbedder::open_with(model, &options).expect("run `make setup` first")
     }
 }
@@ -166,25 +172,27 @@ async fn same(embedder: &OnnxEmbedder, settings: &Settings) -> Value {
     json!({"least_cosine": least})
 }
 
-/// Embeds `count` texts of 1 to 512 tokens, several at a time, and reports the memory on the way.
+/// Embeds `count` texts of 3 to 512 tokens, special ones included, several at a time, and reports the memory on the way.
 async fn soak(embedder: &OnnxEmbedder, settings: &Settings) -> Value {
     let (count, start) = (settings.number::<u64>("count").unwrap_or(1_000_000), Instant::now());
-    let (mut done, mut tokens, mut memory) = (0, 0_usize, vec![]);
+    let (mut done, mut tokens, mut longest, mut memory) = (0, 0, 0, vec![]);
     // A tenth of the first tenth, so that there is something to see soon.
     for stop in [count / 100, count / 10, count / 2, count] {
         while done < stop {
             let batch = (done..stop.min(done + 64)).map(text_of).collect::<Vec<_>>();
             done += batch.len() as u64;
             let embedded = embedder.embed(Role::Passage, batch).await.unwrap();
+            assert!(embedded.iter().all(|embedding| !embedding.truncated), "a text was cut");
             tokens += embedded.iter().map(|embedding| embedding.tokens).sum::<usize>();
+            longest = embedded.iter().map(|embedding| embedding.tokens).fold(longest, usize::max);
         }
         memory.push(json!({"texts": done, "rss_mb": status("VmRSS"), "seconds": start.elapsed().as_secs()}));
         eprintln!("{}", memory.last().unwrap());
     }
-    json!({"memory": memory, "tokens": tokens})
+    json!({"memory": memory, "tokens": tokens, "longest": longest})
 }
 
-/// The nth text: 1 to 510 words of one token each, which the model's limit may cut.
+/// The nth text: 1 to 510 words of one token each.
 fn text_of(n: u64) -> String {
     const WORDS: [&str; 8] = ["order", "late", "food", "cold", "money", "back", "where", "please"];
     // A linear congruential generator (Knuth's MMIX), so that every run has the same texts.

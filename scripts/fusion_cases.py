@@ -1,4 +1,4 @@
-"""The random rankings that golden_fusion.py and golden_peers.py fuse, and how their results are written down.
+"""The random rankings that the scripts golden_*.py fuse, and how their results are written down.
 
 tests/fuse/golden.rs makes the same rankings from the same numbers, so the fixtures hold results only. Every score is a
 multiple of 1/1024 below 2^14, so that a 32-bit float holds it exactly.

@@ -7,7 +7,8 @@ use asktwice::{
     backup::{self, Backup, BackupError},
     embed::Identity,
     search::{
-        EdgeStore, MemoryStore, PayloadKind, QdrantStore, ScrollRequest, Scrolled, Search, SparseVector, Vectors,
+        EdgeOptions, EdgeStore, MemoryStore, PayloadKind, QdrantStore, Quantization, ScrollRequest, Scrolled, Search,
+        SparseVector, Vectors,
     },
 };
 use serde_json::{Value, json};
@@ -190,11 +191,37 @@ async fn settings_of_a_later_version_are_named_and_left_aside() {
     let mut head: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
     head["settings"]["compression"] = json!({"kind": "new"});
     head["comment"] = json!("by hand");
-    let head = format!("{head}\n");
-    let hash = <sha2::Sha256 as sha2::Digest>::digest(&head);
-    fs::write(&file, format!("{head}{{\"passages\":0,\"sha256\":\"{hash:x}\"}}\n")).unwrap();
+    write_empty(&file, &head);
     let backup = Backup::open(&file).await.unwrap();
     assert_eq!((backup.unknown_settings(), backup.identity()), (vec!["compression"], &identity()));
+}
+
+/// How a collection was compressed is told with it; a file of before, which does not tell, is read as ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_file_says_how_the_collection_was_quantised() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = EdgeOptions::default().with_quantization(Quantization::Binary);
+    let (store, file) =
+        (EdgeStore::open_with(folder.path().join("store"), options).unwrap(), folder.path().join("backup.jsonl"));
+    store.prepare(&identity()).await.unwrap();
+    backup::export(&store, &file, |_| {}).await.unwrap();
+    let opened = Backup::open(&file).await.unwrap();
+    assert_eq!((opened.quantization(), opened.unknown_settings()), (Some("binary"), vec![]));
+
+    let text = fs::read_to_string(&file).unwrap();
+    let mut head: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    head["settings"].as_object_mut().unwrap().remove("quantization").unwrap();
+    write_empty(&file, &head);
+    let opened = Backup::open(&file).await.unwrap();
+    assert_eq!(opened.quantization(), None);
+    opened.import(&MemoryStore::new(), |_| {}).await.unwrap();
+}
+
+/// Writes a backup without passages, with this head.
+fn write_empty(file: &Path, head: &Value) {
+    let head = format!("{head}\n");
+    let hash = <sha2::Sha256 as sha2::Digest>::digest(&head);
+    fs::write(file, format!("{head}{{\"passages\":0,\"sha256\":\"{hash:x}\"}}\n")).unwrap();
 }
 
 #[tokio::test]

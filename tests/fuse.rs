@@ -262,7 +262,7 @@ fn log_isr_leaves_what_one_leg_found_behind() {
 
 #[test]
 fn parity_with_elasticsearch_is_its_formulas() {
-    // No Elasticsearch runs here: these numbers were worked out by hand from its source.
+    // No Elasticsearch runs here: these numbers were worked out by hand from its source. golden.rs has more of them.
     let rankings = [scored(&[(1, 3.0), (2, 2.0), (3, 1.0)]), scored(&[(2, 5.0), (9, 5.0)])];
     let mut weighted = weighted(&rankings);
     weighted[1].weight = 0.5;

@@ -364,7 +364,7 @@ async fn thousands_of_documents_keep_several_batches_under_way_and_no_more() {
     let told = told.into_inner().unwrap();
     assert!(told.windows(2).all(|pair| pair[0].bytes_done <= pair[1].bytes_done));
     let last = told.last().unwrap();
-    assert_eq!((last.bytes_done, last.indexed), (last.bytes_total, 5000));
+    assert_eq!((last.bytes_done, last.documents, last.indexed), (last.bytes_total, 5000, 5000));
     assert!(report.passages_per_second() > 0.0 && report.tokens == 15_000);
 }
 

@@ -1,5 +1,6 @@
 //! Models from a hub: downloaded, resumed, verified, refused. The hub is one of our own, over HTTP.
 
+mod cached;
 mod refused;
 
 use std::{fs, path::Path};
@@ -213,10 +214,45 @@ async fn offline_what_is_here_has_to_do() {
         let error = offline().pull(&wanted, &target, &|_| {}).await.unwrap_err().to_string();
         assert!(error.contains(said), "{error}");
     }
+    // What is pinned or named is compared with what is here.
+    let right = sha256(&repository.files[ONNX]);
+    let pinned = |hash: &str| wanted().with_sha256(hash).unwrap();
+    assert!(offline().pull(&pinned(&right), &target, &|_| {}).await.is_ok());
+    let error = offline().pull(&pinned(&"1".repeat(64)), &target, &|_| {}).await.unwrap_err();
+    assert!(matches!(&error, HubError::File { file, .. } if file == ONNX), "{error}");
+    assert!(error.to_string().contains("is pinned to 111") && error.to_string().contains(&right), "{error}");
+    assert!(offline().pull(&wanted().with_file(ONNX).unwrap(), &target, &|_| {}).await.is_ok());
+    let other = wanted().with_file("onnx/model_O4.onnx").unwrap();
+    let error = offline().pull(&other, &target, &|_| {}).await.unwrap_err().to_string();
+    assert!(error.contains("lacks onnx/model_O4.onnx"), "{error}");
     fs::write(target.join(ONNX), "damaged").unwrap();
     let error = offline().pull(&wanted(), &target, &|_| {}).await.unwrap_err().to_string();
     assert!(error.contains("is damaged"), "{error}");
     assert_eq!(server.hub.requests().len(), before);
+}
+
+/// Where int8 is wanted and there is none, fp32 has to do offline as it does online, and what was made of it counts.
+#[tokio::test]
+async fn offline_a_model_of_fp32_alone_will_do_and_so_will_what_was_made_of_it() {
+    let mut repository = Repository::of_noise(NAME);
+    repository.files.remove(ONNX);
+    let server = HubServer::start(repository.clone()).await;
+    let directory = tempfile::tempdir().unwrap();
+    let target = directory.path().join("model");
+    pull(&server, &target).await.unwrap();
+    let offline = || Hub::new(&server.hub.url()).unwrap().with_offline(true);
+    assert_eq!(offline().pull(&wanted(), &target, &|_| {}).await.unwrap().precision, Precision::Fp32);
+
+    // As `models optimize` leaves it.
+    fs::write(target.join("model_int8.onnx"), "made").unwrap();
+    let mut manifest = manifest(&target);
+    manifest["files"]["model_int8.onnx"] = sha256(b"made").into();
+    fs::write(target.join("asktwice.json"), manifest.to_string()).unwrap();
+    let pin = sha256(&repository.files["onnx/model.onnx"]);
+    let pinned = || wanted().with_sha256(&pin).unwrap();
+    assert_eq!(offline().pull(&pinned(), &target, &|_| {}).await.unwrap().precision, Precision::Int8);
+    let online = pull_as(&server, &target, pinned()).await.unwrap();
+    assert_eq!((online.precision, online.is_new), (Precision::Int8, false));
 }
 
 #[tokio::test]
@@ -299,6 +335,7 @@ fn command(home: &Path, hub: &str) -> std::process::Command {
     for name in [
         "HF_TOKEN",
         "HF_TOKEN_PATH",
+        "HF_HUB_CACHE",
         "HF_HUB_OFFLINE",
         "HTTP_PROXY",
         "http_proxy",

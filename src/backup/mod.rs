@@ -3,7 +3,8 @@
 //! The file is text, a JSON object a line, so that other tools can read it too:
 //!
 //! - first what the collection is: `{"format": "asktwice-backup", "version": 1, "identity": {…}, "settings": {…}}`, where
-//!   `identity` is its [`Identity`] and `settings.payload_indexes` names the indexed payload fields and their kinds;
+//!   `identity` is its [`Identity`], `settings.payload_indexes` names the indexed payload fields and their kinds, and
+//!   `settings.quantization` says how its vectors were compressed for searching;
 //! - then a line for each passage: `{"passage": {…}, "dense": "…", "bm25": {"indices": […], "values": […]}}`, where `dense`
 //!   is the embedding as little-endian 32-bit floats in base64, and `bm25` is there if `identity.bm25` is;
 //! - last `{"passages": N, "sha256": "…"}`: how many there were, and the hash of all bytes before this line.
@@ -54,6 +55,9 @@ struct Head {
 struct Settings {
     #[serde(default)]
     payload_indexes: BTreeMap<String, PayloadKind>,
+    /// By its name, which may be one of a later version; files of earlier ones lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    quantization: Option<String>,
     /// What another version of asktwice has written down.
     #[serde(flatten)]
     unknown: Map<String, Value>,
@@ -85,7 +89,8 @@ pub async fn export(store: &dyn VectorStore, file: &Path, progress: impl Fn(u64)
         return Err(BackupError::Empty);
     };
     let Some(identity) = info.identity else { return Err(BackupError::Adopted { place: info.place }) };
-    let settings = Settings { payload_indexes: info.payload_indexes, unknown: Map::new() };
+    let quantization = Some(info.quantization.to_string());
+    let settings = Settings { payload_indexes: info.payload_indexes, quantization, unknown: Map::new() };
     let head = Head { format: FORMAT.to_owned(), version: VERSION, identity, settings };
     let (pages, queue) = mpsc::channel(WAITING);
     let path = file.to_owned();
@@ -156,6 +161,13 @@ impl Backup {
     #[must_use]
     pub fn passages(&self) -> u64 {
         self.passages
+    }
+
+    /// The name of the quantisation that the exported collection had; `None` if the file does not say. The vectors in the
+    /// file are whole, and a store compresses them as it was told itself: whoever wants the same has to open it so.
+    #[must_use]
+    pub fn quantization(&self) -> Option<&str> {
+        self.head.settings.quantization.as_deref()
     }
 
     /// The settings in it that this version of asktwice does not know; they are not restored.

@@ -51,6 +51,13 @@ impl Import {
         for setting in backup.unknown_settings() {
             eprintln!("asktwice: the setting `{setting}` in it is of another version, and is not restored");
         }
+        let here = settings.store.quantization()?.to_string();
+        if let Some(there) = backup.quantization().filter(|there| *there != here) {
+            eprintln!(
+                "asktwice: the exported collection had store.quantization = {there}, and here it is {here}; give `--set \
+                 store.quantization={there}` to have it as it was"
+            );
+        }
         let bar = bar(backup.passages());
         if self.rebuild {
             let successor = parts::successor(&settings.store, backup.identity()).await?;

@@ -160,8 +160,14 @@ fn rates(progress: &Progress) -> String {
     let seconds = progress.elapsed.as_secs_f64().max(f64::EPSILON);
     #[expect(clippy::cast_precision_loss, reason = "a rate")]
     let rate = |count: u64| count as f64 / seconds;
-    let (docs, tokens) = (rate(progress.indexed), rate(progress.tokens));
-    format!("{} new, {} unchanged, {docs:.0} docs/s, {tokens:.0} tokens/s", progress.indexed, progress.skipped)
+    format!(
+        "{} passages new, {} unchanged, {:.0} docs/s, {:.0} passages/s, {:.0} tokens/s",
+        progress.indexed,
+        progress.skipped,
+        rate(progress.documents),
+        rate(progress.indexed),
+        rate(progress.tokens)
+    )
 }
 
 /// The same as the bar says, for a log.
@@ -186,9 +192,10 @@ fn tell(report: &Report, sync: bool, rebuild: bool) -> ExitCode {
     ];
     said.extend(counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
     eprintln!(
-        "{} in {:.1} s: {:.0} docs/s, {:.0} tokens/s",
+        "{} in {:.1} s: {:.0} docs/s, {:.0} passages/s, {:.0} tokens/s",
         said.join(", "),
         report.took.as_secs_f64(),
+        report.documents_per_second(),
         report.passages_per_second(),
         report.tokens_per_second()
     );

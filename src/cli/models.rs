@@ -145,18 +145,28 @@ impl Pull {
             bar.set_position(download.done);
             bar.set_message(download.file.clone());
         };
-        let pulled = hub(self.offline)?.pull(&wanted, &target, &watch).await;
+        let offline = self.offline || is_offline();
+        let pulled = hub(offline)?.pull(&wanted, &target, &watch).await;
         bar.finish_and_clear();
-        tell(&pulled?, settings.embed.precision)
+        tell(&pulled?, settings.embed.precision, offline)
     }
 }
 
 /// Says what is where, and what to do with it.
-fn tell(pulled: &Pulled, wanted: Precision) -> anyhow::Result<ExitCode> {
+fn tell(pulled: &Pulled, wanted: Precision, offline: bool) -> anyhow::Result<ExitCode> {
     let folder = pulled.folder.display();
     let Source { repository, commit, .. } = &pulled.source;
-    let what = if pulled.is_new { "downloaded" } else { "here already, and intact" };
+    let what = match (pulled.is_new, offline) {
+        (false, _) => "here already, and intact",
+        (true, false) => "downloaded",
+        (true, true) => "taken from Hugging Face's cache",
+    };
     say(format!("{repository} at {commit}, {}: {what}, in {folder}", pulled.precision))?;
+    if pulled.is_new && offline {
+        say("No hub was asked: commit and hashes in its manifest are those of what lay there.")?;
+    } else if pulled.cached > 0 {
+        say(format!("{} of its files were in Hugging Face's cache, as the hub states them.", pulled.cached))?;
+    }
     if wanted == Precision::Int8 && pulled.precision == Precision::Fp32 {
         say(format!(
             "It has no int8 file for this CPU; `asktwice models optimize {folder}` makes one, --precision fp32 does without."
@@ -166,16 +176,29 @@ fn tell(pulled: &Pulled, wanted: Precision) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Whether the environment forbids the network.
+fn is_offline() -> bool {
+    variable("HF_HUB_OFFLINE").is_some_and(|value| matches!(value.to_uppercase().as_str(), "1" | "ON" | "YES" | "TRUE"))
+}
+
 /// The hub, as the variables of Hugging Face's own tools say.
 fn hub(offline: bool) -> anyhow::Result<Hub> {
     let endpoint = variable("HF_ENDPOINT").unwrap_or_else(|| DEFAULT_HUB.to_owned());
-    let is_on = |value: String| matches!(value.to_uppercase().as_str(), "1" | "ON" | "YES" | "TRUE");
-    let offline = offline || variable("HF_HUB_OFFLINE").is_some_and(is_on);
-    let hub = Hub::new(&endpoint).context("HF_ENDPOINT")?.with_system_proxy().with_offline(offline);
+    let mut hub = Hub::new(&endpoint).context("HF_ENDPOINT")?.with_system_proxy().with_offline(offline);
+    if let Some(cache) = variable("HF_HUB_CACHE").map(PathBuf::from).or_else(|| Some(home()?.join("hub"))) {
+        hub = hub.with_cache(cache);
+    }
     Ok(match token() {
         Some(token) => hub.with_token(token).context("HF_TOKEN, or the file that `hf auth login` writes")?,
         None => hub,
     })
+}
+
+/// Where Hugging Face's own tools keep what is theirs.
+fn home() -> Option<PathBuf> {
+    let cache =
+        || variable("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(Path::new(&variable("HOME")?).join(".cache")));
+    variable("HF_HOME").map(PathBuf::from).or_else(|| Some(cache()?.join("huggingface")))
 }
 
 /// The token: `HF_TOKEN`, or the file that Hugging Face's own login writes.
@@ -183,11 +206,7 @@ fn token() -> Option<SecretString> {
     if let Some(token) = variable("HF_TOKEN") {
         return Some(token.into());
     }
-    let home = || variable("HF_HOME").map(PathBuf::from);
-    let cache =
-        || variable("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(Path::new(&variable("HOME")?).join(".cache")));
-    let home = home().or_else(|| Some(cache()?.join("huggingface")));
-    let file = variable("HF_TOKEN_PATH").map(PathBuf::from).or_else(|| Some(home?.join("token")))?;
+    let file = variable("HF_TOKEN_PATH").map(PathBuf::from).or_else(|| Some(home()?.join("token")))?;
     let token = std::fs::read_to_string(file).ok()?;
     (!token.trim().is_empty()).then(|| token.into())
 }

@@ -97,6 +97,12 @@ impl Manifest {
         }
     }
 
+    /// Which file holds a precision: one that was made here goes before the downloaded one that it was made of.
+    pub(super) fn onnx_file(&self, precision: Precision) -> Option<String> {
+        let made = precision.files().into_iter().find(|file| self.files.contains_key(*file)).map(str::to_owned);
+        made.or_else(|| self.onnx.get(&precision).cloned())
+    }
+
     /// Writes the manifest, whole or not at all.
     pub(super) fn write(&self, folder: &Path) -> io::Result<()> {
         let unfinished = folder.join(format!("{MANIFEST}.unfinished"));

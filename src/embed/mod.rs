@@ -57,6 +57,8 @@ mod optimize;
 #[cfg(feature = "onnx")]
 pub use optimize::{OptimizeOptions, Optimized, optimize};
 #[cfg(feature = "onnx")]
+mod outside;
+#[cfg(feature = "onnx")]
 mod precision;
 #[cfg(feature = "onnx")]
 pub use precision::{Int8Kernel, Precision};

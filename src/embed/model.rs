@@ -13,6 +13,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use super::{
     EmbedError, Identity, Pooling, Precision, Role,
     manifest::{MANIFEST, Manifest, Traits, sha256},
+    outside::second_file,
 };
 
 /// The tokenizer's file name.
@@ -172,7 +173,16 @@ impl ModelFolder {
     pub(super) fn onnx_and_path(&self, precision: Precision) -> Result<(Vec<u8>, PathBuf), EmbedError> {
         let choices = precision.choices();
         if let Some(file) = choices.iter().find_map(|choice| self.onnx_file(*choice)) {
-            return Ok((self.read(&file)?, self.path.join(file)));
+            let onnx = self.read(&file)?;
+            // ONNX Runtime would read a second file by itself, unverified.
+            if let Some(second) = self.manifest.as_ref().and_then(|_| second_file(&onnx)) {
+                let problem = format!(
+                    "{file} keeps its weights in a second file ({second}), which is not supported: nothing could check \
+                     that one before it is loaded; use a model whose weights are in one file, its int8 form for example"
+                );
+                return Err(unusable(&self.path, &problem));
+            }
+            return Ok((onnx, self.path.join(file)));
         }
         let looked_for = choices.iter().flat_map(|choice| choice.files()).collect::<Vec<_>>().join(", ");
         let remedy = "`asktwice models optimize` makes an int8 model of an fp32 one";
@@ -186,10 +196,7 @@ impl ModelFolder {
             let mut files = precision.files().into_iter();
             return files.find(|file| self.path.join(file).exists()).map(str::to_owned);
         };
-        let made = precision.files().into_iter().filter(|file| manifest.files.contains_key(*file));
-        // What was made of a downloaded file goes before it.
-        let made = made.map(str::to_owned).next();
-        made.or_else(|| manifest.onnx.get(&precision).cloned())
+        manifest.onnx_file(precision)
     }
 
     pub(super) fn manifest(&self) -> Option<&Manifest> {

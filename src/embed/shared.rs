@@ -47,7 +47,7 @@ impl SharedOnnx {
         let folder = place.map(|(folder, _)| folder.to_owned());
         let packed = PrepackedWeights::new();
         let Some((graph, found)) = place.and_then(|(_, file)| split(&onnx, file)) else {
-            return Ok(Self { graph: onnx, weights: vec![], packed, folder });
+            return Ok(Self { graph: onnx, weights: vec![], packed, folder: None });
         };
         let mut weights = vec![];
         // From the end, so that what was copied is given back at once: both copies together would be the peak.
@@ -95,12 +95,13 @@ struct Head {
     data_location: i32,
 }
 
+/// What says where data outside of the file is.
 #[derive(Clone, PartialEq, Message)]
-struct Entry {
+pub(super) struct Entry {
     #[prost(string, tag = "1")]
-    key: String,
+    pub key: String,
     #[prost(string, tag = "2")]
-    value: String,
+    pub value: String,
 }
 
 /// The types of numbers that are shared; others stay in the file.
@@ -190,15 +191,16 @@ fn split(onnx: &[u8], file: &str) -> Option<(Vec<u8>, Vec<Weight>)> {
     Some((model, weights))
 }
 
-/// One field of a message: its number, where it stands, and where its content does.
-struct Field {
-    number: u32,
+/// One field of a message: its number and form, where it stands, and where its content does.
+pub(super) struct Field {
+    pub number: u32,
+    pub wire: WireType,
     whole: Range<usize>,
-    content: Range<usize>,
+    pub content: Range<usize>,
 }
 
 /// The fields of the message that stands in a place of the file.
-fn fields(onnx: &[u8], place: Range<usize>) -> Option<Vec<Field>> {
+pub(super) fn fields(onnx: &[u8], place: Range<usize>) -> Option<Vec<Field>> {
     let mut rest = onnx.get(place.clone())?;
     let mut fields = vec![];
     while !rest.is_empty() {
@@ -215,7 +217,7 @@ fn fields(onnx: &[u8], place: Range<usize>) -> Option<Vec<Field>> {
             content
         };
         let end = place.end - rest.len();
-        fields.push(Field { number, whole: start..end, content: content..end });
+        fields.push(Field { number, wire: kind, whole: start..end, content: content..end });
     }
     Some(fields)
 }

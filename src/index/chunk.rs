@@ -32,6 +32,8 @@ pub(super) fn guessed_tokens(text: &str) -> usize {
 #[derive(Clone)]
 pub(super) struct Chunker {
     pub(super) tokens: usize,
+    /// What the embedder puts before each passage.
+    pub(super) prefix: String,
     pub(super) counter: TokenCounter,
 }
 
@@ -52,8 +54,9 @@ impl Chunker {
         mut take: impl FnMut(Passage) -> Result<(), E>,
     ) -> Result<(), E> {
         let title = if format == Format::Markdown { first_heading(text) } else { String::new() };
-        // The title is embedded before each passage, so it takes its room from each; but never more than half.
-        let taken = SPECIAL_TOKENS + if title.is_empty() { 0 } else { (self.counter)(&title) };
+        // Prefix and title are embedded before each passage, so they take their room from each; but never more than half.
+        let count = |text: &str| if text.is_empty() { 0 } else { (self.counter)(text) };
+        let taken = SPECIAL_TOKENS + count(&self.prefix) + count(&title);
         let room = self.tokens.saturating_sub(taken).max(self.tokens / 2).max(1);
         let mut positions = 0..;
         let mut passage = |text: &str| {
@@ -135,7 +138,7 @@ mod tests {
     }
 
     fn words(tokens: usize) -> Chunker {
-        Chunker { tokens, counter: Arc::new(|text: &str| text.split_whitespace().count()) }
+        Chunker { tokens, prefix: String::new(), counter: Arc::new(|text: &str| text.split_whitespace().count()) }
     }
 
     #[test]
@@ -167,8 +170,18 @@ mod tests {
     }
 
     #[test]
+    fn what_the_embedder_puts_before_a_passage_takes_its_room_from_it() {
+        let text = "word ".repeat(200);
+        let chunker = Chunker { prefix: "search document: ".to_owned(), ..words(12) };
+        let longest = |passages: Vec<Passage>| passages.iter().map(|p| p.text.split_whitespace().count()).max();
+        assert_eq!(longest(cut(&chunker, "a", &text, Format::Text)), Some(8));
+        let titled = format!("# Title\n\n{text}");
+        assert_eq!(longest(cut(&chunker, "a", &titled, Format::Markdown)), Some(7));
+    }
+
+    #[test]
     fn a_word_longer_than_the_size_is_cut_too() {
-        let chunker = Chunker { tokens: 12, counter: Arc::new(guessed_tokens) };
+        let chunker = Chunker { tokens: 12, prefix: String::new(), counter: Arc::new(guessed_tokens) };
         let passages = cut(&chunker, "a", &"x".repeat(400), Format::Text);
         assert_eq!(passages.iter().map(|p| p.text.len()).sum::<usize>(), 400);
         assert!(passages.iter().all(|p| p.text.len() <= 40));
@@ -185,7 +198,7 @@ mod tests {
             let sections: Vec<&str> = sections(&text, &["\n#", "\n\n", "\n", " "]).collect();
             assert!(sections.len() > 4 && sections.iter().all(|section| section.len() <= SECTION_BYTES));
             assert_eq!(sections.concat(), text);
-            let chunker = Chunker { tokens: 256, counter: Arc::new(guessed_tokens) };
+            let chunker = Chunker { tokens: 256, prefix: String::new(), counter: Arc::new(guessed_tokens) };
             let passages = cut(&chunker, "a", &text, format);
             let letters = |text: &str| text.chars().filter(|c| *c == 'é').count();
             assert_eq!(passages.iter().map(|passage| letters(&passage.text)).sum::<usize>(), letters(&text));

@@ -82,7 +82,8 @@ impl Indexer {
         };
         // One batch more than there are cores: while some are stored, the embedder's workers stay busy.
         let concurrency = std::thread::available_parallelism().map_or(2, |cores| cores.get() + 1).min(16);
-        let chunker = Chunker { tokens, counter: Arc::new(chunk::guessed_tokens) };
+        let prefix = embedder.identity().passage_prefix.clone();
+        let chunker = Chunker { tokens, prefix, counter: Arc::new(chunk::guessed_tokens) };
         Self {
             embedder,
             sparse: None,
@@ -117,7 +118,7 @@ impl Indexer {
         self
     }
 
-    /// Sets how long a passage may be, title included, in tokens. Only Markdown and text files are cut.
+    /// Sets how long a passage may be, in tokens, its title and what the model puts before passages included. Only Markdown and text files are cut.
     #[must_use]
     pub fn with_passage_tokens(mut self, tokens: usize) -> Self {
         self.chunker.tokens = tokens.max(1);
@@ -286,6 +287,7 @@ impl<P: Fn(&Progress)> Run<P> {
         report.problems.merge(done.problems);
         self.bytes_done += done.bytes;
         (self.progress)(&Progress {
+            documents: report.documents,
             indexed: report.indexed,
             skipped: report.skipped,
             problems: report.problems.count,

@@ -68,6 +68,8 @@ impl Problems {
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[non_exhaustive]
 pub struct Progress {
+    /// Documents read to their end, of which nothing may have changed.
+    pub documents: u64,
     /// Passages embedded and stored.
     pub indexed: u64,
     /// Passages that the store already held unchanged.
@@ -132,6 +134,12 @@ impl Report {
     #[must_use]
     pub fn is_whole(&self) -> bool {
         !self.interrupted && self.problems.unread == 0
+    }
+
+    /// Documents read per second.
+    #[must_use]
+    pub fn documents_per_second(&self) -> f64 {
+        per_second(self.documents, self.took)
     }
 
     /// Passages embedded and stored per second.

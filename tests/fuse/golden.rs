@@ -1,5 +1,5 @@
 //! What other implementations make of the same random rankings: ranx for the fusions of the papers, and the libraries
-//! themselves for the parity modes. The scripts scripts/golden_*.py wrote the fixtures; this file makes their cases anew.
+//! themselves for the parity modes, or, of Elasticsearch, its formulas. The scripts scripts/golden_*.py wrote the fixtures; this file makes their cases anew.
 
 use std::collections::HashMap;
 
@@ -142,14 +142,23 @@ fn the_fusions_of_the_papers_are_those_of_ranx() {
     assert_eq!(fusions, 45);
 }
 
+fn scores_and_the_whole_order_agree(name: &str, ours: &[Fused], theirs: &[(PointId, Option<f64>)]) {
+    scores_agree(name, ours, theirs);
+    let order = |id: &PointId| id.to_string();
+    let ours: Vec<String> = ours.iter().map(|fused| order(&fused.id)).collect();
+    let theirs: Vec<String> = theirs.iter().map(|(id, _)| order(id)).collect();
+    assert_eq!(ours, theirs, "{name}");
+}
+
 #[test]
 fn the_parity_modes_give_the_whole_order_of_the_libraries_themselves() {
-    let fusions = check(include_str!("../fixtures/golden_peers.json"), |name, ours, theirs| {
-        scores_agree(name, ours, theirs);
-        let order = |id: &PointId| id.to_string();
-        let ours: Vec<String> = ours.iter().map(|fused| order(&fused.id)).collect();
-        let theirs: Vec<String> = theirs.iter().map(|(id, _)| order(id)).collect();
-        assert_eq!(ours, theirs, "{name}");
-    });
+    let fusions = check(include_str!("../fixtures/golden_peers.json"), scores_and_the_whole_order_agree);
     assert_eq!(fusions, 18);
+}
+
+/// Not Elasticsearch itself: its formulas, written anew in Python.
+#[test]
+fn the_parity_modes_of_elasticsearch_give_the_whole_order_of_its_formulas() {
+    let fusions = check(include_str!("../fixtures/golden_elastic.json"), scores_and_the_whole_order_agree);
+    assert_eq!(fusions, 6);
 }

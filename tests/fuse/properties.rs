@@ -20,6 +20,20 @@ fn bits(fused: &[Fused]) -> Vec<(PointId, u64, u64)> {
     fused.iter().map(|fused| (fused.id, fused.score.to_bits(), fused.normalised.to_bits())).collect()
 }
 
+/// Lets a passage of a leg change places with the one before it: it never falls behind where it was.
+fn never_lowers(fusion: Fusion, found: &[AnyLeg], leg: usize, place: prop::sample::Index) -> Result<(), TestCaseError> {
+    let mut order: Vec<PointId> = found[leg].ranking.entries().iter().map(|scored| scored.id).collect();
+    let at = 1 + place.index(order.len() - 1);
+    let moved = order[at];
+    let place = |found: &[AnyLeg]| fusion.fuse(&legs(found), ALL).iter().position(|fused| fused.id == moved);
+    order.swap(at, at - 1);
+    let scored = |(rank, id): (usize, PointId)| Scored { id, score: -(rank as f32) };
+    let mut changed = found.to_vec();
+    changed[leg].ranking = Ranking::new(order.into_iter().enumerate().map(scored).collect());
+    prop_assert!(place(&changed) <= place(found));
+    Ok(())
+}
+
 proptest! {
     /// Not a parity mode's: those add in the order of the legs, as their systems do.
     #[test]
@@ -123,25 +137,41 @@ proptest! {
         prop_assert_eq!(fused(&once), fused(&twice));
     }
 
-    /// Not an intersection's over several channels: what a passage gains in its variant's own ranking, the one that it
-    /// overtook loses to others, too.
     #[test]
     fn moving_up_in_a_leg_never_lowers(
         found in any_legs(), leg in any_leg(), fusion in by_rank(), place in any::<prop::sample::Index>(),
     ) {
         prop_assume!(leg.ranking.len() > 1);
-        let at = 1 + place.index(leg.ranking.len() - 1);
-        let (leg, found) = (found.len(), [found, vec![leg]].concat());
-        let order: Vec<PointId> = found[leg].ranking.entries().iter().map(|scored| scored.id).collect();
-        let moved = order[at];
-        let place = |found: &[AnyLeg]| fusion.fuse(&legs(found), ALL).iter().position(|fused| fused.id == moved);
-        let before = place(&found);
-        let mut higher = order;
-        higher.swap(at, at - 1);
-        let scored = |(rank, id): (usize, PointId)| Scored { id, score: -(rank as f32) };
-        let mut changed = found.clone();
-        changed[leg].ranking = Ranking::new(higher.into_iter().enumerate().map(scored).collect());
-        prop_assert!(place(&changed) <= before);
+        let found = [found, vec![leg]].concat();
+        never_lowers(fusion, &found, found.len() - 1, place)?;
+    }
+
+    /// Not an intersection's over several channels: what a passage gains in its variant's own ranking, the one that it
+    /// overtook loses to others, too.
+    #[test]
+    fn moving_up_in_a_leg_of_an_intersection_over_one_channel_never_lowers(
+        found in any_legs(), leg in any_leg(), quorum in 0..=3usize, strict in any::<bool>(),
+        place in any::<prop::sample::Index>(),
+    ) {
+        prop_assume!(leg.ranking.len() > 1);
+        let own = |(variant, leg)| AnyLeg { variant, channel: Channel::Dense, ..leg };
+        let found: Vec<AnyLeg> = [found, vec![leg]].concat().into_iter().enumerate().map(own).collect();
+        never_lowers(Fusion::Intersection { quorum, strict }, &found, found.len() - 1, place)?;
+    }
+
+    /// Condorcet's only where the majority is an order, here because one leg outweighs all others and ranks everything.
+    /// Elsewhere duels may go round in a circle or end in a draw, and one duel that turns may open the circle at another
+    /// place.
+    #[test]
+    fn moving_up_in_a_leg_never_lowers_where_the_majority_is_an_order(
+        found in any_legs(), all in Just((0..80).collect::<Vec<u64>>()).prop_shuffle(),
+        leg in any::<prop::sample::Index>(), place in any::<prop::sample::Index>(),
+    ) {
+        let heavy = AnyLeg { ranking: ranking(&all), weight: 100.0, variant: 3, channel: Channel::Dense };
+        let found = [found, vec![heavy]].concat();
+        let leg = leg.index(found.len());
+        prop_assume!(found[leg].ranking.len() > 1);
+        never_lowers(Fusion::Condorcet, &found, leg, place)?;
     }
 
     /// For two equally weighted rankings of depth ≤ k + 1, what both found at rank D stands above what a single one

@@ -1,17 +1,17 @@
 //! What is refused: content that differs, hubs that contradict themselves or lead astray, folders that hold something
 //! else.
 
-use std::{fs, path::Path};
+use std::{error::Error as _, fs, path::Path};
 
 use asktwice::{
     ErrorKind,
-    embed::{Hub, HubError, Wanted, verify},
+    embed::{Hub, HubError, OnnxEmbedder, OnnxOptions, Wanted, verify},
 };
 
 use super::{NAME, ONNX, pull, pull_as, wanted};
 use crate::support::{
     http_server::{HttpServer, Reply, Request},
-    hub::{HubServer, Repository},
+    hub::{HubServer, Repository, sha256},
 };
 
 #[tokio::test]
@@ -151,4 +151,42 @@ async fn folders_that_are_something_else_are_left_alone() {
     }
     assert_eq!(fs::read_to_string(target.join("diary.txt")).unwrap(), "private");
     assert_eq!(server.hub.requests().len(), 0);
+}
+
+/// An ONNX file with one tensor, whose numbers are in another file.
+fn with_a_second_file() -> Vec<u8> {
+    let field = |number: u8, content: Vec<u8>| [vec![(number << 3) | 2, content.len() as u8], content].concat();
+    let entry = [field(1, b"location".to_vec()), field(2, b"model.onnx_data".to_vec())].concat();
+    let tensor = [field(8, b"weight".to_vec()), field(13, entry), vec![14 << 3, 1]].concat();
+    field(7, field(5, tensor))
+}
+
+/// ONNX Runtime would read the second file itself, and nobody would have compared it with anything.
+#[tokio::test]
+async fn weights_in_a_second_file_are_refused() {
+    let mut repository = Repository::of_noise(NAME);
+    repository.files.insert(ONNX.to_owned(), with_a_second_file());
+    repository.files.insert(format!("{ONNX}_data"), vec![0; 1_000]);
+    let server = HubServer::start(repository).await;
+    let directory = tempfile::tempdir().unwrap();
+    let target = directory.path().join("model");
+    let error = pull(&server, &target).await.unwrap_err();
+    assert!(matches!(&error, HubError::Model(_)) && !target.exists(), "{error}");
+    let error = error.source().unwrap().to_string();
+    assert!(error.contains("in a second file (model.onnx_data), which is not supported"), "{error}");
+
+    // So it is when such a folder was made otherwise.
+    fs::create_dir_all(target.join("onnx")).unwrap();
+    let mut files = serde_json::Map::new();
+    for (file, content) in &Repository::of_noise(NAME).files {
+        let content = if file == ONNX { &with_a_second_file() } else { content };
+        fs::create_dir_all(target.join(file).parent().unwrap()).unwrap();
+        fs::write(target.join(file), content).unwrap();
+        files.insert(file.clone(), sha256(content).into());
+    }
+    let manifest = serde_json::json!({"name": "m", "weights": "w", "files": files});
+    fs::write(target.join("asktwice.json"), manifest.to_string()).unwrap();
+    // Before the library is needed.
+    let error = OnnxEmbedder::open_with(&target, &OnnxOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("in a second file"), "{error}");
 }

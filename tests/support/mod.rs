@@ -10,6 +10,7 @@ pub mod http_server;
 pub mod hub;
 pub mod llm_server;
 pub mod proxy;
+pub mod wide;
 
 use std::{
     path::{Path, PathBuf},

@@ -57,6 +57,14 @@ pub(super) struct Compared {
 }
 
 impl Stated {
+    /// The SHA-256 that is stated; `None` for a small file, of which Git states another hash.
+    pub(super) fn sha256(&self) -> Option<&str> {
+        match &self.hash {
+            Hash::Sha256(hash) => Some(hash),
+            Hash::GitBlob(_) => None,
+        }
+    }
+
     /// Reads a file and compares it. Takes about a second per gigabyte.
     pub(super) fn compare(&self, path: &Path) -> io::Result<Compared> {
         let mut file = File::open(path)?;

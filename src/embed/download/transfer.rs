@@ -29,15 +29,28 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// How many new bytes are worth a word.
 const STEP: u64 = 1 << 20;
 
-/// Fetches, or takes over from the old folder, every file of the plan; returns each one's SHA-256.
+/// Where files come from, and go to.
+#[derive(Debug)]
+pub(super) struct Places<'a> {
+    /// The folder that is replaced, there or not.
+    pub old: &'a Path,
+    /// What Hugging Face's own tools have of the commit.
+    pub cached: Option<PathBuf>,
+    /// The folder that is not finished yet.
+    pub work: &'a Path,
+}
+
+/// Fetches, or takes over from the old folder or the cache, every file of the plan; returns each one's SHA-256, and how
+/// many came from the cache.
 pub(super) async fn fetch_all(
     hub: &Hub,
     plan: &Plan,
     listing: &Listing,
-    [old, work]: [&Path; 2],
+    places: &Places<'_>,
     watch: Watch<'_>,
-) -> Result<BTreeMap<String, String>, HubError> {
-    let mut hashes = BTreeMap::new();
+) -> Result<(BTreeMap<String, String>, usize), HubError> {
+    let Places { old, cached, work } = places;
+    let (mut hashes, mut from_cache) = (BTreeMap::new(), 0);
     let total = plan.files.values().map(|stated| stated.size).sum();
     let mut done = 0;
     for (file, stated) in &plan.files {
@@ -45,9 +58,16 @@ pub(super) async fn fetch_all(
         path.parent().map_or(Ok(()), fs::create_dir_all).map_err(|error| HubError::write(work, &error))?;
         let before = done;
         let heard = |here: u64| watch(&Download { file: file.clone(), done: before + here, total });
-        let hash = match take_over(old.join(file), path.clone(), stated.clone()).await {
-            Some(hash) => hash,
-            None => Transfer { hub, listing, plan, file, stated, path, watch: &heard }.run().await?,
+        let hash = if let Some(hash) = take_over(Some(old.join(file)), &path, stated).await {
+            hash
+        } else if let Some(hash) = take_over(cached.as_ref().map(|cached| cached.join(file)), &path, stated).await {
+            from_cache += 1;
+            hash
+        } else if hub.offline {
+            let problem = "it was changed while it was read".to_owned();
+            return Err(HubError::File { file: file.clone(), problem });
+        } else {
+            Transfer { hub, listing, plan, file, stated, path, watch: &heard }.run().await?
         };
         done += stated.size;
         heard(stated.size);
@@ -60,12 +80,13 @@ pub(super) async fn fetch_all(
             hashes.insert(file.clone(), hash.clone());
         }
     }
-    Ok(hashes)
+    Ok((hashes, from_cache))
 }
 
-/// The SHA-256 of a file that is here already: finished by an earlier, interrupted download, or in the old folder, from
-/// which it is copied.
-async fn take_over(old: PathBuf, new: PathBuf, stated: Stated) -> Option<String> {
+/// The SHA-256 of a file that is here already: finished by an earlier, interrupted download, or in a folder from which it
+/// is copied.
+async fn take_over(old: Option<PathBuf>, new: &Path, stated: &Stated) -> Option<String> {
+    let (old, new, stated) = (old?, new.to_owned(), stated.clone());
     let right = move |path: &Path| stated.compare(path).ok().filter(|compared| compared.is_right);
     let here = move || {
         let found = right(&new).or_else(|| right(&old).filter(|_| fs::copy(&old, &new).is_ok()));
