@@ -50,7 +50,11 @@ impl Rewriter for Says {
 
 /// A store with the articles.
 async fn articles() -> Arc<MemoryStore> {
-    let store = MemoryStore::new();
+    filled(MemoryStore::new()).await
+}
+
+/// The articles in this store.
+async fn filled<S: VectorStoreWriter>(store: S) -> Arc<S> {
     store.prepare(HashEmbedder::new().identity()).await.unwrap();
     let passage = |(id, text, topic): (&str, &str, &str)| {
         let payload = json!({"topic": topic, "words": text.split(' ').count(), "tags": ["a"]});
