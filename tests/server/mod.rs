@@ -10,6 +10,7 @@ mod passages;
 mod process;
 mod security;
 mod slow;
+mod spans;
 mod trace;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
