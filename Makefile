@@ -11,7 +11,7 @@ BUILD := --release --locked --features virtual-time
 
 # Set-up comes before what needs it, in the order written here.
 .NOTPARALLEL:
-.PHONY: demo test build setup fmt clippy unit doc features faults test-litellm test-page test-clients test-openapi \
+.PHONY: demo test build setup fmt clippy unit doc features faults test-litellm test-page test-clients test-openapi test-sidecar \
 	image-root bench bench-deadline bench-embed bench-index bench-serve soak eval footprint clean
 
 demo: setup ## Run the main job on the help-centre corpus. ARGS="--llm URL --model NAME" asks a real language model.
@@ -123,6 +123,8 @@ test-openapi: setup ## The sidecar against its own OpenAPI document, by schemath
 	@[ -x .asktwice/openapi/bin/python ] || python3 -m venv .asktwice/openapi
 	@.asktwice/openapi/bin/pip install --quiet --disable-pip-version-check schemathesis==4.32.5
 	@.asktwice/openapi/bin/python -B scripts/openapi_test.py $(ARGS)
+
+test-sidecar: test-page test-clients test-openapi ## The sidecar from outside: in a browser, by others' clients, by its document.
 
 image-root: setup ## The files of a small image, run with nothing else around them (as root); deploy/Dockerfile takes them.
 	@scripts/image.sh

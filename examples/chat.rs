@@ -18,7 +18,7 @@ use asktwice::{
     embed::{Bm25, OnnxEmbedder},
     index::Indexer,
     question::Speaker,
-    rewrite::LlmRewriter,
+    rewrite::{LlmRewriter, RewriteKind},
     search::EdgeStore,
 };
 use serde_json::{Value, json};
@@ -36,7 +36,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     indexer.run(&["examples/help-centre/corpus.jsonl".into()], |_| {}).await?;
     let mut retriever = Retriever::new(embedder, store).with_sparse_encoder(encoder);
     if let [url, model] = llm.as_slice() {
-        retriever = retriever.with_rewriter(LlmRewriter::new(url, model)?);
+        let kinds = [RewriteKind::Condense, RewriteKind::Paraphrase];
+        retriever = retriever.with_rewriter(LlmRewriter::new(url, model)?.with_kinds(kinds));
     }
 
     let mut earlier: Vec<Turn> = vec![];

@@ -1,5 +1,9 @@
 """The sidecar through OpenAI's own Python client. Run by `make test-clients`, which installs it."""
 
+import json
+import pathlib
+import subprocess
+import sys
 import tempfile
 
 import openai
@@ -34,6 +38,35 @@ def check_search(client):
     assert len(threshold.data) <= len(page.data) + 7
     nothing = {"type": "and", "filters": [{"type": "eq", "key": "passage_id", "value": "none"}]}
     assert client.vector_stores.search("passages", query="refund", filters=nothing).data == []
+
+
+def check_rewriting(client, recorded):
+    """What was asked and what it was rewritten into, both searched with."""
+    for question, rewrite in recorded:
+        page = client.vector_stores.search("passages", query=question, rewrite_query=True)
+        assert page.search_query == [question, rewrite], page.search_query
+    question = recorded[0][0]
+    assert client.vector_stores.search("passages", query=question).search_query == [question]
+
+
+def check_example(url, question):
+    """The chat app of the examples: two turns, of which the second is asked with the first before it."""
+    program = [sys.executable, str(sidecar.ROOT / "examples/chat/chat.py"), "--sidecar", url, "--key"]
+    run = lambda key: subprocess.run([*program, key], input=f"{question}\nand by card?\n\n", text=True, capture_output=True)
+    said = run(KEY)
+    assert said.returncode == 0 and said.stdout.count("  [1] ") == 2, said
+    refused = run("nobody")
+    assert refused.returncode == 0 and refused.stdout.count("the key is not known") == 2, refused
+
+
+def record(folder):
+    """Three of the help centre's recorded rewrites, in a file for the sidecar."""
+    lines = lambda name: map(json.loads, (sidecar.HELP_CENTRE / name).read_text().splitlines())
+    questions = {line["_id"]: line["text"] for line in lines("queries.jsonl")}
+    recorded = [(questions[line["_id"]], line["rewrites"][0]) for line in lines("rewrites.jsonl")][:3]
+    file = pathlib.Path(folder) / "recorded.jsonl"
+    file.write_text("".join(json.dumps({"question": asked, "rewrites": [said]}) + "\n" for asked, said in recorded))
+    return recorded, {"ASKTWICE__REWRITE__RECORDED_FILE": f"{file}:paraphrase"}
 
 
 def check_listing(client):
@@ -76,11 +109,14 @@ def check_limits(url):
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
+        recorded, replayed = record(folder)
         sidecar.index(folder, sidecar.HELP_CENTRE / "corpus.jsonl", SETTINGS)
-        with sidecar.serve(folder, SETTINGS) as address:
+        with sidecar.serve(folder, {**SETTINGS, **replayed}) as address:
             url = f"{address}/v1"
             client = openai.OpenAI(base_url=url, api_key=KEY, timeout=20)
             check_search(client)
+            check_rewriting(client, recorded)
+            check_example(url, recorded[0][0])
             check_listing(client)
             check_embeddings(client)
             check_errors(client, url)

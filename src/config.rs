@@ -72,7 +72,8 @@ const LEAVES_HOST: &str = "names an endpoint that is not on this machine, and pr
 pub enum Privacy {
     /// To those that the settings name.
     Any,
-    /// To none: an endpoint elsewhere is an error.
+    /// To none: an endpoint elsewhere is an error. [`StoreSettings::url`] alone may be elsewhere: the store is the
+    /// user's own, and what it is searched with is the question's vector and its words' numbers.
     Local,
 }
 
@@ -225,8 +226,9 @@ impl Settings {
         }
         self.bm25.encoder()?;
         self.embed.check(self.privacy)?;
-        self.rerank.check()?;
+        self.rerank.check(self.privacy)?;
         self.server.check()?;
+        self.server.check_offered(&self.store.collection)?;
         self.fuse.fusion().map(drop)
     }
 }
@@ -368,6 +370,16 @@ mod tests {
         assert_eq!(format!("{of_file:?}"), format!("{of_code:?}"));
         let error = load(&[], &["server.listen=0.0.0.0:80"]).unwrap_err().to_string();
         assert!(error.starts_with("server.listen: 0.0.0.0:80 can be reached from elsewhere"), "{error}");
+    }
+
+    #[test]
+    fn a_tenant_sees_only_what_is_on_offer() {
+        let tenant = [("ASKTWICE__SERVER__TENANTS__ANN__KEY", "the-key-of-ann-01")];
+        let with = |flags: &[&str]| load(&tenant, flags).map_err(|error| error.to_string());
+        let error = with(&["server.tenants.ann.collections=help"]).unwrap_err();
+        assert!(error.starts_with("server.tenants.ann.collections: there is no \"help\""), "{error}");
+        with(&["server.tenants.ann.collections=passages"]).unwrap();
+        with(&["server.tenants.ann.collections=help", "server.collections.help=passages"]).unwrap();
     }
 
     #[test]

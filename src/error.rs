@@ -51,6 +51,19 @@ pub enum ErrorKind {
     Deadline,
 }
 
+impl ErrorKind {
+    /// It in a word, for programs.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Invalid => "invalid",
+            Self::Setup => "setup",
+            Self::Unavailable => "unavailable",
+            Self::Deadline => "deadline",
+        }
+    }
+}
+
 impl Error {
     /// The broad class of this error.
     #[must_use]

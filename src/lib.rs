@@ -127,6 +127,9 @@ pub mod server;
 
 pub mod trace;
 
+#[cfg(any(feature = "llm", feature = "remote", feature = "onnx", feature = "edge", feature = "qdrant"))]
+mod spans;
+
 #[cfg(feature = "http")]
 mod http;
 

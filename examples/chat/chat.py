@@ -10,16 +10,19 @@ brackets, like [2]. If they do not hold the answer, say so."""
 
 
 def search(sidecar, collection, question, earlier):
-    """What the sidecar finds; it rewrites the question itself, and is told what was said before."""
-    context = " ".join(turn["content"] for turn in earlier[-2:] if turn["role"] == "user")
-    query = [question, f"{context} {question}"] if context else question
-    page = sidecar.vector_stores.search(collection, query=query, rewrite_query=True, max_num_results=4)
-    return list(page)
+    """What the sidecar finds; it rewrites the question itself, by what was said before it."""
+    messages = [*earlier, {"role": "user", "content": question}]
+    body = {"collection": collection, "messages": messages, "limit": 4}
+    return sidecar.post("/retrieve", cast_to=object, body=body)["hits"]
+
+
+def title(hit):
+    return hit["passage"]["title"] or hit["passage"]["document_id"]
 
 
 def answer(llm, model, question, hits, earlier):
     """Streams the language model's answer; returns it whole."""
-    passages = "\n\n".join(f"[{n}] {hit.filename}\n{hit.content[0].text}" for n, hit in enumerate(hits, 1))
+    passages = "\n\n".join(f"[{n}] {title(hit)}\n{hit['passage']['text']}" for n, hit in enumerate(hits, 1))
     prompt = {"role": "user", "content": f"Passages:\n{passages}\n\nQuestion: {question}"}
     messages = [{"role": "system", "content": INSTRUCTIONS}, *earlier, prompt]
     said = ""
@@ -33,12 +36,13 @@ def answer(llm, model, question, hits, earlier):
 
 def told(error):
     """What a server said of a request, or that none is there."""
-    return error.body["message"] if isinstance(error.body, dict) and "message" in error.body else str(error)
+    said = error.body if isinstance(error.body, dict) else {}
+    return said.get("message") or said.get("detail") or str(error)
 
 
 def show(hits):
     for n, hit in enumerate(hits, 1):
-        print(f"  [{n}] {hit.filename}  ({hit.score:.2f})")
+        print(f"  [{n}] {title(hit)}  ({hit['normalised']:.2f})")
 
 
 def main():

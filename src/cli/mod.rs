@@ -138,8 +138,12 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     };
     let settings = cli.global.settings(&flags)?;
     let serves = matches!(cli.command, Command::Serve(_) | Command::Mcp(_));
-    telemetry::start(serves.then_some(&settings.server));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
+    {
+        // What sends spans lives on the runtime.
+        let _inside = runtime.enter();
+        telemetry::start(serves.then_some(&settings.server));
+    }
     let code = runtime.block_on(async {
         match cli.command {
             Command::Ask(command) => command.run(&settings).await,

@@ -241,7 +241,8 @@ pub(super) fn reranker(settings: &Settings) -> anyhow::Result<Option<Arc<dyn Rer
     Ok(Some(Arc::new(remote_reranker(rerank)?)))
 }
 
-fn remote_reranker(settings: &RerankSettings) -> anyhow::Result<RemoteReranker> {
+/// The reranker behind an endpoint.
+pub(super) fn remote_reranker(settings: &RerankSettings) -> anyhow::Result<RemoteReranker> {
     let remote = if settings.model.is_empty() {
         RemoteReranker::text_embeddings_inference(&settings.url)?
     } else {

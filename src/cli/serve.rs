@@ -91,10 +91,25 @@ impl Serve {
 
 /// Tries what can be tried without opening the model and the stores.
 fn check(settings: &Settings) -> anyhow::Result<()> {
-    for tenant in settings.server.tenants.values() {
-        tenant.keys()?;
-    }
+    settings.server.check_keys()?;
     settings.store.key()?;
+    settings.embed.key()?;
+    settings.rerank.key()?;
+    settings.client.key()?;
+    if !settings.embed.url.is_empty() {
+        parts::remote(&settings.embed)?;
+    }
+    if !settings.rerank.url.is_empty() {
+        parts::remote_reranker(&settings.rerank)?;
+    }
+    if !settings.store.url.starts_with("edge:") {
+        // A server is not asked before the first search.
+        let mut of_collection = settings.store.clone();
+        for collection in offered(settings).into_values() {
+            of_collection.collection = collection;
+            parts::store(&of_collection)?;
+        }
+    }
     parts::rewriter(&settings.rewrite)?;
     Ok(())
 }

@@ -22,6 +22,14 @@ const WAITING_LINES: usize = 4_096;
 /// How long the end waits for the last lines.
 const LAST_LINES: Duration = Duration::from_millis(500);
 
+/// How long the end waits for a collector to take the last spans.
+#[cfg(feature = "otlp")]
+const LAST_SPANS: Duration = Duration::from_secs(2);
+
+/// What sends spans, until the end.
+#[cfg(feature = "otlp")]
+static SPANS: OnceLock<opentelemetry_sdk::trace::SdkTracerProvider> = OnceLock::new();
+
 /// Where the lines of a sidecar go.
 static LINES: OnceLock<SyncSender<Line>> = OnceLock::new();
 
@@ -84,8 +92,12 @@ impl io::Write for Lines {
     }
 }
 
-/// Waits a moment for the last lines to be written.
+/// Waits a moment for the last spans to be sent and the last lines to be written.
 pub(super) fn flush() {
+    #[cfg(feature = "otlp")]
+    if let Some(Err(error)) = SPANS.get().map(|spans| spans.shutdown_with_timeout(LAST_SPANS)) {
+        tracing::warn!(%error, "the last spans may be lost: the collector did not take them");
+    }
     let (done, written) = channel();
     if let Some(lines) = LINES.get()
         && lines.try_send(Line::Flush(done)).is_ok()
@@ -105,7 +117,8 @@ fn otlp<S: Subscriber + for<'span> LookupSpan<'span>>() -> Option<impl Layer<S>>
         .with_resource(resource)
         .build();
     let tracer = provider.tracer("asktwice");
-    opentelemetry::global::set_tracer_provider(provider);
+    opentelemetry::global::set_tracer_provider(provider.clone());
+    let _ = SPANS.set(provider);
     opentelemetry::global::set_text_map_propagator(opentelemetry_sdk::propagation::TraceContextPropagator::new());
     Some(tracing_opentelemetry::layer().with_tracer(tracer))
 }

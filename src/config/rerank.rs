@@ -5,7 +5,8 @@ use std::{path::PathBuf, time::Duration};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::SettingsError;
+use super::{LEAVES_HOST, Privacy, SettingsError};
+use crate::rewrite::is_local_url;
 
 /// Who reads the best fused passages once more.
 #[derive(Debug, Clone, Deserialize)]
@@ -43,7 +44,11 @@ impl RerankSettings {
         super::key("rerank.api_key_file", self.api_key.as_ref(), &self.api_key_file)
     }
 
-    pub(super) fn check(&self) -> Result<(), SettingsError> {
+    /// Refuses what contradicts itself.
+    pub(super) fn check(&self, privacy: Privacy) -> Result<(), SettingsError> {
+        if privacy == Privacy::Local && !self.url.is_empty() && !is_local_url(&self.url) {
+            return Err(SettingsError::value("rerank.url", LEAVES_HOST));
+        }
         if !self.url.is_empty() && !self.folder.as_os_str().is_empty() {
             return Err(SettingsError::value("rerank.folder", "rerank.url is set too; there is one reranker"));
         }

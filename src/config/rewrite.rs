@@ -350,6 +350,11 @@ mod tests {
         load(fallback, &[&local[..], &["privacy=any"]].concat()).unwrap();
         let embed = ["privacy=local", "embed.url=https://host.example/v1", "embed.model=m", "embed.dimension=3"];
         assert!(load("", &embed).unwrap_err().to_string().contains("embed.url"));
+        let rerank = ["privacy=local", "rerank.url=https://host.example/v2", "rerank.model=m"];
+        assert!(load("", &rerank).unwrap_err().to_string().contains("rerank.url"));
+        load("", &["privacy=local", "rerank.url=http://localhost:8080"]).unwrap();
+        // The store is the user's own.
+        load("", &["privacy=local", "store.url=https://host.example:6334"]).unwrap();
         assert!(load("", &["privacy=secret"]).is_err());
     }
 

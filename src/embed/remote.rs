@@ -17,7 +17,10 @@ use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{EmbedError, Embedder, Embedding, Identity, Role};
-use crate::http::{self, ReadError, Said};
+use crate::{
+    http::{self, ReadError, Said},
+    spans,
+};
 
 /// How long one request may take, its retry included, unless set.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -209,7 +212,7 @@ impl Embedder for RemoteEmbedder {
         let batches: Vec<Vec<String>> =
             texts.chunks(self.batch).map(|batch| batch.iter().map(prefixed).collect()).collect();
         let asked = stream::iter(batches).map(|batch| self.ask(batch)).buffered(AT_ONCE);
-        asked.try_concat().await
+        spans::embeddings(&self.identity, http::server(&self.url), asked.try_concat()).await
     }
 
     fn identity(&self) -> &Identity {

@@ -22,6 +22,7 @@ use super::{
     queue::{Job, Queue, Text},
     shared::SharedOnnx,
 };
+use crate::spans;
 
 /// Embeds on the CPU with a local ONNX model. Cheap to clone; clones share the workers, which end with the last clone.
 #[derive(Debug, Clone)]
@@ -259,10 +260,9 @@ fn failed(problem: String) -> EmbedError {
     EmbedError::Inference { problem }
 }
 
-#[async_trait]
-impl Embedder for OnnxEmbedder {
+impl OnnxEmbedder {
     /// Passages wait for a place in the queue; questions are refused when it is full, because nobody waits that long.
-    async fn embed(&self, role: Role, texts: Vec<String>) -> Result<Vec<Embedding>, EmbedError> {
+    async fn embed_all(&self, role: Role, texts: Vec<String>) -> Result<Vec<Embedding>, EmbedError> {
         let Crew { queue, plan, .. } = &*self.crew;
         let single = texts.len() == 1;
         let mut replies = Vec::with_capacity(texts.len());
@@ -278,6 +278,13 @@ impl Embedder for OnnxEmbedder {
             replies.push(async { embedded.await.unwrap_or_else(|_| Err(crashed())) });
         }
         try_join_all(replies).await
+    }
+}
+
+#[async_trait]
+impl Embedder for OnnxEmbedder {
+    async fn embed(&self, role: Role, texts: Vec<String>) -> Result<Vec<Embedding>, EmbedError> {
+        spans::embeddings(self.identity(), None, self.embed_all(role, texts)).await
     }
 
     fn identity(&self) -> &Identity {

@@ -121,23 +121,10 @@ impl Call<'_> {
     }
 }
 
-/// A step's span. OpenTelemetry's conventions for generative AI and for databases have names for three of the steps.
+/// A step's span. What is asked for it at a model or a store has spans of its own inside.
 fn span(step: Step, origin: Option<Origin>) -> tracing::Span {
-    let (model, database) = match step {
-        Step::Rewrite => (Some("chat"), None),
-        Step::Embed => (Some("embeddings"), None),
-        Step::Search => (None, Some("query")),
-        Step::Fuse | Step::Rerank | Step::Fetch => (None, None),
-    };
-    tracing::debug_span!(
-        "step",
-        name = step.name(),
-        origin = origin.map(Origin::name),
-        otel.name = model.or(database).unwrap_or(step.name()),
-        gen_ai.operation.name = model,
-        db.operation.name = database,
-        db.system.name = database.map(|_| "qdrant"),
-    )
+    let name = step.name();
+    tracing::debug_span!("step", name, origin = origin.map(Origin::name), otel.name = name)
 }
 
 /// A step under way: notes its timing when dropped, so also when its future is given up.

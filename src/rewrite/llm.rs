@@ -26,7 +26,7 @@ use tokio::{
 };
 
 use super::{DEFAULT_COUNT, Prompts, RewriteError, RewriteKind, RewriteRequest, Rewriter, Rewrites, Task, counters};
-use crate::question::Question;
+use crate::{question::Question, spans};
 use endpoint::Attempt;
 
 /// How long a call may take when nothing else is said. A retrieval's own rewrite deadline is shorter.
@@ -254,10 +254,11 @@ impl LlmRewriter {
     async fn attempt(&self, number: usize, task: &Task, budget: &Budget, last: bool) -> Result<String, LlmError> {
         let endpoint = &self.endpoints[number];
         let attempt = Attempt::new(endpoint, self.timeout);
-        let answered = match timeout_at(budget.end, self.call(endpoint, task, budget, last)).await {
-            Ok(result) => result,
-            Err(_) => Err(LlmError::Timeout { place: endpoint.place(), timeout: budget.end - budget.start }),
+        let asking = async {
+            let late = || LlmError::Timeout { place: endpoint.place(), timeout: budget.end - budget.start };
+            timeout_at(budget.end, self.call(endpoint, task, budget, last)).await.unwrap_or_else(|_| Err(late()))
         };
+        let answered = spans::chat(endpoint.model(), endpoint.server(), LlmError::word, asking).await;
         let took = attempt.settle(&answered);
         counters::called(number + 1, answered.as_ref().map_or_else(LlmError::word, |_| "ok"), took);
         counters::circuit(number + 1, endpoint.with_breaker(|breaker, _| breaker.level()));

@@ -21,6 +21,8 @@ use super::{
     tenant::Tenant,
 };
 
+/// What a caller may go by that is refused or near to it.
+pub(super) const RATE_HEADERS: [HeaderName; 3] = [LIMIT, REMAINING, RESET];
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit-requests");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining-requests");
 const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset-requests");
@@ -49,17 +51,25 @@ pub(super) async fn authorize(State(sidecar): State<Arc<Sidecar>>, mut request: 
         }
     };
     tracing::Span::current().record("tenant", &tenant.name);
-    let level = tenant.count();
-    if let Some(level) = level.filter(|level| level.wait.is_some()) {
-        return too_often(level).into_response();
+    if let Err(problem) = count(&tenant) {
+        return problem.into_response();
     }
-    request.extensions_mut().insert(tenant);
+    request.extensions_mut().insert(Arc::clone(&tenant));
     let mut response = next.run(request).await;
-    response.headers_mut().extend(level.into_iter().flat_map(rate_headers));
+    // As it is now: a batch asks more than once.
+    response.headers_mut().extend(tenant.level().into_iter().flat_map(rate_headers));
     response
 }
 
-pub(super) fn too_often(level: Level) -> Problem {
+/// Counts a question of a tenant, and refuses it if that is one too many.
+pub(super) fn count(tenant: &Tenant) -> Result<(), Problem> {
+    match tenant.count().filter(|level| level.wait.is_some()) {
+        Some(level) => Err(too_often(level)),
+        None => Ok(()),
+    }
+}
+
+fn too_often(level: Level) -> Problem {
     metrics::counter!("asktwice_rejected_total", "reason" => "rate").increment(1);
     let detail = format!("this key may ask {} times a minute", level.per_minute);
     let mut problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", detail);

@@ -43,19 +43,33 @@ impl Bucket {
 
     /// Takes a token if there is one.
     pub(super) fn take(&self) -> Level {
+        self.draw(1.0)
+    }
+
+    /// Looks, and takes none.
+    pub(super) fn look(&self) -> Level {
+        self.draw(0.0)
+    }
+
+    fn draw(&self, wanted: f64) -> Level {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (now, capacity) = (Instant::now(), f64::from(self.per_minute));
         let per_second = capacity / MINUTE.as_secs_f64();
         let filled = state.tokens + now.duration_since(state.at).as_secs_f64() * per_second;
         *state = State { tokens: filled.min(capacity), at: now };
-        let given = state.tokens >= 1.0;
+        let given = state.tokens >= wanted;
         if given {
-            state.tokens -= 1.0;
+            state.tokens -= wanted;
         }
         let until = |tokens: f64| Duration::from_secs_f64((tokens - state.tokens).max(0.0) / per_second);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and a u32")]
         let remaining = state.tokens as u32;
-        Level { per_minute: self.per_minute, remaining, full_in: until(capacity), wait: (!given).then(|| until(1.0)) }
+        Level {
+            per_minute: self.per_minute,
+            remaining,
+            full_in: until(capacity),
+            wait: (!given).then(|| until(wanted)),
+        }
     }
 }
 
@@ -70,6 +84,7 @@ mod tests {
         assert_eq!(given, 60);
         let empty = bucket.take();
         assert_eq!((empty.remaining, empty.wait), (0, Some(Duration::from_secs(1))));
+        assert_eq!((bucket.look().remaining, bucket.look().wait), (0, None));
         tokio::time::advance(Duration::from_secs(2)).await;
         let level = bucket.take();
         assert_eq!((level.remaining, level.wait, level.full_in), (1, None, Duration::from_secs(59)));

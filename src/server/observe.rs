@@ -1,7 +1,7 @@
 //! What is seen of each request from outside: an id, a span, numbers, and problems in the form of the route. No label
 //! and no field holds what a caller wrote, but for an id that was checked.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -21,8 +21,8 @@ use super::{
 };
 use crate::trace::within;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 /// The longest id that is taken from a caller.
 const LONGEST_ID: usize = 128;
 /// What a request is counted as whose caller left before the answer; nginx calls it so too.
@@ -136,8 +136,20 @@ pub(super) fn server_timing(timings: &[ReplyTiming], took_ms: f64) -> Option<(He
         let lost = if timing.completed { "" } else { ";desc=\"lost\"" };
         format!("{}{of};dur={}{lost}", timing.step.name(), timing.took_ms)
     };
-    let whole = std::iter::once(format!("total;dur={took_ms}"));
-    let value = timings.iter().map(entry).chain(whole).collect::<Vec<_>>().join(", ");
+    timing(timings.iter().map(entry), took_ms)
+}
+
+/// The same for a batch: how long its questions took, as far as they were answered.
+pub(super) fn batch_timing(
+    took_ms: impl Iterator<Item = Option<f64>>,
+    whole: Duration,
+) -> Option<(HeaderName, HeaderValue)> {
+    let entry = |(number, took): (usize, Option<f64>)| Some(format!("question-{number};dur={}", took?));
+    timing((1..).zip(took_ms).filter_map(entry), (whole.as_secs_f64() * 1e6).round() / 1e3)
+}
+
+fn timing(entries: impl Iterator<Item = String>, took_ms: f64) -> Option<(HeaderName, HeaderValue)> {
+    let value = entries.chain([format!("total;dur={took_ms}")]).collect::<Vec<_>>().join(", ");
     Some((SERVER_TIMING, HeaderValue::from_str(&value).ok()?))
 }
 

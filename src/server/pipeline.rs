@@ -4,11 +4,12 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::{Stream, StreamExt as _};
+use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 
 use super::{
     problem::Problem,
-    reply::{Reply, ReplyExplanation, ReplyHit},
+    reply::{Reply, ReplyDegradation, ReplyExplanation, ReplyHit},
     sidecar::{Collection, Sidecar},
     stream::{ReplyChange, ReplyEvent, ReplyFound},
     tenant::Tenant,
@@ -22,7 +23,7 @@ use crate::{
     question::Question,
     ranking::{PointId, Ranking},
     retrieval::Retrieval,
-    retriever::Retriever,
+    retriever::{LEG_TIMEOUT, Retriever},
     rewrite::{Rewrite, RewriteError, RewriteKind, RewriteRequest, Rewriter, Rewrites},
     search::Filter,
 };
@@ -103,6 +104,8 @@ pub(super) struct Call {
     retriever: Retriever,
     question: Question,
     options: RetrieveOptions,
+    left: Duration,
+    end: Instant,
     owner: bool,
 }
 
@@ -123,7 +126,8 @@ impl Call {
         }
         // Before an answer in steps has begun, which could only end with it.
         options.check()?;
-        Ok(Self { collection, retriever, question: wanted.question, options, owner: tenant.is_owner() })
+        let (question, end, owner) = (wanted.question, Instant::now() + left, tenant.is_owner());
+        Ok(Self { collection, retriever, question, options, left, end, owner })
     }
 
     /// Answers it.
@@ -175,16 +179,25 @@ impl Call {
         let rankings = std::mem::take(&mut retrieval.rankings);
         let mut reply = Reply::from(retrieval);
         if self.options.explain {
-            reply.explanation = Some(self.explanation(&rankings).await?);
+            // The answer is there; it does not depend on its explanation.
+            match self.explanation(&rankings).await {
+                Ok(explanation) => reply.explanation = Some(explanation),
+                Err(error) => reply.degradations.push(ReplyDegradation::explanation(&error)),
+            }
         }
         Ok(if self.owner { reply } else { reply.without_causes() })
     }
 
     /// What the legs found, and the passages that may come first.
-    async fn explanation(&self, rankings: &[Ranking]) -> Result<ReplyExplanation, Problem> {
+    async fn explanation(&self, rankings: &[Ranking]) -> Result<ReplyExplanation, Error> {
         let first = rankings.iter().flat_map(|ranking| ranking.ids().take(EXPLAINED));
         let points: Vec<PointId> = first.collect::<BTreeSet<_>>().into_iter().collect();
-        let passages = if points.is_empty() { vec![] } else { self.collection.store.fetch(&points).await? };
+        if points.is_empty() {
+            return Ok(ReplyExplanation::new(rankings, vec![]));
+        }
+        let end = self.end.min(Instant::now() + LEG_TIMEOUT);
+        let fetched = timeout_at(end, self.collection.store.fetch(&points)).await;
+        let passages = fetched.map_err(|_| Error::Deadline { deadline: self.left.min(LEG_TIMEOUT) })??;
         Ok(ReplyExplanation::new(rankings, passages))
     }
 }

@@ -21,9 +21,9 @@ use crate::{
 };
 
 /// Tells the clients of OpenAI whether another attempt makes sense.
-const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+pub(super) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// How long to wait before it, in milliseconds; `Retry-After` knows only seconds.
-const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+pub(super) const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
 /// How long a caller should stay away from a part that is down.
 const COME_BACK: Duration = Duration::from_secs(1);
@@ -156,12 +156,26 @@ impl Problem {
         if owner { self.told() } else { &self.detail }
     }
 
+    /// The same inside of an answer that has already begun.
+    pub(super) fn within_answer(&self, owner: bool) -> Value {
+        let mut described = json!({"status": self.status.as_u16(), "code": self.code, "detail": self.detail(owner)});
+        if let Some(after) = self.after_ms() {
+            described["retry_after_ms"] = after.into();
+        }
+        described
+    }
+
+    /// After how many milliseconds the same request may succeed.
+    fn after_ms(&self) -> Option<u64> {
+        self.after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX).max(1))
+    }
+
     /// The same for a language model that called a tool: what is wrong, and whether to try again.
     #[cfg(feature = "mcp")]
     pub(super) fn advice(&self, owner: bool) -> String {
         let detail = self.detail(owner);
-        match self.after {
-            Some(after) => format!("{detail}; the same call may succeed in {} ms", after.as_millis().max(1)),
+        match self.after_ms() {
+            Some(after) => format!("{detail}; the same call may succeed in {after} ms"),
             None => detail.to_owned(),
         }
     }
@@ -180,8 +194,7 @@ impl Problem {
         if let Some(retry) = self.retry {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static(if retry { "true" } else { "false" }));
         }
-        if let Some(after) = self.after {
-            let milliseconds = u64::try_from(after.as_millis()).unwrap_or(u64::MAX).max(1);
+        if let Some(milliseconds) = self.after_ms() {
             headers.insert(RETRY_AFTER_MS, milliseconds.into());
             headers.insert(header::RETRY_AFTER, milliseconds.div_ceil(1_000).into());
         }
@@ -198,7 +211,7 @@ impl Problem {
             code: self.code,
             request_id: request_id.to_owned(),
             param: self.param.as_deref().map(str::to_owned),
-            retry_after_ms: self.after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
+            retry_after_ms: self.after_ms(),
         })
     }
 

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use crate::{
     embed::Role,
+    error::Error,
     ranking::{FoundBy, Hit, Passage, PointId, Ranking, Scored, Without},
     retrieval::{Degradation, Leg, Origin, Outcome, Report, Retrieval, Step, Timing, Variant},
     rewrite::RewriteKind,
@@ -249,6 +250,16 @@ impl From<&Degradation> for ReplyDegradation {
     fn from(lost: &Degradation) -> Self {
         let (kind, reason) = (lost.kind().to_owned(), lost.reason().map(str::to_owned));
         Self { kind, reason, origin: lost.origin(), message: Report(lost).to_string() }
+    }
+}
+
+impl ReplyDegradation {
+    /// The answer is there, its explanation is not; counted and logged as what the retriever itself loses.
+    pub(super) fn explanation(error: &Error) -> Self {
+        let (kind, message) = ("explanation_lost", format!("the explanation was left out: {}", Report(error)));
+        metrics::counter!("asktwice_degraded_total", "kind" => kind).increment(1);
+        tracing::warn!(degradation = message, "degraded");
+        Self { kind: kind.to_owned(), reason: None, origin: None, message }
     }
 }
 

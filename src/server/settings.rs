@@ -10,6 +10,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 
 use serde::{Deserialize, Deserializer};
 
+use super::tenant::Tenants;
 use crate::error::Error;
 
 /// The sidecar's settings; see `config/default.toml` for what each means.
@@ -100,6 +101,29 @@ impl ServerSettings {
             self.check_tenant(name, tenant)?;
         }
         self.limits.check()
+    }
+
+    /// Reads the keys of all tenants, and refuses what a sidecar could not start with.
+    ///
+    /// # Errors
+    /// [`Error::Settings`] names the tenant whose keys cannot be read, are too short, or are somebody else's, too.
+    pub fn check_keys(&self) -> Result<(), Error> {
+        Tenants::read(self).map(drop)
+    }
+
+    /// Where no collections are named, there is one on offer; a tenant of another would see nothing.
+    pub(crate) fn check_offered(&self, only: &str) -> Result<(), Error> {
+        let tenants = self.tenants.iter().filter(|_| self.collections.is_empty());
+        for (name, tenant) in tenants {
+            if let Some(unknown) = tenant.collections.iter().find(|named| *named != only) {
+                let problem = format!(
+                    "there is no {unknown:?}, only {only:?} (store.collection); offer it in [server.collections], such \
+                     as {unknown} = {only:?}"
+                );
+                return refuse(format!("server.tenants.{name}.collections"), problem);
+            }
+        }
+        Ok(())
     }
 
     fn check_tenant(&self, name: &str, tenant: &TenantSettings) -> Result<(), Error> {

@@ -66,9 +66,14 @@ impl Tenant {
         Err(Problem::new(StatusCode::FORBIDDEN, "read_only", "this key may not write"))
     }
 
-    /// Counts a request; `None` if nothing is counted.
+    /// Counts a question, or a request that asks none; `None` if nothing is counted.
     pub(super) fn count(&self) -> Option<Level> {
         self.rate.as_ref().map(Bucket::take)
+    }
+
+    /// How much more it may ask; `None` if nothing is counted.
+    pub(super) fn level(&self) -> Option<Level> {
+        self.rate.as_ref().map(Bucket::look)
     }
 }
 

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Setup, ids, ready};
+use super::{Setup, filled, ids, ready};
 use crate::support::{
-    failing::Moody,
+    failing::{Failing, Moody, Trouble},
     http::{Connection, Request},
 };
 
@@ -71,6 +71,24 @@ async fn what_the_legs_found_can_be_had_to_fuse_it_otherwise() {
 }
 
 #[tokio::test]
+async fn an_explanation_that_cannot_be_fetched_costs_no_answer() {
+    for trouble in [Trouble::Fails, Trouble::Hangs] {
+        // The first fetch is that of the hits.
+        let store = filled(Failing::new(usize::MAX).with_fetches(2, trouble)).await;
+        let sidecar = Setup::new().await.store("stumbles", store).start().await;
+        let question = json!({"question": "late order", "collection": "stumbles", "explain": true, "deadline_ms": 500});
+        let answer = Request::post("/v1/retrieve", &question).send(sidecar.address).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let answer = answer.json();
+        assert_eq!((ids(&answer)[0], &answer["explanation"]), ("late", &Value::Null), "{answer}");
+        let lost = &answer["degradations"][0];
+        assert_eq!(lost["kind"], "explanation_lost", "{answer}");
+        let why = if matches!(trouble, Trouble::Fails) { "disk full" } else { "ms" };
+        assert!(lost["message"].as_str().unwrap().contains(why), "{lost}");
+    }
+}
+
+#[tokio::test]
 async fn a_late_rewrite_costs_nothing_but_itself() {
     let sidecar = Setup::new().await.rewriter("charged twice", 60_000).start().await;
     let question = json!({"question": "late order", "deadline_ms": 200});
@@ -98,8 +116,11 @@ async fn a_question_of_a_batch_fails_for_itself() {
     let sidecar = Setup::new().await.start().await;
     let requests =
         json!([{"question": "late order", "limit": 1}, {"question": " "}, {"question": "charged", "limit": 1}]);
-    let answer =
-        Request::post("/v1/retrieve/batch", &json!({ "requests": requests })).send(sidecar.address).await.json();
+    let answer = Request::post("/v1/retrieve/batch", &json!({ "requests": requests })).send(sidecar.address).await;
+    let timing = answer.header("server-timing").unwrap();
+    let times: Vec<&str> = timing.split(", ").filter_map(|entry| entry.split(';').next()).collect();
+    assert_eq!(times, ["question-1", "question-3", "total"], "{timing}");
+    let answer = answer.json();
     let results = answer["results"].as_array().unwrap();
     assert_eq!(ids(&results[0]["retrieval"]), ["late"]);
     assert_eq!(results[1]["problem"]["status"], 400);

@@ -17,6 +17,9 @@ async fn dify(sidecar: &super::Running, changes: Value) -> (u16, Value) {
 #[tokio::test]
 async fn dify_gets_records() {
     let sidecar = Setup::new().await.start().await;
+    let body = json!({"knowledge_id": "help", "query": "late order", "retrieval_setting": {"top_k": 3}});
+    let answer = Request::post("/retrieval", &body).send(sidecar.address).await;
+    assert!(answer.header("server-timing").is_some_and(|timing| timing.contains("total;dur=")), "{answer:?}");
     let (status, answer) = dify(&sidecar, json!({})).await;
     let records = answer["records"].as_array().unwrap();
     assert_eq!((status, records.len()), (200, 3));

@@ -10,6 +10,7 @@ mod passages;
 mod process;
 mod security;
 mod slow;
+mod spans;
 mod trace;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -50,7 +51,11 @@ impl Rewriter for Says {
 
 /// A store with the articles.
 async fn articles() -> Arc<MemoryStore> {
-    let store = MemoryStore::new();
+    filled(MemoryStore::new()).await
+}
+
+/// The articles in this store.
+async fn filled<S: VectorStoreWriter>(store: S) -> Arc<S> {
     store.prepare(HashEmbedder::new().identity()).await.unwrap();
     let passage = |(id, text, topic): (&str, &str, &str)| {
         let payload = json!({"topic": topic, "words": text.split(' ').count(), "tags": ["a"]});

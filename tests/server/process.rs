@@ -184,8 +184,25 @@ fn settings_can_be_checked_and_are_shown_without_their_secrets() {
     assert!(!text.contains("canary"), "{text}");
     let shown: Value = serde_json::from_str(&text).unwrap();
     assert_eq!((&shown["server"]["tenants"]["bob"]["key"], &shown["search"]["limit"]), (&json!("***"), &json!(10)));
-    let missing = home.run(&["serve", "--check", "--set", "server.tenants.ann.key_file=nowhere"]);
-    assert!(missing.status.code() == Some(2) && error(&missing).contains("nowhere"), "{}", error(&missing));
+    let same = ["server.tenants.ann.key=the-same-key-twice", "server.tenants.bob.key=the-same-key-twice"];
+    let cases: [(&[&str], &str); 7] = [
+        (&["server.tenants.ann.key_file=nowhere"], "nowhere"),
+        (&same, "server.tenants.bob.key"),
+        (&[same[0], "server.tenants.ann.collections=help"], "server.tenants.ann.collections"),
+        (&["embed.api_key_file=nowhere"], "embed.api_key_file"),
+        (&["rerank.api_key_file=nowhere"], "rerank.api_key_file"),
+        (&["client.key_file=nowhere"], "client.key_file"),
+        (&["store.url=not a url"], "url"),
+    ];
+    for (settings, named) in cases {
+        let flags = settings.iter().flat_map(|setting| ["--set", setting]).collect::<Vec<_>>();
+        let refused = home.run(&[&["serve", "--check"], &flags[..]].concat());
+        assert!(
+            refused.status.code() != Some(0) && error(&refused).contains(named),
+            "{settings:?}: {}",
+            error(&refused)
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -192,6 +192,26 @@ async fn who_asks_too_often_waits_and_nobody_else_does() {
 }
 
 #[tokio::test]
+async fn a_batch_asks_no_more_often_than_its_questions_would() {
+    let sidecar = tenants().await;
+    let question = json!({"question": "order", "collection": "help", "limit": 1});
+    let batch = json!({"requests": vec![question; 64]});
+    let answer = send(&sidecar, "post", "/v1/retrieve/batch", &batch, Some("the-key-of-dave-004")).await;
+    assert_eq!((answer.status, answer.header("x-ratelimit-remaining-requests")), (200, Some("0")));
+    let results = answer.json()["results"].as_array().unwrap().clone();
+    let (answered, refused) = results.split_at(3);
+    assert!(answered.iter().all(|result| result["retrieval"].is_object()), "{answered:?}");
+    for result in refused {
+        let problem = &result["problem"];
+        assert_eq!((&problem["status"], &problem["code"]), (&json!(429), &json!("rate_limit_exceeded")), "{result}");
+        assert!((1..=20_000).contains(&problem["retry_after_ms"].as_u64().unwrap()), "{result}");
+    }
+    assert_eq!(refused.len(), 61);
+    let next = send(&sidecar, "post", "/v1/retrieve", &json!({"question": "x"}), Some("the-key-of-dave-004")).await;
+    assert_eq!(next.status, 429);
+}
+
+#[tokio::test]
 async fn a_question_over_the_rewriters_budget_is_answered_without_it() {
     let sidecar = tenants().await;
     let body = json!({"question": "order", "collection": "help"});
@@ -259,6 +279,23 @@ async fn other_origins_may_call_if_the_settings_say_so() {
     };
     let allowed = asked("https://chat.example").send(sidecar.address).await;
     assert_eq!((allowed.status, allowed.header("access-control-allow-origin")), (200, Some("https://chat.example")));
+    let sent = "authorization,content-type,x-stainless-lang,x-request-timeout-ms,traceparent";
+    let of_openai = asked("https://chat.example").header("access-control-request-headers", sent);
+    let answer = of_openai.send(sidecar.address).await;
+    assert_eq!(answer.header("access-control-allow-headers"), Some(sent));
+    let asks = Request::post("/v1/retrieve", &json!({"question": "order"})).header("origin", "https://chat.example");
+    let answer = asks.send(sidecar.address).await;
+    let exposed = answer.header("access-control-expose-headers").unwrap();
+    for name in [
+        "server-timing",
+        "x-request-id",
+        "retry-after",
+        "retry-after-ms",
+        "x-should-retry",
+        "x-ratelimit-reset-requests",
+    ] {
+        assert!(exposed.split(',').any(|one| one.trim() == name), "{name}: {exposed}");
+    }
     assert_eq!(asked("https://evil.example").send(sidecar.address).await.status, 403);
     let closed = Setup::new().await.start().await;
     let refused = asked("https://chat.example").send(closed.address).await;

@@ -55,18 +55,38 @@ impl Embedder for Moody {
     }
 }
 
-/// A store that fails from some upsert on, and notes what it was asked to do.
+/// What a store does instead of answering.
+#[derive(Debug, Clone, Copy)]
+pub enum Trouble {
+    Fails,
+    Hangs,
+}
+
+/// A store that fails from some upsert or fetch on, and notes what it was asked to do.
 #[derive(Debug)]
 pub struct Failing {
     inner: MemoryStore,
     fails_from_upsert: usize,
     upserts: AtomicUsize,
+    fetches: AtomicUsize,
+    fetch_from: Option<(usize, Trouble)>,
     pub log: Mutex<Vec<String>>,
 }
 
 impl Failing {
     pub fn new(fails_from_upsert: usize) -> Self {
-        Self { inner: MemoryStore::new(), fails_from_upsert, upserts: AtomicUsize::new(0), log: Mutex::default() }
+        let (upserts, fetches) = Default::default();
+        Self { inner: MemoryStore::new(), fails_from_upsert, upserts, fetches, fetch_from: None, log: Mutex::default() }
+    }
+
+    /// From this fetch on there is trouble.
+    pub fn with_fetches(mut self, from: usize, trouble: Trouble) -> Self {
+        self.fetch_from = Some((from, trouble));
+        self
+    }
+
+    fn unavailable() -> StoreError {
+        StoreError::Unavailable { place: "here".into(), problem: "disk full".into(), source: None }
     }
 
     fn note(&self, what: impl Into<String>) {
@@ -80,7 +100,12 @@ impl VectorStore for Failing {
         self.inner.search(search).await
     }
     async fn fetch(&self, ids: &[PointId]) -> Result<Vec<(PointId, Passage)>, StoreError> {
-        self.inner.fetch(ids).await
+        let fetch = self.fetches.fetch_add(1, Ordering::SeqCst) + 1;
+        match self.fetch_from.filter(|(from, _)| fetch >= *from) {
+            Some((_, Trouble::Fails)) => Err(Self::unavailable()),
+            Some((_, Trouble::Hangs)) => std::future::pending().await,
+            None => self.inner.fetch(ids).await,
+        }
     }
     async fn vectors(&self, ids: &[PointId]) -> Result<Vec<(PointId, Vec<f32>)>, StoreError> {
         self.inner.vectors(ids).await
@@ -101,7 +126,7 @@ impl VectorStoreWriter for Failing {
     async fn upsert(&self, passages: Vec<(Passage, Vectors)>) -> Result<(), StoreError> {
         let upsert = self.upserts.fetch_add(1, Ordering::SeqCst) + 1;
         if upsert >= self.fails_from_upsert {
-            return Err(StoreError::Unavailable { place: "here".into(), problem: "disk full".into(), source: None });
+            return Err(Self::unavailable());
         }
         self.inner.upsert(passages).await
     }

@@ -122,6 +122,16 @@ impl LlmEndpoint {
         http::place(&self.url)
     }
 
+    /// The model's name there.
+    pub(super) fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// Host and port, for spans.
+    pub(super) fn server(&self) -> Option<(&str, u16)> {
+        http::server(&self.url)
+    }
+
     /// Asks for a call's admission.
     ///
     /// # Errors

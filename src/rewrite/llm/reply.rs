@@ -45,6 +45,7 @@ pub(super) fn read(body: &str, key: Option<&str>) -> Result<Reply, Problem> {
     }
     let count = |name: &str| reply.pointer(name).and_then(Value::as_u64).unwrap_or(0);
     let tokens = (count("/usage/prompt_tokens"), count("/usage/completion_tokens"));
+    crate::spans::replied(tokens, reply.pointer("/choices/0/finish_reason").and_then(Value::as_str));
     Ok(Reply { text: said(&reply)?, tokens })
 }
 

@@ -47,6 +47,7 @@ use super::{
 use crate::{
     embed::Identity,
     ranking::{Passage, PointId, Ranking},
+    spans,
 };
 
 /// How many writes wait before a caller waits too.
@@ -208,19 +209,26 @@ impl EdgeStore {
     }
 }
 
+impl EdgeStore {
+    /// The collection's name, for spans: that of its folder.
+    fn collection(&self) -> std::borrow::Cow<'_, str> {
+        self.inner.folder.file_name().unwrap_or_default().to_string_lossy()
+    }
+}
+
 #[async_trait]
 impl VectorStore for EdgeStore {
     async fn search(&self, search: Search) -> Result<Ranking, StoreError> {
         let params = search.params.unwrap_or(self.inner.options.params);
-        self.read_collection(move |live, place| {
+        let searching = self.read_collection(move |live, place| {
             Channels::from(&live.identity).check_search(&search.vector, place)?;
             if search.is_vain() {
                 return Ok(Ranking::default());
             }
             let found = live.generation.search(search.vector, search.depth, search.filter.as_deref(), params);
             found.map_err(|fault| fault.at(place))
-        })
-        .await
+        });
+        spans::database("query", &self.collection(), None, searching).await
     }
 
     // No `search_batch` of its own: by the default each search is a read on the blocking pool, so they run beside each
@@ -228,7 +236,9 @@ impl VectorStore for EdgeStore {
 
     async fn fetch(&self, ids: &[PointId]) -> Result<Vec<(PointId, Passage)>, StoreError> {
         let ids = ids.to_vec();
-        self.read_collection(move |live, place| live.generation.fetch(&ids).map_err(|fault| fault.at(place))).await
+        let reading =
+            self.read_collection(move |live, place| live.generation.fetch(&ids).map_err(|fault| fault.at(place)));
+        spans::database("get", &self.collection(), None, reading).await
     }
 
     async fn vectors(&self, ids: &[PointId]) -> Result<Vec<(PointId, Vec<f32>)>, StoreError> {

@@ -82,6 +82,12 @@ impl Connection {
         Ok(Self { key: Some(key.into()), client: Arc::new(RwLock::new(Arc::new(client))), ..self })
     }
 
+    /// Host and port, for spans.
+    pub(super) fn server(&self) -> Option<(&str, u16)> {
+        let (host, port) = self.url.split_once("://")?.1.rsplit_once(':')?;
+        Some((host, port.parse().ok()?))
+    }
+
     /// Sends one call, within the budget.
     pub(super) async fn call<T, F>(&self, budget: Budget, send: impl FnOnce(Arc<Qdrant>) -> F) -> Result<T, StoreError>
     where

@@ -33,7 +33,10 @@ use super::{
     Channel, Channels, CollectionInfo, Filter, Quantization, ScrollPage, ScrollRequest, Search, SearchParams,
     StoreError, VectorStore,
 };
-use crate::ranking::{Passage, PointId, Ranking};
+use crate::{
+    ranking::{Passage, PointId, Ranking},
+    spans,
+};
 
 /// How long a call may take unless [`QdrantStore::with_timeout`] says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -164,6 +167,15 @@ impl QdrantStore {
         channels
     }
 
+    /// Does one operation in a span of its own.
+    async fn traced<T>(
+        &self,
+        operation: &'static str,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        spans::database(operation, &self.collection, self.connection.server(), work).await
+    }
+
     /// The reason behind a refused request: the collection may have been made anew, otherwise, since it was looked at,
     /// so that what was asked has to be checked again.
     async fn explain(
@@ -187,23 +199,24 @@ impl QdrantStore {
 #[async_trait]
 impl VectorStore for QdrantStore {
     async fn search(&self, search: Search) -> Result<Ranking, StoreError> {
-        self.search_one(search).await
+        self.traced("query", self.search_one(search)).await
     }
 
     async fn search_batch(&self, searches: Vec<Search>) -> Vec<Result<Ranking, StoreError>> {
-        self.search_together(searches).await
+        let all = async { Ok(self.search_together(searches).await) };
+        self.traced("query_batch", all).await.unwrap_or_default()
     }
 
     async fn fetch(&self, ids: &[PointId]) -> Result<Vec<(PointId, Passage)>, StoreError> {
-        self.passages(ids).await
+        self.traced("get", self.passages(ids)).await
     }
 
     async fn vectors(&self, ids: &[PointId]) -> Result<Vec<(PointId, Vec<f32>)>, StoreError> {
-        self.dense_vectors(ids).await
+        self.traced("get", self.dense_vectors(ids)).await
     }
 
     async fn scroll(&self, request: ScrollRequest) -> Result<ScrollPage, StoreError> {
-        self.page(&request).await
+        self.traced("scroll", self.page(&request)).await
     }
 
     async fn info(&self) -> Result<Option<CollectionInfo>, StoreError> {

@@ -238,9 +238,7 @@ impl Tools {
             (*arrived, *deadline)
         } else {
             // A request would have been counted on its way here.
-            if let Some(level) = self.tenant.count().filter(|level| level.wait.is_some()) {
-                return Err(admission::too_often(level));
-            }
+            admission::count(&self.tenant)?;
             let now = Instant::now();
             (now, Deadline::of(&HeaderMap::new(), now, &self.sidecar.settings.limits)?)
         };

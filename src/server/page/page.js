@@ -63,6 +63,11 @@ async function ask(event) {
 /** Shows an answer. */
 function show(reply) {
   answer = reply;
+  // Without an explanation only the hits are known.
+  answer.explanation ??= {
+    rankings: reply.legs.map((_, leg) => reply.hits.flatMap(({ passage, found_by }) => found_by.filter((by) => by.leg === leg).map(({ score }) => ({ point: passage.id, score }))).sort((a, b) => b.score - a.score)),
+    passages: reply.hits.map(({ passage }) => ({ point: passage.id, passage })),
+  };
   const count = reply.hits.length;
   tell(`${count === 0 ? "Nothing" : count === 1 ? "One hit" : `${count} hits`} found in ${reply.took_ms.toFixed(1)} ms.`);
   at("variants").replaceChildren(...reply.variants.map(variantItem));

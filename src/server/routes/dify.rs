@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -14,6 +18,7 @@ use crate::{
     server::{
         admission::Admitted,
         body::{Size, Wire},
+        observe,
         pipeline::{Call, Wanted},
         problem::Problem,
         reply::ReplyHit,
@@ -136,10 +141,13 @@ impl Wire for DifyRequest {
 pub(super) async fn retrieval(
     State(sidecar): State<Arc<Sidecar>>,
     asked: Admitted<DifyRequest>,
-) -> Result<Json<Records>, Problem> {
+) -> Result<Response, Problem> {
     let Admitted { tenant, body, deadline, place: _place } = asked;
     let reply = Call::new(&sidecar, &tenant, body.wanted()?, deadline.left()?)?.run().await?;
-    Ok(Json(Records { records: reply.hits.into_iter().map(Record::from).collect() }))
+    let timing = observe::server_timing(&reply.timings, reply.took_ms);
+    let mut response = Json(Records { records: reply.hits.into_iter().map(Record::from).collect() }).into_response();
+    response.headers_mut().extend(timing);
+    Ok(response)
 }
 
 impl DifyRequest {

@@ -13,13 +13,13 @@ use std::sync::{Arc, OnceLock};
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    http::{HeaderName, Method, StatusCode, header},
+    http::{Method, StatusCode, header},
     middleware::from_fn_with_state,
     response::{IntoResponse as _, Response},
 };
 use tower_http::{
     catch_panic::CatchPanicLayer,
-    cors::{AllowOrigin, CorsLayer},
+    cors::{AllowHeaders, AllowOrigin, CorsLayer},
 };
 use utoipa::{
     OpenApi,
@@ -27,7 +27,11 @@ use utoipa::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{admission, observe, problem::Problem, sidecar::Sidecar};
+use super::{
+    admission, observe,
+    problem::{self, Problem},
+    sidecar::Sidecar,
+};
 
 pub(super) use health::admin;
 
@@ -116,13 +120,15 @@ pub(super) fn router(sidecar: Arc<Sidecar>) -> Router {
 /// Lets the pages of other origins call, if the settings name any.
 fn cors(sidecar: &Sidecar) -> Option<CorsLayer> {
     let origins: Vec<_> = sidecar.guard.origins().collect();
-    let timing = [HeaderName::from_static("x-request-id"), HeaderName::from_static("server-timing")];
-    let of_mcp = ["mcp-protocol-version", "mcp-method", "mcp-name"].map(HeaderName::from_static);
+    let told = [observe::REQUEST_ID, observe::SERVER_TIMING];
+    let retry = [header::RETRY_AFTER, problem::RETRY_AFTER_MS, problem::SHOULD_RETRY];
+    let exposed: Vec<_> = told.into_iter().chain(retry).chain(admission::RATE_HEADERS).collect();
     (!origins.is_empty()).then(|| {
         CorsLayer::new()
             .allow_origin(AllowOrigin::list(origins))
             .allow_methods([Method::GET, Method::POST, Method::DELETE])
-            .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE].into_iter().chain(of_mcp).collect::<Vec<_>>())
-            .expose_headers(timing)
+            // Whatever the page's client sends: OpenAI's alone has a dozen headers, and the origin is trusted.
+            .allow_headers(AllowHeaders::mirror_request())
+            .expose_headers(exposed)
     })
 }

@@ -12,16 +12,18 @@ use axum::{
 };
 use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use crate::server::{
-    admission::Admitted,
+    admission::{self, Admitted},
     observe,
     pipeline::Call,
     problem::{Problem, ProblemBody},
     reply::Reply,
     sidecar::Sidecar,
     stream::ReplyEvent,
+    tenant::Tenant,
     wire::{BatchRequest, RetrieveRequest},
 };
 
@@ -93,13 +95,8 @@ fn sse(event: Result<ReplyEvent, Problem>, owner: bool) -> Result<axum::response
     let new = axum::response::sse::Event::default;
     match event {
         Ok(event) => new().event(event.name()).json_data(&event),
-        Err(problem) => new().event("error").json_data(described(&problem, owner)),
+        Err(problem) => new().event("error").json_data(problem.within_answer(owner)),
     }
-}
-
-/// A problem inside of an answer that has already begun.
-fn described(problem: &Problem, owner: bool) -> Value {
-    json!({"status": problem.status.as_u16(), "code": problem.code, "detail": problem.detail(owner)})
 }
 
 /// The answers to a batch, in the order of the questions.
@@ -112,7 +109,8 @@ pub(super) struct BatchReply {
 
 /// Ask several questions at once.
 ///
-/// A question that cannot be answered is a problem in its place and does not touch the others.
+/// A question that cannot be answered is a problem in its place and does not touch the others. Each counts against the
+/// key's rate; those above it are such problems, too.
 #[utoipa::path(
     post, path = "/v1/retrieve/batch", tag = "retrieve", request_body = BatchRequest,
     responses((status = OK, body = BatchReply), (status = "default", body = ProblemBody, content_type = "application/problem+json"))
@@ -120,18 +118,32 @@ pub(super) struct BatchReply {
 pub(super) async fn batch(
     State(sidecar): State<Arc<Sidecar>>,
     asked: Admitted<BatchRequest>,
-) -> Result<Json<BatchReply>, Problem> {
+) -> Result<Response, Problem> {
     let Admitted { tenant, body, deadline, place: _place } = asked;
-    let requests = body.checked()?;
-    let one = async |request: RetrieveRequest| {
+    let started = Instant::now();
+    // All are counted before the first is asked; the request itself was one.
+    let counted = body.checked()?.into_iter().enumerate();
+    let counted = counted.map(|(index, request)| if index == 0 { Ok(request) } else { count(&tenant, request) });
+    let counted: Vec<_> = counted.collect();
+    let one = async |request: Result<RetrieveRequest, Problem>| {
+        let request = request?;
         let left = request.deadline_ms.map_or(std::time::Duration::MAX, std::time::Duration::from_millis);
         let call = Call::new(&sidecar, &tenant, request.wanted()?, deadline.left()?.min(left))?;
         call.run().await
     };
-    let answers = stream::iter(requests).map(one).buffered(SIDE_BY_SIDE);
-    let results = answers.map(|answer| match answer {
+    let answers: Vec<Result<Reply, Problem>> = stream::iter(counted).map(one).buffered(SIDE_BY_SIDE).collect().await;
+    let took = answers.iter().map(|answer| answer.as_ref().ok().map(|reply| reply.took_ms));
+    let timing = observe::batch_timing(took, started.elapsed());
+    let results = answers.into_iter().map(|answer| match answer {
         Ok(reply) => json!({ "retrieval": reply }),
-        Err(problem) => json!({"problem": described(&problem, tenant.is_owner())}),
+        Err(problem) => json!({"problem": problem.within_answer(tenant.is_owner())}),
     });
-    Ok(Json(BatchReply { results: results.collect().await }))
+    let mut response = Json(BatchReply { results: results.collect() }).into_response();
+    response.headers_mut().extend(timing);
+    Ok(response)
+}
+
+/// A further question of a batch, if its tenant may ask it.
+fn count(tenant: &Tenant, request: RetrieveRequest) -> Result<RetrieveRequest, Problem> {
+    admission::count(tenant).map(|()| request)
 }
