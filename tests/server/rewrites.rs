@@ -73,18 +73,21 @@ async fn what_is_remembered_costs_no_budget_and_being_over_it_is_not_remembered(
 }
 
 #[tokio::test]
-async fn rewrites_that_come_too_late_are_waited_for_at_the_end_also_those_of_replaced_sidecars() {
-    let slow = slow(700);
-    let setup = || async { Setup::new().await.any_rewriter(slow.clone()).cached() };
-    let mut sidecar = setup().await.start().await;
-    let answer = ask("late order", 150).send(sidecar.address).await.json();
-    assert_eq!(told(&answer).0, "asked_only", "{answer}");
-    sidecar.handle.replace(setup().await.sidecar());
-    ask("missing items", 150).send(sidecar.address).await;
-    assert_eq!((slow.begun.load(Ordering::SeqCst), slow.ended.load(Ordering::SeqCst)), (2, 0));
-    sidecar.handle.drain();
-    timeout(Duration::from_secs(20), &mut sidecar.task).await.unwrap().unwrap();
-    assert_eq!(slow.ended.load(Ordering::SeqCst), 2);
+async fn a_rewrite_that_comes_too_late_is_waited_for_at_the_end_also_that_of_a_replaced_sidecar() {
+    for replaced in [false, true] {
+        let slow = slow(700);
+        let setup = || async { Setup::new().await.any_rewriter(slow.clone()).cached() };
+        let mut sidecar = setup().await.start().await;
+        let answer = ask("late order", 150).send(sidecar.address).await.json();
+        assert_eq!(told(&answer).0, "asked_only", "{answer}");
+        if replaced {
+            sidecar.handle.replace(setup().await.sidecar());
+        }
+        assert_eq!((slow.begun.load(Ordering::SeqCst), slow.ended.load(Ordering::SeqCst)), (1, 0));
+        sidecar.handle.drain();
+        timeout(Duration::from_secs(20), &mut sidecar.task).await.unwrap().unwrap();
+        assert_eq!(slow.ended.load(Ordering::SeqCst), 1, "replaced: {replaced}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
