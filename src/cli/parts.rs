@@ -184,15 +184,24 @@ pub(super) fn folder(settings: &StoreSettings, collection: &str) -> Option<PathB
 
 /// The rewriter that the settings name, if they name one; with a memory, unless it replays a file anyway.
 pub(super) fn rewriter(settings: &RewriteSettings) -> anyhow::Result<Option<Arc<dyn Rewriter>>> {
+    bounded_rewriter(settings, |rewriter| rewriter)
+}
+
+/// The same with a bound around what is asked, inside of the cache: what is remembered costs nothing.
+pub(super) fn bounded_rewriter(
+    settings: &RewriteSettings,
+    bound: impl FnOnce(Arc<dyn Rewriter>) -> Arc<dyn Rewriter>,
+) -> anyhow::Result<Option<Arc<dyn Rewriter>>> {
     if let Some(recorded) = settings.recorded()? {
         let recorded = RecordedRewriter::open(&recorded)?;
-        return Ok(Some(Arc::new(recorded.with_latency(settings.recorded_latency()))));
+        return Ok(Some(bound(Arc::new(recorded.with_latency(settings.recorded_latency())))));
     }
-    Ok(match (llm(settings)?, settings.cache()) {
-        (Some(llm), Some(cache)) => Some(Arc::new(CachedRewriter::new(llm, cache))),
-        (Some(llm), None) => Some(Arc::new(llm)),
-        (None, _) => None,
-    })
+    let Some(llm) = llm(settings)? else { return Ok(None) };
+    let llm = bound(Arc::new(llm));
+    Ok(Some(match settings.cache() {
+        Some(cache) => Arc::new(CachedRewriter::new(llm, cache)),
+        None => llm,
+    }))
 }
 
 /// The language model that the settings name, if they name one.

@@ -19,7 +19,6 @@ use crate::{
     options::RetrieveOptions,
     rerank::Reranker,
     retriever::Retriever,
-    rewrite::Rewriter,
     search::VectorStoreWriter,
     server::{self, Budgeted, Handle, Server, Sidecar},
 };
@@ -160,9 +159,8 @@ impl Parts {
 
     /// A sidecar of these parts, as the settings are now.
     pub(super) fn sidecar(&self, settings: &Settings, effective: &Value) -> anyhow::Result<Sidecar> {
-        let rewriter = parts::rewriter(&settings.rewrite)?;
         let rewriter =
-            rewriter.map(|rewriter| Arc::new(Budgeted::new(rewriter, &settings.server)) as Arc<dyn Rewriter>);
+            parts::bounded_rewriter(&settings.rewrite, |rewriter| Arc::new(Budgeted::new(rewriter, &settings.server)))?;
         let mut options = RetrieveOptions::default();
         (options.limit, options.depth) = (settings.search.limit, settings.search.depth);
         let mut sidecar = Sidecar::new(settings.server.clone(), Arc::new(self.embedder.clone()))?

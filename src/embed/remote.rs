@@ -7,7 +7,7 @@
 
 mod reply;
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -180,7 +180,7 @@ impl RemoteEmbedder {
         }
         let mut response = request.send().await.map_err(|error| Fault::transport(&error))?;
         let status = response.status().as_u16();
-        let after = http::retry_after(response.headers(), SystemTime::now());
+        let after = http::retry_after(response.headers(), http::wall_clock());
         let most = texts.len() * (self.identity.dimension * BYTES_PER_NUMBER + 256) + BYTES_BESIDE;
         let read = http::read(&mut response, most).await.map_err(|error| match error {
             ReadError::Transport(error) => Fault::transport(&error),

@@ -5,6 +5,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
+/// What time it is for people. Only a date that a server sends is compared with it: clocks are set, and every deadline,
+/// pause and time to live of ours is counted by a clock that is not (`Instant`).
+#[expect(clippy::disallowed_methods, reason = "this is where a date is read")]
+pub(crate) fn wall_clock() -> SystemTime {
+    SystemTime::now()
+}
+
 /// The wanted pause, counted from `now`. A date that has passed wants none.
 pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);

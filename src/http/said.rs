@@ -4,25 +4,35 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+/// In the place of a message that nobody may see.
+pub(crate) const WITHHELD: &str = "its message repeats what was asked and is left out";
+
 /// What the body of an error says.
 pub(crate) struct Said {
     message: String,
     code: String,
+    /// Whether the message repeats what may not be shown.
+    withheld: bool,
 }
 
 impl Said {
     /// Reads a body; what it repeats of the key is left out of the message.
+    #[cfg(any(feature = "remote", test))]
     pub(crate) fn of(body: &str, key: Option<&str>) -> Self {
+        Self::unless(body, key, |_| false)
+    }
+
+    /// Reads a body of which the message is not to be quoted if it repeats what was asked.
+    pub(crate) fn unless(body: &str, key: Option<&str>, repeats: impl Fn(&str) -> bool) -> Self {
         let body = body.trim();
+        let said = |message: &str, code| Self { message: excerpt(message, key), code, withheld: repeats(message) };
         let Ok(value) = serde_json::from_str::<Value>(body) else {
             // A page for people says nothing in one line.
-            let message = if body.starts_with('<') { String::new() } else { excerpt(body, key) };
-            return Self { message, code: String::new() };
+            return said(if body.starts_with('<') { "" } else { body }, String::new());
         };
         let error = value.get("error").unwrap_or(&value);
-        let text = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let message = error.as_str().map_or_else(|| text("message"), str::to_owned);
-        Self { message: excerpt(&message, key), code: format!("{} {}", text("code"), text("type")) }
+        let text = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default();
+        said(error.as_str().unwrap_or_else(|| text("message")), format!("{} {}", text("code"), text("type")))
     }
 
     pub(crate) fn is(&self, signs: &[&str]) -> bool {
@@ -30,7 +40,13 @@ impl Said {
     }
 
     pub(crate) fn quoted(&self) -> String {
-        if self.message.is_empty() { String::new() } else { format!("; it says: {:?}", self.message) }
+        if self.withheld {
+            format!("; {WITHHELD}")
+        } else if self.message.is_empty() {
+            String::new()
+        } else {
+            format!("; it says: {:?}", self.message)
+        }
     }
 }
 

@@ -21,7 +21,8 @@ pub struct CacheOptions {
     pub max_bytes: u64,
     /// How long a rewrite is remembered.
     pub ttl: Duration,
-    /// How long a failure is remembered, and a reply that lacks a kind that was asked for.
+    /// How long a failure is remembered, and a reply that lacks a kind that was asked for, was cut off or is not from the
+    /// preferred endpoint.
     pub failure_ttl: Duration,
     /// How long a rewrite may run, from its start, when nobody waits for it any more. Zero: it is given up with whoever
     /// waits last.
@@ -116,8 +117,8 @@ impl<R: Rewriter + 'static> Shared<R> {
     /// For how long a reply is remembered.
     fn keep(&self, reply: &Reply) -> Duration {
         match reply {
-            Ok(rewrites) if rewrites.missing.is_empty() => self.options.ttl,
-            // The next reply may be whole, and whoever asks soon should not have to wait for it.
+            Ok(rewrites) if rewrites.missing.is_empty() && !rewrites.degraded => self.options.ttl,
+            // The next reply may be better, and whoever asks soon should not have to wait for it.
             Ok(_) | Err(RewriteError::Rejected { .. }) => self.options.failure_ttl,
             Err(RewriteError::Failed { failure, .. }) if !failure.is_of_the_moment() => self.options.failure_ttl,
             // It says nothing about the question.

@@ -4,7 +4,7 @@
 //! unwrapped in four steps, each a file of its own: [`envelope`] drops what surrounds a reply (reasoning, end marks, code
 //! fences, characters that nobody sees), [`json`] takes the strings out of structured replies, [`lines`] finds out which
 //! lines the model meant as its answer, and [`marks`] takes list marks and quotes off a line. [`chatter`] knows what a
-//! preamble, a label, a remark and a refusal look like, [`passage`] puts a passage together, [`terms`] a list of keywords.
+//! preamble and a label look like, [`remark`] and [`refusal`] what they are called after, [`passage`] puts a passage together, [`terms`] a list of keywords.
 //!
 //! The steps run again on each rewrite until it no longer changes, so cleaning a cleaned rewrite gives itself. Then
 //! [`answer`] and [`language`] look at what it says, and [`strayed`] counts what it lost of the question.
@@ -21,6 +21,7 @@ mod marks;
 mod passage;
 mod refusal;
 mod rejection;
+mod remark;
 mod strayed;
 mod terms;
 mod vocabulary;
@@ -104,7 +105,8 @@ impl Task {
     #[must_use]
     pub fn clean(&self, reply: &str) -> Rewrites {
         let (parts, rejected) = kinds::split(reply, &self.kinds);
-        self.clean_parts(parts, rejected)
+        let degraded = reply.len() <= MAX_REPLY && json::is_cut_off(&envelope::unwrap(reply));
+        Rewrites { degraded, ..self.clean_parts(parts, rejected) }
     }
 
     /// Cleans replies of which the kind is known.
@@ -133,7 +135,8 @@ impl Task {
         }
         let given = |kind: &RewriteKind| rewrites.iter().any(|rewrite: &Rewrite| rewrite.kind == *kind);
         let missing = self.kinds.iter().copied().filter(|kind| !given(kind)).collect();
-        Rewrites { missing, rejected: sieve.rejected, skipped: self.skipped.clone(), rewrites }
+        let skipped = self.skipped.clone();
+        Rewrites { missing, rejected: sieve.rejected, skipped, rewrites, degraded: false }
     }
 }
 

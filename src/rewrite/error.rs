@@ -60,6 +60,8 @@ pub enum Failure {
     CircuitOpen,
     /// As many calls as allowed are under way.
     Busy,
+    /// Whoever asks has had as many rewrites as allowed for now.
+    OverBudget,
     /// Its answer is not a chat completion.
     Parse,
     /// It panicked.
@@ -87,6 +89,7 @@ impl Failure {
             Self::Paused => "paused",
             Self::CircuitOpen => "circuit_open",
             Self::Busy => "busy",
+            Self::OverBudget => "over_budget",
             Self::Parse => "parse",
             Self::Crashed => "crashed",
             Self::GivenUp => "given_up",
@@ -98,7 +101,7 @@ impl Failure {
     /// Whether it only says that nobody was asked just now: then the next question may well have more luck.
     #[must_use]
     pub fn is_of_the_moment(self) -> bool {
-        matches!(self, Self::Paused | Self::CircuitOpen | Self::Busy | Self::GivenUp)
+        matches!(self, Self::Paused | Self::CircuitOpen | Self::Busy | Self::OverBudget | Self::GivenUp)
     }
 }
 

@@ -2,32 +2,39 @@
 //! Ollama, a llama.cpp server, a gateway.
 //!
 //! The model's server is not trusted: connecting, answering and the size of the answer are bounded, redirects are not
-//! followed, the reply is parsed with tolerance and cleaned, and no error text repeats more than a short excerpt of it.
+//! followed, the reply is parsed with tolerance and cleaned, and no error text repeats more of it than a short
+//! excerpt, or anything that was asked.
 //! An endpoint that fails again and again, or asks for a pause, is left alone for a while; the next one is asked instead.
 
+mod attempt;
 mod breaker;
+mod budget;
+mod echo;
 mod endpoint;
 mod error;
 mod reply;
 mod request;
 mod sse;
+mod structured;
 
 pub use breaker::BreakerOptions;
 pub use endpoint::LlmEndpoint;
 pub use error::LlmError;
+pub use structured::{Structured, UnknownStructured};
 
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
-    time::{Instant, sleep, timeout_at},
+    time::{sleep, timeout_at},
 };
 
 use super::{DEFAULT_COUNT, Prompts, RewriteError, RewriteKind, RewriteRequest, Rewriter, Rewrites, Task, counters};
 use crate::{question::Question, spans};
-use endpoint::Attempt;
+use attempt::Attempt;
+use budget::Budget;
 
 /// How long a call may take when nothing else is said. A retrieval's own rewrite deadline is shorter.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -40,39 +47,6 @@ const RETRY_AFTER_FAULT: Duration = Duration::from_millis(50);
 #[cfg(feature = "cli")]
 pub(crate) fn is_local_url(base_url: &str) -> bool {
     crate::http::endpoint(base_url, "").is_ok_and(|url| crate::http::is_loopback(&url))
-}
-
-/// Whether an endpoint is held to a JSON schema for its reply (`response_format`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Structured {
-    /// Yes, until it turns out not to know schemas.
-    #[default]
-    Auto,
-    /// Always.
-    On,
-    /// Never; the reply is read with tolerance.
-    Off,
-}
-
-/// Why a word is no [`Structured`].
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{word:?} is none of auto, on and off")]
-pub struct UnknownStructured {
-    word: String,
-}
-
-impl FromStr for Structured {
-    type Err = UnknownStructured;
-
-    fn from_str(word: &str) -> Result<Self, UnknownStructured> {
-        match word {
-            "auto" => Ok(Self::Auto),
-            "on" => Ok(Self::On),
-            "off" => Ok(Self::Off),
-            _ => Err(UnknownStructured { word: word.to_owned() }),
-        }
-    }
 }
 
 /// Rewrites questions with a language model behind an OpenAI-compatible endpoint, or behind one of several.
@@ -205,7 +179,7 @@ impl LlmRewriter {
         let mut first = None;
         for number in 0..self.endpoints.len() {
             let reply = self.attempt(number, &task, &Budget::new(self.timeout, None), true).await?;
-            let rewrites = task.clean(&reply);
+            let rewrites = task.clean(&reply.text);
             if rewrites.rewrites.is_empty() {
                 return Err(LlmError::Rejected(rewrites.rejected));
             }
@@ -218,8 +192,8 @@ impl LlmRewriter {
         Task::of(request, &self.kinds).with_count(self.count).with_any_language(self.any_language)
     }
 
-    /// Asks the endpoints in turn until one answers.
-    async fn ask(&self, task: &Task, budget: &Budget) -> Result<String, LlmError> {
+    /// Asks the endpoints in turn until one answers. An answer of another than the first is degraded.
+    async fn ask(&self, task: &Task, budget: &Budget) -> Result<Reply, LlmError> {
         let _place = self.place(budget).await?;
         let mut told: Option<LlmError> = None;
         for (number, endpoint) in self.endpoints.iter().enumerate() {
@@ -231,7 +205,7 @@ impl LlmRewriter {
                 Err(error) => Err(error),
             };
             match asked {
-                Ok(reply) => return Ok(reply),
+                Ok(reply) => return Ok(Reply { degraded: reply.degraded || number > 0, ..reply }),
                 Err(error) if error.is_about_the_question() => return Err(error),
                 // A fault says more than that somebody was left alone.
                 Err(error) if told.as_ref().is_none_or(|told| told.failure().is_of_the_moment()) => told = Some(error),
@@ -251,7 +225,7 @@ impl LlmRewriter {
     }
 
     /// Asks one endpoint, whatever its breaker says, within the budget.
-    async fn attempt(&self, number: usize, task: &Task, budget: &Budget, last: bool) -> Result<String, LlmError> {
+    async fn attempt(&self, number: usize, task: &Task, budget: &Budget, last: bool) -> Result<Reply, LlmError> {
         let endpoint = &self.endpoints[number];
         let attempt = Attempt::new(endpoint, self.timeout);
         let asking = async {
@@ -265,12 +239,13 @@ impl LlmRewriter {
         answered
     }
 
-    /// Calls; once more if the first call met a fault that may be gone, half of the time is left, and there is no other
-    /// endpoint to turn to. A connection that broke is always tried anew: it may have been an old one.
-    async fn call(&self, endpoint: &LlmEndpoint, task: &Task, budget: &Budget, last: bool) -> Result<String, LlmError> {
+    /// Calls; once more if the first call met a fault that may be gone, nothing was tried again in this budget yet, half
+    /// of the time is left, and there is no other endpoint to turn to. A connection that broke is tried anew even then: it
+    /// may have been an old one.
+    async fn call(&self, endpoint: &LlmEndpoint, task: &Task, budget: &Budget, last: bool) -> Result<Reply, LlmError> {
         let call = || endpoint.call(task, &self.prompts, self.structured);
         let reply = match call().await {
-            Err(error) if error.may_pass() && (last || error.is_broken()) && Instant::now() < budget.half() => {
+            Err(error) if error.may_pass() && (last || error.is_broken()) && budget.grants_retry() => {
                 tracing::debug!(%error, "asking the language model once more");
                 counters::retried();
                 sleep(RETRY_AFTER_FAULT).await;
@@ -279,34 +254,15 @@ impl LlmRewriter {
             result => result,
         }?;
         counters::tokens(reply.tokens.0, reply.tokens.1);
-        Ok(reply.text)
+        Ok(Reply { text: reply.text, degraded: reply.cut_off })
     }
 }
 
-/// The time that a rewrite may take.
-struct Budget {
-    start: Instant,
-    end: Instant,
-}
-
-impl Budget {
-    /// From now on, until somebody stops waiting if that is earlier.
-    fn new(timeout: Duration, deadline: Option<Instant>) -> Self {
-        /// As good as for ever.
-        const DAY: Duration = Duration::from_hours(24);
-        let start = Instant::now();
-        let end = start + timeout.min(DAY);
-        Self { start, end: deadline.map_or(end, |deadline| deadline.clamp(start, end)) }
-    }
-
-    /// When half of it is over: what starts later would hardly end in time.
-    fn half(&self) -> Instant {
-        self.start + (self.end - self.start) / 2
-    }
-
-    fn is_over(&self) -> bool {
-        Instant::now() >= self.end
-    }
+/// What the model said.
+struct Reply {
+    text: String,
+    /// Whether a later one may be better.
+    degraded: bool,
 }
 
 #[async_trait]
@@ -318,11 +274,11 @@ impl Rewriter for LlmRewriter {
         }
         let asked = self.ask(&task, &Budget::new(self.timeout, request.deadline)).await;
         let result = asked.map_err(RewriteError::from).and_then(|reply| {
-            let rewrites = task.clean(&reply);
+            let rewrites = task.clean(&reply.text);
             if rewrites.rewrites.is_empty() {
                 return Err(RewriteError::Rejected { reasons: rewrites.rejected });
             }
-            Ok(rewrites)
+            Ok(Rewrites { degraded: rewrites.degraded || reply.degraded, ..rewrites })
         });
         counters::replied(result.as_ref());
         result
@@ -377,22 +333,5 @@ mod tests {
 
     fn reqwest_client() -> reqwest::Client {
         crate::http::client(&reqwest::Url::parse("http://localhost").unwrap(), Duration::ZERO, false).unwrap()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn budgets_end_with_whoever_waits() {
-        let second = Duration::from_secs(1);
-        let start = Instant::now();
-        assert_eq!(Budget::new(second * 4, None).half(), start + second * 2);
-        assert_eq!(Budget::new(second * 4, Some(start + second)).end, start + second);
-        assert_eq!(Budget::new(second * 4, Some(start + second * 9)).end, start + second * 4);
-        assert!(Budget::new(second, Some(start)).is_over());
-        assert!(!Budget::new(Duration::MAX, None).is_over());
-    }
-
-    #[test]
-    fn words_for_structured() {
-        assert_eq!("auto".parse(), Ok(Structured::Auto));
-        assert_eq!("yes".parse::<Structured>().unwrap_err().to_string(), "\"yes\" is none of auto, on and off");
     }
 }

@@ -119,6 +119,9 @@ pub struct Rewrites {
     pub missing: Vec<RewriteKind>,
     /// Kinds that were wanted and not asked for, because they have no use for this question.
     pub skipped: Vec<RewriteKind>,
+    /// Whether the next reply may well be better: this one was cut off, or is not from the endpoint that is preferred. It
+    /// is as good to search with as any, but a cache remembers it only briefly.
+    pub degraded: bool,
 }
 
 impl Rewrites {

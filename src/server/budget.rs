@@ -1,12 +1,12 @@
 //! What a tenant's questions may cost: so many calls of the language model a minute. Beyond it they are answered without
 //! a rewrite, not refused.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use async_trait::async_trait;
 
 use super::{bucket::Bucket, settings::ServerSettings};
-use crate::rewrite::{RewriteError, RewriteRequest, Rewriter, Rewrites};
+use crate::rewrite::{Failure, RewriteError, RewriteRequest, Rewriter, Rewrites};
 
 /// A rewriter that each tenant may ask only so often. It belongs inside of a cache: what is remembered costs nothing.
 #[derive(Debug)]
@@ -33,15 +33,26 @@ impl<R: Rewriter> Rewriter for Budgeted<R> {
             None => self.rewriter.rewrite(request).await,
             Some(level) => {
                 let most = level.per_minute;
-                Err(RewriteError::failed(format!(
-                    "was not asked: this key may have {most} questions a minute rewritten"
-                )))
+                // Said of the moment, so that no cache remembers it.
+                Err(RewriteError::because(
+                    Failure::OverBudget,
+                    format!("was not asked: this key may have {most} questions a minute rewritten"),
+                ))
             }
         }
     }
 
     fn leaves_host(&self) -> bool {
         self.rewriter.leaves_host()
+    }
+
+    /// The rewriter's own: a budget changes no rewrite.
+    fn identity(&self) -> String {
+        self.rewriter.identity()
+    }
+
+    async fn drain(&self, timeout: Duration) -> usize {
+        self.rewriter.drain(timeout).await
     }
 }
 

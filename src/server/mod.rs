@@ -35,6 +35,7 @@ mod mcp;
 mod observe;
 mod pipeline;
 mod problem;
+mod replaced;
 mod reply;
 mod routes;
 pub mod settings;
@@ -67,13 +68,14 @@ use std::{
 use axum::Router;
 use tokio::{
     net::{TcpListener, TcpSocket},
-    sync::watch,
+    sync::{mpsc, watch},
     time::{sleep, timeout},
 };
 
 use self::{
     accept::{Door, Phase, reached},
     connections::Connections,
+    replaced::Replaced,
 };
 
 /// How many connections the second listener bears.
@@ -88,6 +90,7 @@ pub struct Server {
     admin: Option<TcpListener>,
     handle: Handle,
     phase: watch::Receiver<Phase>,
+    replaced: mpsc::UnboundedReceiver<Arc<Sidecar>>,
 }
 
 /// What can be done to a server while it runs. Cheap to clone.
@@ -95,6 +98,8 @@ pub struct Server {
 pub struct Handle {
     current: Arc<RwLock<Current>>,
     phase: Arc<watch::Sender<Phase>>,
+    /// Takes those whose place another took.
+    replaced: mpsc::UnboundedSender<Arc<Sidecar>>,
 }
 
 #[derive(Debug, Clone)]
@@ -128,7 +133,9 @@ impl Server {
         let admin = admin.map(|address| listen(address, ADMIN_CONNECTIONS, "server.admin")).transpose()?;
         let (sender, phase) = watch::channel(Phase::Serving);
         let current = Arc::new(RwLock::new(Current::new(sidecar)));
-        Ok(Self { listener, admin, handle: Handle { current, phase: Arc::new(sender) }, phase })
+        let (replacing, replaced) = mpsc::unbounded_channel();
+        let handle = Handle { current, phase: Arc::new(sender), replaced: replacing };
+        Ok(Self { listener, admin, handle, phase, replaced })
     }
 
     /// Where it listens; of interest where port 0 was asked for.
@@ -151,7 +158,8 @@ impl Server {
 
     /// Serves until [`Handle::drain`] or [`Handle::stop`]. When this returns, every answer is out, or was given up.
     pub async fn run(self) {
-        let Self { listener, admin, handle, phase } = self;
+        let Self { listener, admin, handle, phase, replaced } = self;
+        let mut replaced = Replaced::new(replaced, phase.clone(), LAST_REWRITES);
         let sidecar = handle.sidecar();
         let (limits, drain) = (sidecar.settings.limits.clone(), sidecar.settings.drain.clone());
         drop(sidecar);
@@ -179,11 +187,14 @@ impl Server {
         tokio::select! {
             () = door.serve(listener) => {}
             () = ending => {}
+            () = replaced.watch() => {}
         }
         handle.advance(Phase::Over);
         watching.abort();
         // Rewrites that still run only fill a cache; the process may as well let the last calls end.
-        let given_up = handle.sidecar().drain_rewrites(LAST_REWRITES).await;
+        let sidecar = handle.sidecar();
+        let (current, before) = tokio::join!(sidecar.drain_rewrites(LAST_REWRITES), replaced.drain());
+        let given_up = current + before;
         if given_up > 0 {
             tracing::info!(given_up, "rewrites were still under way for the cache");
         }
@@ -208,7 +219,9 @@ impl Handle {
     pub fn replace(&self, mut sidecar: Sidecar) {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         sidecar.health = current.sidecar.health.clone();
-        *current = Current::new(sidecar);
+        let replaced = std::mem::replace(&mut *current, Current::new(sidecar));
+        // Once the server has ended, nobody waits for it.
+        let _ = self.replaced.send(replaced.sidecar);
     }
 
     /// Ends the server in an orderly way: it says that it is not ready, takes connections in for the delay of the

@@ -27,6 +27,7 @@ enum Act {
     Fail(Failure),
     Reject,
     LackAKind,
+    Degrade,
     Panic,
 }
 
@@ -62,6 +63,7 @@ impl Rewriter for Inner {
             Act::Fail(failure) => return Err(RewriteError::because(failure, "failed")),
             Act::Reject => return Err(RewriteError::Rejected { reasons: vec![Rejection::Refusal] }),
             Act::LackAKind => rewrites.missing = vec![RewriteKind::Hyde],
+            Act::Degrade => rewrites.degraded = true,
             Act::Panic => panic!("on purpose"),
         }
         Ok(rewrites)
@@ -229,9 +231,11 @@ async fn failures_are_remembered_briefly_and_those_of_the_moment_not_at_all() {
         (Act::Reject, true),
         (Act::Fail(Failure::Connect), true),
         (Act::LackAKind, true),
+        (Act::Degrade, true),
         (Act::Fail(Failure::Busy), false),
         (Act::Fail(Failure::Paused), false),
         (Act::Fail(Failure::CircuitOpen), false),
+        (Act::Fail(Failure::OverBudget), false),
     ] {
         let cache = Cache::new(act, options(brief));
         let first = cache.ask("why?").await.map_err(|error| error.to_string());

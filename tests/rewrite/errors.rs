@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use asktwice::{
-    Rewriter,
+    Question, RewriteRequest, Rewriter,
+    question::{Speaker, Turn},
     rewrite::{LlmError, LlmRewriter},
 };
 use tokio::io::AsyncWriteExt;
@@ -143,6 +144,31 @@ async fn a_short_key_corrupts_no_reply_and_is_not_shown_either() {
         let server = LlmServer::start([answer]).await;
         let error = rewriter(&server).check().await.unwrap_err().to_string();
         assert!(error.contains("\"th… k…y … is wrong\""), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_servers_words_are_left_out_where_they_repeat_what_was_asked() {
+    let turn = Turn { role: Speaker::User, content: "Jane Roe was diagnosed with gout".to_owned() };
+    let asked = RewriteRequest::new(Question::new("what may she eat with it?").unwrap().with_history([turn]));
+    for status in [200, 400, 401, 404, 422, 429, 500] {
+        for (message, kept) in [
+            ("cannot process: \"What may she eat…\"", false),
+            ("invalid content in messages[0]: user: Jane Roe was diagnosed", false),
+            ("use max_completion_tokens instead of max_tokens", true),
+        ] {
+            for body in [serde_json::json!({"error": {"message": message}}).to_string(), message.to_owned()] {
+                if status == 200 && !body.starts_with('{') {
+                    continue;
+                }
+                let server = LlmServer::start([Answer::status(status, body)]).await;
+                let error = rewriter(&server.base_url()).rewrite(&asked).await.unwrap_err();
+                let report = format!("{} {error:?}", asktwice::retrieval::Report(&error));
+                assert_eq!(report.contains("max_completion_tokens"), kept, "{status}: {report}");
+                assert_eq!(report.contains("repeats what was asked and is left out"), !kept, "{status}: {report}");
+                assert!(!report.to_lowercase().contains("she eat") && !report.contains("Jane"), "{status}: {report}");
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! times are good); 3 times otherwise, side by side.
 
 mod cases;
+mod clock;
 mod network;
 
 use std::{

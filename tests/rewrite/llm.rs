@@ -284,6 +284,49 @@ async fn calls_beyond_the_limit_are_told_so_in_time() {
     assert_eq!(failure(&error), Some(Failure::Timeout), "{error}");
 }
 
+/// A completion of which the server says that it ran out of tokens.
+fn cut_off(text: &str) -> Answer {
+    Answer::status(200, completion(text).replace("\"stop\"", "\"length\""))
+}
+
+#[tokio::test]
+async fn what_was_cut_off_or_is_of_the_second_choice_is_degraded() {
+    let second = LlmServer::start([Answer::saying("where does it come from")]).await;
+    let whole = json!({"multi": ["where is its origin", "where does it come from", "its place of origin"]}).to_string();
+    let first = |answer: Answer| async {
+        let server = LlmServer::start([answer]).await;
+        let llm = rewriter(&server.base_url()).with_kinds([RewriteKind::Multi]);
+        let llm = llm.with_fallback(endpoint(&second.base_url()));
+        llm.rewrite(&request("where is it from?")).await.unwrap()
+    };
+    for (answer, count, degraded) in [
+        (Answer::saying(&whole), 3, false),
+        (Answer::saying("1. where is its origin\n2. where does it come from"), 2, false),
+        (Answer::saying(&whole[..40]), 1, true),
+        (cut_off(&whole[..40]), 1, true),
+        (cut_off(&whole), 3, true),
+        (Answer::status(500, ""), 1, true),
+    ] {
+        let rewrites = first(answer.clone()).await;
+        assert_eq!((rewrites.rewrites.len(), rewrites.degraded), (count, degraded), "{answer:?}: {rewrites:?}");
+        assert_eq!(rewrites.missing, []);
+    }
+}
+
+#[tokio::test]
+async fn one_retry_is_all_that_a_call_has_however_many_endpoints_there_are() {
+    for fault in [Answer::Reset, Answer::Raw(vec![])] {
+        let servers = [LlmServer::start([fault.clone()]).await, LlmServer::start([fault.clone()]).await];
+        let llm = rewriter(&servers[0].base_url()).with_fallback(endpoint(&servers[1].base_url()));
+        let error = llm.rewrite(&request("is it so?")).await.unwrap_err();
+        assert_eq!(failure(&error), Some(Failure::Broken), "{error}");
+        assert_eq!(servers.each_ref().map(|server| server.requests().len()), [2, 1], "{fault:?}");
+        // The next call has its own.
+        llm.rewrite(&request("is it so?")).await.unwrap_err();
+        assert_eq!(servers.each_ref().map(|server| server.requests().len()), [4, 2], "{fault:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_stale_connection_is_replaced_within_the_call() {
     let server = LlmServer::start([Answer::saying("why is it so?")]).await;

@@ -8,6 +8,7 @@ mod mcp;
 mod openai;
 mod passages;
 mod process;
+mod rewrites;
 mod security;
 mod slow;
 mod spans;
@@ -18,6 +19,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use asktwice::{
     Embedder, Passage, Retriever, Rewrite, RewriteError, RewriteKind, RewriteRequest, Rewriter, Rewrites,
     VectorStoreWriter,
+    rewrite::{CacheOptions, CachedRewriter},
     search::MemoryStore,
     server::{Budgeted, Handle, Server, ServerSettings, Sidecar},
 };
@@ -71,13 +73,14 @@ struct Setup {
     settings: Value,
     embedder: Arc<dyn Embedder>,
     stores: Vec<(&'static str, Arc<dyn VectorStoreWriter>)>,
-    rewriter: Option<Says>,
+    rewriter: Option<Arc<dyn Rewriter>>,
+    cached: bool,
 }
 
 impl Setup {
     async fn new() -> Self {
         let embedder = Arc::new(HashEmbedder::new());
-        Self { settings: json!({}), embedder, stores: vec![("help", articles().await)], rewriter: None }
+        Self { settings: json!({}), embedder, stores: vec![("help", articles().await)], rewriter: None, cached: false }
     }
 
     fn settings(mut self, settings: Value) -> Self {
@@ -85,8 +88,18 @@ impl Setup {
         self
     }
 
-    fn rewriter(mut self, says: &'static str, after_ms: u64) -> Self {
-        self.rewriter = Some(Says(says, Duration::from_millis(after_ms)));
+    fn rewriter(self, says: &'static str, after_ms: u64) -> Self {
+        self.any_rewriter(Arc::new(Says(says, Duration::from_millis(after_ms))))
+    }
+
+    fn any_rewriter(mut self, rewriter: Arc<dyn Rewriter>) -> Self {
+        self.rewriter = Some(rewriter);
+        self
+    }
+
+    /// Remembers rewrites, as `asktwice serve` does.
+    fn cached(mut self) -> Self {
+        self.cached = true;
         self
     }
 
@@ -110,7 +123,12 @@ impl Setup {
             if let Some(rewriter) = &self.rewriter {
                 // Longer than any test: what bounds it is what is tested.
                 let patient = retriever.with_rewrite_deadline(Duration::from_secs(300));
-                retriever = patient.with_rewriter(Budgeted::new(rewriter.clone(), &settings));
+                let budgeted = Budgeted::new(rewriter.clone(), &settings);
+                retriever = if self.cached {
+                    patient.with_rewriter(CachedRewriter::new(budgeted, CacheOptions::default()))
+                } else {
+                    patient.with_rewriter(budgeted)
+                };
             }
             sidecar = sidecar.with_collection(*name, retriever, store.clone());
         }

@@ -17,18 +17,18 @@ use super::ready;
 use crate::support::{self, http::Request};
 
 /// A folder with a sidecar in it.
-struct Home {
+pub(super) struct Home {
     folder: tempfile::TempDir,
     model: String,
 }
 
 impl Home {
-    fn new() -> Option<Self> {
+    pub(super) fn new() -> Option<Self> {
         let model = support::model_folder()?.display().to_string();
         Some(Self { folder: tempfile::tempdir().unwrap(), model })
     }
 
-    fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         self.folder.path()
     }
 
@@ -47,7 +47,7 @@ impl Home {
         self.command(arguments).output().unwrap()
     }
 
-    fn serve(&self, arguments: &[&str]) -> Served {
+    pub(super) fn serve(&self, arguments: &[&str]) -> Served {
         let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
         let mut child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
@@ -62,19 +62,19 @@ impl Home {
     }
 }
 
-struct Served {
+pub(super) struct Served {
     child: Child,
-    address: SocketAddr,
+    pub(super) address: SocketAddr,
 }
 
 impl Served {
-    fn signal(&self, name: &str) {
+    pub(super) fn signal(&self, name: &str) {
         let process = self.child.id().to_string();
         assert!(Command::new("kill").args([&format!("-{name}"), &process]).status().unwrap().success());
     }
 
     /// Waits for its end; its exit code and what it logged.
-    fn end(mut self) -> (Option<i32>, String) {
+    pub(super) fn end(mut self) -> (Option<i32>, String) {
         let start = Instant::now();
         while self.child.try_wait().unwrap().is_none() {
             assert!(start.elapsed() < Duration::from_secs(20), "it does not end");

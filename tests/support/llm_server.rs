@@ -83,13 +83,20 @@ pub fn events(text: &str, whole: bool) -> String {
     if whole { format!("{events}data: [DONE]\n\n") } else { events }
 }
 
+#[derive(Debug, Default)]
+struct Counts {
+    /// How many bytes of floods were taken.
+    flooded: AtomicUsize,
+    /// How many clients were gone when their answer was due.
+    hung_up: AtomicUsize,
+}
+
 /// The server; it stops when dropped.
 #[derive(Debug)]
 pub struct LlmServer {
     address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
-    /// How many bytes of floods were taken.
-    flooded: Arc<AtomicUsize>,
+    counts: Arc<Counts>,
     accepting: JoinHandle<()>,
 }
 
@@ -107,14 +114,14 @@ impl LlmServer {
         let requests = Arc::default();
         let script = Arc::new(Mutex::new(answers.into_iter().collect::<VecDeque<_>>()));
         let recorded = Arc::clone(&requests);
-        let flooded = Arc::<AtomicUsize>::default();
-        let counted = Arc::clone(&flooded);
+        let counts = Arc::<Counts>::default();
+        let counted = Arc::clone(&counts);
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 tokio::spawn(serve(stream, Arc::clone(&script), Arc::clone(&recorded), Arc::clone(&counted)));
             }
         });
-        Self { address, requests, flooded, accepting }
+        Self { address, requests, counts, accepting }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -122,7 +129,12 @@ impl LlmServer {
     }
 
     pub fn flooded(&self) -> usize {
-        self.flooded.load(Ordering::SeqCst)
+        self.counts.flooded.load(Ordering::SeqCst)
+    }
+
+    /// How many clients were gone when their answer was due.
+    pub fn hung_up(&self) -> usize {
+        self.counts.hung_up.load(Ordering::SeqCst)
     }
 
     pub fn base_url(&self) -> String {
@@ -142,7 +154,7 @@ impl LlmServer {
 type Script = Arc<Mutex<VecDeque<Answer>>>;
 
 /// Answers the requests of one connection, which is kept alive between them.
-async fn serve(mut stream: TcpStream, script: Script, requests: Arc<Mutex<Vec<String>>>, flooded: Arc<AtomicUsize>) {
+async fn serve(mut stream: TcpStream, script: Script, requests: Arc<Mutex<Vec<String>>>, counts: Arc<Counts>) {
     while let Some(request) = read_request(&mut stream).await {
         requests.lock().unwrap().push(request);
         let answer = {
@@ -150,7 +162,7 @@ async fn serve(mut stream: TcpStream, script: Script, requests: Arc<Mutex<Vec<St
             if script.len() > 1 { script.pop_front() } else { script.front().cloned() }
         };
         let Some(answer) = answer else { return };
-        if give(&mut stream, answer, &flooded).await.is_err() {
+        if give(&mut stream, answer, &counts).await.is_err() {
             return;
         }
     }
@@ -176,11 +188,14 @@ pub async fn read_request(stream: &mut TcpStream) -> Option<String> {
     }
 }
 
-async fn give(stream: &mut TcpStream, answer: Answer, flooded: &AtomicUsize) -> std::io::Result<()> {
+async fn give(stream: &mut TcpStream, answer: Answer, counts: &Counts) -> std::io::Result<()> {
     let whole = completion("a rewritten question");
     match answer {
         Answer::Send { status, headers, body, delay } => {
             sleep(delay).await;
+            if matches!(stream.try_read(&mut [0]), Ok(0)) {
+                counts.hung_up.fetch_add(1, Ordering::SeqCst);
+            }
             let mut head = format!("HTTP/1.1 {status} Scripted\r\ncontent-length: {}\r\n", body.len());
             for (name, value) in headers {
                 head = format!("{head}{name}: {value}\r\n");
@@ -232,7 +247,7 @@ async fn give(stream: &mut TcpStream, answer: Answer, flooded: &AtomicUsize) -> 
         Answer::Flood(bytes) => {
             stream.write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {bytes}\r\n\r\n").as_bytes()).await?;
             let chunk = vec![b' '; 64 << 10];
-            while flooded.fetch_add(chunk.len(), Ordering::SeqCst) < bytes {
+            while counts.flooded.fetch_add(chunk.len(), Ordering::SeqCst) < bytes {
                 stream.write_all(&chunk).await?;
             }
             Ok(())

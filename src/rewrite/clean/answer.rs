@@ -1,24 +1,37 @@
 //! Whether a text answers the question instead of asking it in other words. In doubt it does not: queries are often no
 //! sentences, and a claim put in other words is a claim.
 
-use super::chatter::{plain, words};
+mod words;
+
+use self::words::{
+    ADVERBS, ADVICE, ARTICLES, ASKING, BEGINNINGS, FINITE, GUESSED, GUESSES, PARTS, REASONS, RECOMMENDING, SEARCHING,
+    SOUGHT, SPEAKER, VERDICTS,
+};
+use super::chatter::{is_searched_for, plain, words};
 
 /// Whether a cleaned text is an answer to this question.
 pub(super) fn is_answer(text: &str, question: &str) -> bool {
-    if text.contains(['?', '？', '؟']) {
+    if text.contains(['?', '？', '؟']) || is_searched_for(text) {
         return false;
     }
     let said = plain(text);
     let asked = plain(question);
-    if starts_with(&said, VERDICTS) && !starts_with(&asked, VERDICTS) {
-        return true;
-    }
+    let verdict = starts_with(&said, VERDICTS) && !starts_with(&asked, VERDICTS);
+    let first = said.starts_with("first,");
     let said: Vec<String> = words(&said).collect();
     let asked: Vec<String> = words(&asked).collect();
+    let ends = text.trim_end_matches(['"', '”', ')', '*']).ends_with(['.', '!', '。']);
+    if verdict {
+        // "Because of Winn-Dixie", "According to the Bible, how old is the earth".
+        let cites = said[0] == "because" && said.get(1).is_some_and(|word| word == "of") || said[0] == "according";
+        return !cites || ends && !said.iter().any(|word| ASKING.contains(&word.as_str()));
+    }
+    if starts_with(&said.join(" "), RECOMMENDING) {
+        return true;
+    }
     if asks(&said) || says_i(&said) {
         return false;
     }
-    let ends = text.trim_end_matches(['"', '”', ')', '*']).ends_with(['.', '!', '。']);
     if echoes(&said, &asked) {
         return true;
     }
@@ -27,10 +40,12 @@ pub(super) fn is_answer(text: &str, question: &str) -> bool {
     let reason = gives_reason().is_some_and(|at| at > 1 && !asked.iter().any(|word| REASONS.contains(&word.as_str())));
     if is_question(question, &asked) {
         let begin = said.join(" ");
-        let advice = starts_with(&begin, ADVICE) || begin.starts_with("to ") && text.contains(", ");
-        let usual = said.iter().any(|word| ADVERBS.contains(&word.as_str()));
+        // "Use of ibuprofen in pregnancy."
+        let advises = starts_with(&begin, ADVICE) && said.get(1).is_none_or(|word| word != "of");
+        let advice = advises || first || begin.starts_with("to ") && text.contains(", ");
+        let usual = said.windows(2).any(|pair| ADVERBS.contains(&pair[0].as_str()) && goes_on(&pair[1]));
         let bare = said.len() <= 2 && !said.iter().any(|word| asked.contains(word));
-        return starts_with(&begin, GUESSES)
+        return guesses(&begin, ends)
             || ends && (advice || usual || bare)
             || verb.is_some_and(|at| at > 0) && (ends || reason);
     }
@@ -78,9 +93,34 @@ fn asks(words: &[String]) -> bool {
     first || !tells && before.iter().any(sought)
 }
 
-/// Whether a text tells what its speaker has or wants: "I want to bake bread that is not flat."
+/// Whether a text tells what its speaker has or wants: "I want to bake bread that is not flat.", "Someone has stolen my
+/// bike."
 fn says_i(words: &[String]) -> bool {
-    words.first().is_some_and(|word| SPEAKER.contains(&word.as_str()))
+    let within = |word: &String| matches!(word.as_str(), "i" | "i'm" | "i've" | "my");
+    words.first().is_some_and(|word| SPEAKER.contains(&word.as_str())) || words.iter().any(within)
+}
+
+/// Whether a sentence goes on so after "usually": "results from", "you need". Not "high in", "flooded in".
+fn goes_on(word: &str) -> bool {
+    word.ends_with('s') || matches!(word, "you" | "it" | "the" | "a" | "an")
+}
+
+/// Whether a text guesses at the answer: "Probably a weak starter", "Most likely overproofed." Not "most likely
+/// diagnosis for persistent cough".
+fn guesses(text: &str, ends: bool) -> bool {
+    const MOST_WORDS: usize = 3;
+    if starts_with(text, &["it's likely", "it is likely"]) {
+        return true;
+    }
+    let Some((begin, rest)) =
+        GUESSES.iter().find_map(|begin| Some((begin, text.strip_prefix(begin)?.strip_prefix(' ')?)))
+    else {
+        return false;
+    };
+    // "perhaps the greatest footballer of all time"
+    let certain = ends || !matches!(*begin, "maybe" | "perhaps");
+    let mut words = rest.split(' ');
+    words.next().is_some_and(|word| GUESSED.contains(&word)) && certain || ends && words.count() < MOST_WORDS
 }
 
 /// Whether a text begins with what was asked about and the verb that it was asked with: "What is the capital of
@@ -102,91 +142,6 @@ fn starts_with(text: &str, beginnings: &[&str]) -> bool {
 fn is_finite(word: &str) -> bool {
     FINITE.contains(&word)
 }
-
-/// Words that a question begins with, or that stand in "reasons why …".
-#[rustfmt::skip]
-const ASKING: &[&str] = &[
-    "what", "what's", "why", "how", "when", "where", "which", "who", "who's", "whom", "whose", "whether",
-    "warum", "wieso", "wie", "was", "wann", "wo", "wer", "welche", "welcher", "welches", "womit", "wozu", "woran", "ob",
-    "pourquoi", "comment", "quand", "où", "quel", "quelle", "quels", "quelles", "qui", "est-ce", "combien",
-    "qué", "cómo", "cuándo", "dónde", "cuál", "cuáles", "quién", "cuánto", "perché", "dove", "quale", "quali", "quanto",
-    "onde", "qual", "quais", "quem", "waarom", "hoe", "wanneer", "waar", "welk",
-    "почему", "как", "когда", "где", "кто", "что", "какой", "какая", "какие", "сколько",
-];
-
-/// Verbs that a search begins with.
-#[rustfmt::skip]
-const SEARCHING: &[&str] = &[
-    "find", "explain", "describe", "tell", "show", "list", "compare", "search", "look", "give", "define", "identify",
-    "discuss", "summarize", "summarise", "explore", "learn", "understand", "analyze", "analyse", "determine", "outline",
-    "provide", "name", "state", "help", "please", "erkläre", "nenne", "beschreibe", "finde", "explique", "expliquez",
-    "décris", "explica", "describe",
-];
-
-/// What a search is after: a noun before a verb that belongs to it ("symptoms that are typical for flu").
-#[rustfmt::skip]
-const SOUGHT: &[&str] = &[
-    "that", "who", "information", "reasons", "reason", "ways", "way", "causes", "examples", "evidence", "difference",
-    "differences", "methods", "steps", "tips", "advice", "guide", "overview", "meaning", "definition",
-];
-
-/// Who speaks about his own matter.
-#[rustfmt::skip]
-const SPEAKER: &[&str] = &["i", "i'm", "i've", "i'd", "my", "we", "we're", "our", "ich", "mein", "meine", "je", "mon", "ma", "mi"];
-
-const ARTICLES: &[&str] = &["the", "a", "an", "my", "your"];
-
-/// Verbs in the forms of a sentence.
-#[rustfmt::skip]
-const FINITE: &[&str] = &[
-    "is", "are", "was", "were", "isn't", "aren't", "wasn't", "weren't", "it's", "that's", "has", "have", "had", "can",
-    "can't", "cannot", "could", "will", "won't", "would", "should", "shouldn't", "must", "may", "might", "does",
-    "doesn't", "do", "don't", "did", "didn't", "ist", "sind", "war", "waren", "hat", "haben", "kann", "können", "wird",
-    "werden", "sollte", "muss", "est", "sont", "était", "peut", "peuvent", "doit", "es", "son", "está", "están", "puede",
-    "pueden", "è", "sono", "può", "é", "são", "pode", "wordt", "zijn", "kan", "happens", "occurs", "depends", "means",
-    "refers", "indicates", "suggests", "consists", "contains", "requires", "includes", "involves",
-];
-
-/// Words that give a reason.
-#[rustfmt::skip]
-const REASONS: &[&str] = &["because", "weil", "da", "parce", "car", "porque", "poiché", "omdat", "потому"];
-
-/// Beginnings that give a verdict or an answer, whatever was asked.
-#[rustfmt::skip]
-const VERDICTS: &[&str] = &[
-    "yes,", "yes.", "no,", "no.", "yes!", "no!", "yes –", "no –", "true.", "false.", "true,", "false,", "correct.",
-    "correct,", "incorrect.", "the answer is", "the short answer is", "short answer:", "the reason is", "that is because",
-    "that's because", "this is because", "it's because", "it is because", "because", "it depends", "that depends",
-    "this claim is", "the claim is", "the statement is", "this statement is", "according to the", "ja,", "nein,",
-    "oui,", "non,", "sí,",
-];
-
-/// Beginnings of what follows a question and answers it.
-#[rustfmt::skip]
-const BEGINNINGS: &[&str] = &["because", "the answer", "answer:", "a:", "yes", "no", "it is because", "weil", "parce que", "porque"];
-
-/// Beginnings of advice.
-#[rustfmt::skip]
-const ADVICE: &[&str] = &[
-    "you should", "you can", "you need", "you must", "you could", "you may", "try", "make sure", "to fix this",
-    "to solve this", "to do this", "to do so", "simply", "just", "first", "start by", "use", "it is", "it's", "there is",
-    "there are", "they are", "this is", "these are", "in order to", "check", "ensure", "let", "add", "increase", "reduce",
-    "avoid", "consider", "remember", "feed",
-];
-
-/// Beginnings of a guess at the answer.
-const GUESSES: &[&str] =
-    &["probably", "most likely", "likely", "maybe", "perhaps", "possibly", "it's likely", "it is likely"];
-
-/// Words that tell what is usual.
-const ADVERBS: &[&str] = &["usually", "typically", "generally", "commonly", "often", "mainly", "normally", "primarily"];
-
-/// What an answer lists.
-#[rustfmt::skip]
-const PARTS: &[&str] = &[
-    "reasons", "reason", "causes", "cause", "factors", "ways", "methods", "steps", "benefits", "symptoms", "options",
-    "differences", "difference", "answer", "solution",
-];
 
 #[cfg(test)]
 mod tests {

@@ -1,11 +1,11 @@
-//! What a chat model says around its answer: preambles, labels, remarks.
+//! What a chat model says around its answer: preambles, labels, titles, politeness.
 //!
 //! Told from questions by closed word lists, and always in doubt for the question: a question may well be about
 //! queries, begin with "Sure" or say "I can't sleep".
 
 use super::vocabulary::{
     AFTERTHOUGHTS, ASIDE_NOUNS, CHINESE_NOUNS, COURTESIES, ECHO_NOUNS, FOREIGN_NOUNS, GLOSSES, HERE, HERE_PERHAPS,
-    LABEL_WORDS, META, NOTHING, OPENERS, OUTPUT_NOUNS, QUESTION_NOUNS, REMARKS, REWRITE_STEMS,
+    LABEL_WORDS, META, OPENERS, OUTPUT_NOUNS, QUESTION_NOUNS, REWRITE_STEMS, SEARCHED_FOR,
 };
 
 /// What a label or a key says about the text that follows it.
@@ -34,7 +34,7 @@ pub(super) fn plain(text: &str) -> String {
 }
 
 /// What follows a beginning, if the text begins so and the word ends there.
-fn after<'a>(text: &'a str, begin: &str) -> Option<&'a str> {
+pub(super) fn after<'a>(text: &'a str, begin: &str) -> Option<&'a str> {
     text.strip_prefix(begin).filter(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '\''))
 }
 
@@ -42,7 +42,13 @@ pub(super) fn begins(text: &str, beginnings: &[&str]) -> bool {
     beginnings.iter().any(|begin| after(text, begin).is_some())
 }
 
-fn has_meta(text: &str) -> bool {
+/// Whether a text ends as searches do, and no sentence: "I'm sorry I can't come card wording", "Let me know lyrics".
+pub(super) fn is_searched_for(text: &str) -> bool {
+    let last = text.rsplit(char::is_whitespace).next().unwrap_or_default();
+    text.len() > last.len() && SEARCHED_FOR.contains(&last.to_lowercase().as_str())
+}
+
+pub(super) fn has_meta(text: &str) -> bool {
     words(text).any(|word| META.iter().any(|stem| word.starts_with(stem)))
 }
 
@@ -197,18 +203,6 @@ fn quotation(line: &str) -> Option<(&str, &str)> {
     (one && !name.is_empty() && quoted.contains(' ')).then_some((name, quoted))
 }
 
-/// Whether a line talks about the rewrites, or to the user.
-pub(super) fn is_remark(line: &str) -> bool {
-    let text = plain(line.trim_start_matches(['(', '[']));
-    let found = REMARKS.iter().find(|(begin, _)| text.starts_with(begin));
-    match found {
-        // "I have further pain after surgery, what helps?" asks.
-        Some((_, true)) => !text.ends_with(['?', '？']) && has_meta(&text),
-        Some((_, false)) => true,
-        None => NOTHING.contains(&text.trim_matches(|c: char| !c.is_alphanumeric())),
-    }
-}
-
 /// Whether a line that follows a rewrite talks about it: it says so, and it does not ask.
 pub(super) fn is_afterthought(line: &str) -> bool {
     if line.starts_with('(') && line.ends_with(')') {
@@ -258,7 +252,7 @@ pub(super) fn without_courtesies(line: &str) -> &str {
         let tail = line[*at..].trim_start();
         // A sentence about the rewrite only goes if it stands apart: keyword lists have their own.
         let start = &tail[..tail.floor_char_boundary(LONGEST_COURTESY)];
-        begins(&plain(start), COURTESIES) || tail.starts_with(['(', '[']) && is_remark(tail)
+        (begins(&plain(start), COURTESIES) || tail.starts_with(['(', '['])) && super::remark::is_remark(tail)
     });
     without_gloss(tail.map_or(line, |at| line[..at].trim_end()))
 }

@@ -36,7 +36,7 @@ pub(super) fn entries(text: &str) -> Option<Vec<Entry>> {
         return Some(Found::of(&value).entries);
     }
     // JSON lines, Python's notation, a comma too many, the end cut off: take the strings that are whole.
-    let found = scan(body);
+    let found = scan(body).entries;
     (!found.is_empty()).then_some(found)
 }
 
@@ -112,52 +112,150 @@ fn on_one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// Whether a structured reply ends in the middle: a string or a bracket is still open.
+pub(super) fn is_cut_off(text: &str) -> bool {
+    let text = text.trim();
+    let whole = || serde_json::from_str::<Value>(text).is_ok();
+    structure_start(text).is_some_and(|start| scan(&text[start..]).open) && !whole()
+}
+
+/// What was read with tolerance.
+#[derive(Default)]
+struct Scanned {
+    entries: Vec<Entry>,
+    /// Whether it ended inside of a string or of brackets.
+    open: bool,
+}
+
 /// Reads quoted strings where strings may stand in JSON or in Python, and forgives everything else. Of the keys it
 /// remembers the last one only.
-fn scan(text: &str) -> Vec<Entry> {
-    let mut found = vec![];
+fn scan(text: &str) -> Scanned {
+    let mut found = Scanned::default();
     let mut key = None;
     let mut before = ' ';
+    let mut depth = 0_usize;
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
         rest = &rest[c.len_utf8()..];
+        match c {
+            '[' | '{' => depth += 1,
+            ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
         if matches!(c, '"' | '\'') && matches!(before, '[' | '{' | ',' | ':' | ' ') {
-            let Some((string, after)) = quoted(rest, c) else { break };
+            let Some((string, after)) = quoted(rest, c) else {
+                return Scanned { open: true, ..found };
+            };
             rest = after;
             if after.trim_start().starts_with(':') {
-                key = Some(string);
-            } else if found.len() < MAX_STRINGS {
+                key = Some(string.unwrap_or_default());
+            } else if let Some(string) = string
+                && found.entries.len() < MAX_STRINGS
+            {
                 let kind = key.as_deref().map_or(Some(Kind::Question), chatter::key);
-                found.push(Entry { keys: key.clone().into_iter().collect(), kind, text: on_one_line(&string) });
+                let keys = key.clone().into_iter().collect();
+                found.entries.push(Entry { keys, kind, text: on_one_line(&string) });
             }
         }
         if !c.is_whitespace() {
             before = c;
         }
     }
-    found
+    Scanned { open: depth > 0, ..found }
 }
 
-/// A string up to the quote that ends it: the one before a comma, a colon or a closing bracket.
-fn quoted(text: &str, quote: char) -> Option<(String, &str)> {
-    let mut string = String::new();
-    let mut chars = text.char_indices();
-    while let Some((at, c)) = chars.next() {
-        match c {
-            '\\' => match chars.next()?.1 {
-                'n' | 't' | 'r' => string.push(' '),
-                escaped => string.push(escaped),
-            },
-            c if c == quote => {
-                let after = &text[at + c.len_utf8()..];
-                let next = after.trim_start().chars().next();
-                if next.is_none_or(|c| ",:]}".contains(c)) {
-                    return Some((string, after));
-                }
-                string.push(c);
+/// A string up to the quote that ends it: the one before a comma, a colon or a closing bracket. The string itself is
+/// `None` if it has an escape that stands for nothing.
+fn quoted(text: &str, quote: char) -> Option<(Option<String>, &str)> {
+    let mut string = Some(String::new());
+    let mut rest = text;
+    loop {
+        let c = rest.chars().next()?;
+        rest = &rest[c.len_utf8()..];
+        let said = match c {
+            '\\' => {
+                let escaped;
+                (escaped, rest) = unescaped(rest)?;
+                escaped
             }
-            c => string.push(c),
+            c if c == quote && rest.trim_start().chars().next().is_none_or(|c| ",:]}".contains(c)) => {
+                return Some((string, rest));
+            }
+            c => Some(c),
+        };
+        string = string.zip(said).map(|(mut string, c)| {
+            string.push(c);
+            string
+        });
+    }
+}
+
+/// What stands after a backslash, and the rest: `None` in its place for what is no character. Nothing at all if the text
+/// ends there.
+fn unescaped(text: &str) -> Option<(Option<char>, &str)> {
+    let hex = |text: &str, digits: usize| {
+        let digits = text.get(..digits).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+        u32::from_str_radix(digits, 16).ok()
+    };
+    let c = text.chars().next()?;
+    let rest = &text[c.len_utf8()..];
+    Some(match c {
+        'n' | 't' | 'r' | 'b' | 'f' => (Some(' '), rest),
+        // Python's.
+        'x' => hex(rest, 2).map_or((None, rest), |code| (char::from_u32(code), &rest[2..])),
+        'u' => match hex(rest, 4) {
+            Some(high @ 0xd800..0xdc00) => {
+                let low = rest[4..].strip_prefix("\\u").and_then(|low| hex(low, 4));
+                match low {
+                    Some(low @ 0xdc00..0xe000) => {
+                        (char::from_u32(0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00)), &rest[10..])
+                    }
+                    _ => (None, &rest[4..]),
+                }
+            }
+            Some(code) => (char::from_u32(code), &rest[4..]),
+            None => (None, rest),
+        },
+        escaped => (Some(escaped), rest),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_are_decoded_and_what_stands_for_nothing_rejects_its_string() {
+        for (reply, wanted) in [
+            (r#"{"multi": ["s\u00fc\u00df", "why is"#, &["süß"][..]),
+            (r#"{"multi": ["a \ud83c\udf5e loaf", "wh"#, &["a 🍞 loaf"]),
+            (r"['na\xefve bread\u00a0?',]", &["naïve bread ?"]),
+            (
+                r#"["one", "s\u00f", "two", "s\uzzzz", "\ud83c alone", "\ud83c\u0041", "\udf5e", "\"three\"",]"#,
+                &["one", "two", "\"three\""],
+            ),
+            (r#"["tab\tnew\nline\\", "\/",]"#, &["tab new line\\", "/"]),
+        ] {
+            let texts: Vec<String> = entries(reply).unwrap().into_iter().map(|entry| entry.text).collect();
+            assert_eq!(texts, wanted, "{reply}");
         }
     }
-    None
+
+    #[test]
+    fn a_reply_that_was_cut_off_is_told_from_one_in_another_notation() {
+        for cut in [r#"{"multi": ["why?", "wh"#, r#"{"multi": ["why?","#, r#"["why?""#, "Here: [\"why?\", \"a"] {
+            assert!(is_cut_off(cut), "{cut}");
+        }
+        for whole in [
+            r#"{"multi": ["why?"]}"#,
+            r"{'multi': ['why?',]}",
+            "{\"a\": \"b [c\"}",
+            "why [is bread flat?",
+            "{\"query\": \"a?\"}\n{\"query\": \"b?\"}",
+            "Here:\n[\"why?\"]\nEnjoy!",
+            "",
+        ] {
+            assert!(!is_cut_off(whole), "{whole}");
+        }
+    }
 }

@@ -7,6 +7,7 @@ use super::{
     Rejection, answer,
     chatter::{self, Kind},
     marks::{self, Mark, Numbering},
+    remark,
 };
 
 /// Lines looked at: a reply with more is not a list of questions.
@@ -124,7 +125,7 @@ impl<'a> Sorted<'a> {
             None => {}
         }
         let follows = !self.plain.is_empty() && mark == Mark::None;
-        if !answering || chatter::is_remark(text) || follows && chatter::is_afterthought(text) {
+        if !answering || remark::is_remark(text) || follows && chatter::is_afterthought(text) {
             self.chatter = true;
         } else if mark != Mark::None {
             self.marked.push(Item { mark, indent, text });

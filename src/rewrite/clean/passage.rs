@@ -4,6 +4,7 @@ use super::{
     Rejection,
     chatter::{self, Kind},
     marks::{self, Numbering},
+    remark,
 };
 
 /// Lines looked at: a passage has fewer.
@@ -25,7 +26,7 @@ pub(super) fn text(reply: &str) -> Result<String, Rejection> {
             None => bare,
         };
         let outside = first || at + 1 == lines.len();
-        if bare.is_empty() || outside && chatter::is_remark(bare) {
+        if bare.is_empty() || outside && remark::is_remark(bare) {
             continue;
         }
         kept.push(bare);

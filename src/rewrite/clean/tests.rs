@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::question::Question;
 
+mod genuine;
 mod replies;
 
 const ASKED: &str = "flat bread?";

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use super::{
     BreakerOptions, LlmError, Structured,
     breaker::{Breaker, Refusal},
+    echo::Echo,
     error::is_about_schemas,
     reply::{self, Reply},
     request, sse,
@@ -49,6 +50,8 @@ pub struct LlmEndpoint {
     breaker: Arc<Mutex<Breaker>>,
     /// Whether it was found not to know schemas for replies.
     unstructured: Arc<AtomicBool>,
+    /// What a date in its `Retry-After` is compared with.
+    wall_clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
 }
 
 impl LlmEndpoint {
@@ -72,6 +75,7 @@ impl LlmEndpoint {
             parameters: Map::new(),
             breaker: Arc::new(Mutex::new(Breaker::new(BreakerOptions::default()))),
             unstructured: Arc::default(),
+            wall_clock: Arc::new(http::wall_clock),
         })
     }
 
@@ -99,6 +103,14 @@ impl LlmEndpoint {
     pub fn with_client(mut self, client: Client) -> Self {
         self.client = client;
         self.own_client = true;
+        self
+    }
+
+    /// Sets the clock that a date in its `Retry-After` is compared with, for tests; nothing else looks at it.
+    #[cfg(feature = "virtual-time")]
+    #[must_use]
+    pub fn with_wall_clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.wall_clock = Arc::new(clock);
         self
     }
 
@@ -174,13 +186,13 @@ impl LlmEndpoint {
         }
         let response = request.send().await.map_err(|source| LlmError::transport(self.place(), source))?;
         let status = response.status();
-        let retry_after = http::retry_after(response.headers(), SystemTime::now());
+        let retry_after = http::retry_after(response.headers(), (self.wall_clock)());
         let read = self.body(response).await?;
         let read = String::from_utf8_lossy(&read);
         // A server that refuses a key likes to repeat it, and errors quote the server. The reply itself stays as it is.
         let key = self.key.as_ref().map(ExposeSecret::expose_secret);
         if !status.is_success() {
-            let said = Said::of(&read, key);
+            let said = Said::unless(&read, key, |message| Echo::of(task).is_in(message));
             if structured && is_about_schemas(&said, status.as_u16()) {
                 return Err(LlmError::NoSchema { place: self.place(), status: status.as_u16() });
             }
@@ -190,7 +202,7 @@ impl LlmEndpoint {
             }
             return Err(error);
         }
-        reply::read(&read, key).map_err(|problem| self.unusable(problem))
+        reply::read(&read, key, |message| Echo::of(task).is_in(message)).map_err(|problem| self.unusable(problem))
     }
 
     /// Reads a body as far as is allowed. A stream that is done need not close its connection.
@@ -231,60 +243,6 @@ impl fmt::Debug for LlmEndpoint {
     }
 }
 
-/// An admitted call under way: it tells the breaker how it ended, also if it is given up.
-pub(super) struct Attempt<'a> {
-    endpoint: &'a LlmEndpoint,
-    started: Instant,
-    /// After this long a call that has not ended counts as failed; one that is given up earlier shows nothing.
-    patience: Duration,
-    settled: bool,
-}
-
-impl<'a> Attempt<'a> {
-    /// A call that starts now.
-    pub(super) fn new(endpoint: &'a LlmEndpoint, patience: Duration) -> Self {
-        Self { endpoint, started: Instant::now(), patience, settled: false }
-    }
-
-    /// Notes how it ended.
-    pub(super) fn settle<T>(mut self, result: &Result<T, LlmError>) -> Duration {
-        self.settled = true;
-        let took = self.started.elapsed();
-        match result {
-            Err(LlmError::Timeout { .. }) => self.give_up(),
-            Err(error) if error.is_endpoints_fault() => {
-                self.endpoint.with_breaker(|breaker, now| breaker.failed(now, random()));
-            }
-            _ => self.endpoint.with_breaker(Breaker::succeeded),
-        }
-        took
-    }
-
-    fn give_up(&self) {
-        // A caller's clock may run out a little before ours.
-        let waited = self.started.elapsed() >= self.patience.mul_f64(0.9);
-        self.endpoint.with_breaker(
-            |breaker, now| {
-                if waited { breaker.failed(now, random()) } else { breaker.abandoned(now) }
-            },
-        );
-    }
-}
-
-impl Drop for Attempt<'_> {
-    fn drop(&mut self) {
-        if !self.settled {
-            self.give_up();
-        }
-    }
-}
-
-/// A number from 0 to 1 that nobody can foresee.
-fn random() -> f64 {
-    let [a, b, c, d, ..] = *uuid::Uuid::new_v4().as_bytes();
-    f64::from(u32::from_be_bytes([a, b, c, d])) / f64::from(u32::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -311,23 +269,5 @@ mod tests {
             assert!(matches!(error, LlmError::Key { .. }));
             assert!(!format!("{error} {error:?}").contains("hunter2"));
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn calls_that_are_given_up_early_show_nothing_and_late_ones_fail() {
-        let endpoint = LlmEndpoint::new("http://localhost", "m").unwrap();
-        let give_up_after = async |wait: u64| {
-            endpoint.admit().unwrap();
-            let attempt = Attempt::new(&endpoint, Duration::from_secs(10));
-            tokio::time::sleep(Duration::from_secs(wait)).await;
-            drop(attempt);
-        };
-        for _ in 0..20 {
-            give_up_after(5).await;
-        }
-        for _ in 0..5 {
-            give_up_after(10).await;
-        }
-        assert!(matches!(endpoint.admit(), Err(LlmError::CircuitOpen { .. })));
     }
 }

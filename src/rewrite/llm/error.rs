@@ -9,7 +9,8 @@ use crate::{
 
 /// Why a language model cannot be asked, or did not answer.
 ///
-/// No variant holds a key, a URL's path or query, or more than a short excerpt of what the server said.
+/// No variant holds a key, a URL's path or query, or more than a short excerpt of what the server said; nothing of it if
+/// the server repeats the question or its chat.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LlmError {

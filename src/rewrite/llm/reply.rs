@@ -4,7 +4,10 @@
 use serde_json::Value;
 
 use super::sse;
-use crate::{http::excerpt, rewrite::Rejection};
+use crate::{
+    http::{WITHHELD, excerpt},
+    rewrite::Rejection,
+};
 
 /// Why a body holds no text to clean.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,14 +27,17 @@ pub(super) struct Reply {
     pub(super) text: String,
     /// How many tokens the server says it read and wrote; 0 if it does not say.
     pub(super) tokens: (u64, u64),
+    /// Whether the server says that it ran out of tokens.
+    pub(super) cut_off: bool,
 }
 
 fn unusable(problem: impl Into<String>) -> Problem {
     Problem::Unusable(problem.into())
 }
 
-/// Reads a body. What an error in the completion's place repeats of the key is left out.
-pub(super) fn read(body: &str, key: Option<&str>) -> Result<Reply, Problem> {
+/// Reads a body. What an error in the completion's place repeats of the key is left out, and all that it says if it
+/// repeats what was asked.
+pub(super) fn read(body: &str, key: Option<&str>, repeats: impl Fn(&str) -> bool) -> Result<Reply, Problem> {
     let body = body.trim_start_matches('\u{feff}').trim();
     let reply: Value = if sse::is_stream(body) {
         sse::completion(body)
@@ -41,12 +47,16 @@ pub(super) fn read(body: &str, key: Option<&str>) -> Result<Reply, Problem> {
     };
     if let Some(error) = reply.get("error").filter(|error| !error.is_null()) {
         let message = error.get("message").and_then(Value::as_str).or(error.as_str()).unwrap_or("unknown");
+        if repeats(message) {
+            return Err(unusable(format!("answered with an error; {WITHHELD}")));
+        }
         return Err(unusable(format!("answered with an error: {:?}", excerpt(message, key))));
     }
     let count = |name: &str| reply.pointer(name).and_then(Value::as_u64).unwrap_or(0);
     let tokens = (count("/usage/prompt_tokens"), count("/usage/completion_tokens"));
-    crate::spans::replied(tokens, reply.pointer("/choices/0/finish_reason").and_then(Value::as_str));
-    Ok(Reply { text: said(&reply)?, tokens })
+    let finish = reply.pointer("/choices/0/finish_reason").and_then(Value::as_str);
+    crate::spans::replied(tokens, finish);
+    Ok(Reply { text: said(&reply)?, tokens, cut_off: finish == Some("length") })
 }
 
 /// The text of a completion's first choice.
@@ -128,19 +138,22 @@ mod tests {
             "data: {\"choices\":[{\"delta\":{\"content\":\"why?\"}}]}\n\ndata: [DONE]\n\n",
             "\u{feff} {\"choices\":[{\"message\":{\"content\":\"why?\"}}]}\n",
         ] {
-            assert_eq!(read(body, None).map(|reply| reply.text), Ok("why?".to_owned()), "{body}");
+            assert_eq!(read(body, None, |_| false).map(|reply| reply.text), Ok("why?".to_owned()), "{body}");
         }
     }
 
     #[test]
     fn of_json_that_was_cut_off_the_beginning_is_read() {
         let body = r#"{"choices":[{"message":{"content":"{\"multi\": [\"why?\", \"wh"},"finish_reason":"length"}],"usage":{"prompt_tokens":7,"completion_tokens":9}}"#;
-        assert_eq!(read(body, None), Ok(Reply { text: r#"{"multi": ["why?", "wh"#.to_owned(), tokens: (7, 9) }));
+        assert_eq!(
+            read(body, None, |_| false),
+            Ok(Reply { text: r#"{"multi": ["why?", "wh"#.to_owned(), tokens: (7, 9), cut_off: true })
+        );
     }
 
     #[test]
     fn what_is_not_the_reply_is_told_from_it() {
-        let said = |body: &str| match read(body, None).unwrap_err() {
+        let said = |body: &str| match read(body, None, |_| false).unwrap_err() {
             Problem::Rejected(rejection) => rejection.to_string(),
             Problem::Filtered => "content filter".to_owned(),
             Problem::Unusable(problem) => problem,
@@ -178,7 +191,7 @@ mod tests {
             "[DONE]", "null", "0", "\\u0000", "\"finish_reason\"", "\"length\"", "\"error\"", "é", "event: x", "\"usage\"",
         ]), 0..40)) {
             let body = pieces.concat();
-            if let Ok(reply) = read(&body, Some("why")) {
+            if let Ok(reply) = read(&body, Some("why"), |_| false) {
                 proptest::prop_assert!(!reply.text.trim().is_empty());
             }
         }

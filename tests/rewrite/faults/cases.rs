@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 
 use super::{
     super::llm::{endpoint, rewriter},
-    Case, Expected, QUESTION, STALLED, network,
+    Case, Expected, QUESTION, STALLED,
+    clock::{self, Clock},
+    network,
 };
 use crate::support::{
     llm_server::{Answer, LlmServer, completion, events},
@@ -73,6 +75,7 @@ const LATE: Expected = Expected::Plain(&["deadline", "timeout"]);
 const BROKEN: Expected = Expected::Plain(&["broken"]);
 const PARSE: Expected = Expected::Plain(&["parse"]);
 const REJECTED: Expected = Expected::Plain(&["rejected"]);
+const PAUSED: Expected = Expected::Plain(&["paused"]);
 const STATUS: Expected = Expected::Plain(&["status"]);
 
 fn message(message: Value) -> Vec<Answer> {
@@ -80,7 +83,7 @@ fn message(message: Value) -> Vec<Answer> {
     vec![Answer::status(200, json!({"choices": [choice]}).to_string())]
 }
 
-fn error(status: u16, code: &str) -> Answer {
+pub(super) fn error(status: u16, code: &str) -> Answer {
     Answer::status(status, json!({"error": {"message": "no", "code": code}}).to_string())
 }
 
@@ -223,7 +226,7 @@ fn paused(number: &'static str, name: &'static str, words: &'static [&'static st
     })
 }
 
-async fn asked_before(llm: &LlmRewriter) {
+pub(super) async fn asked_before(llm: &LlmRewriter) {
     let request = RewriteRequest::new(Question::new("an earlier question").unwrap());
     llm.rewrite(&request).await.unwrap_err();
 }
@@ -271,8 +274,16 @@ fn times() -> Vec<Fault> {
                 ..case
             }
         }),
-        answering("26", "its clock an hour behind", STATUS, 1, date("Thu, 01 Jan 1970 00:00:00 GMT")),
-        paused("26", "its clock an hour ahead", &["paused"], date("Fri, 31 Dec 2100 23:59:59 GMT")),
+        answering("14", "429, Retry-After: a date of the past", STATUS, 1, date("Thu, 01 Jan 1970 00:00:00 GMT")),
+        fault("26", "our clock jumps an hour ahead", PAUSED, || clock::jumps(clock::HOUR)),
+        fault("26", "our clock jumps an hour back", PAUSED, || clock::jumps(-clock::HOUR)),
+        fault("26", "our clock jumps, and it stalls", LATE, || async {
+            let server = LlmServer::start([Answer::BlackHole]).await;
+            let clock = Clock::default();
+            let llm = LlmRewriter::at(endpoint(&server.base_url()).with_wall_clock(clock.reader())).unwrap();
+            clock.jump(clock::HOUR);
+            Case::new(llm, server).stalling()
+        }),
     ]
 }
 
