@@ -155,6 +155,12 @@ impl Dataset {
         Ok(Self { questions, documents, has_corpus: false, missing_documents: 0, missing_questions: 0 })
     }
 
+    /// The id that a question must not find, BEIR's rule: some of its questions are documents of the corpus. In a plain file
+    /// a question's id may be no more than the number of its line.
+    pub(super) fn own(&self, question: &JudgedQuestion) -> Option<PointId> {
+        self.has_corpus.then(|| PointId::of(&question.id))
+    }
+
     /// What it lacks, in words.
     pub(super) fn lacks(&self) -> Vec<String> {
         let mut lacks = vec![];

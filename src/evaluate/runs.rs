@@ -17,7 +17,7 @@ use crate::{
 pub(super) enum Run {
     /// The question's own legs.
     Asked,
-    /// A companion's legs without the question's. Where it has none, the question's own.
+    /// A companion's legs without the question's. Where it has none in the channels that are searched, the question's own.
     Companion(usize),
     /// The question's and a companion's.
     Fused(usize),
@@ -114,8 +114,10 @@ impl<'a> Legs<'a> {
     fn new(question: &'a SearchedQuestion, configuration: &Configuration, run: Run) -> Self {
         let with = |companion: usize| question.companions.get(companion).into_iter().flatten();
         let asked = std::iter::once(&question.asked);
+        let has_legs =
+            |variant: &Searched| variant.legs.iter().any(|(channel, _)| configuration.legs.include(*channel));
         let variants: Vec<&Searched> = match run {
-            Run::Companion(companion) if with(companion).next().is_some() => with(companion).collect(),
+            Run::Companion(companion) if with(companion).any(has_legs) => with(companion).collect(),
             Run::Asked | Run::Companion(_) => asked.collect(),
             Run::Fused(companion) => asked.chain(with(companion)).collect(),
         };
