@@ -28,12 +28,12 @@ use crate::{
     error::Error,
     event::{Event, Events},
     fuse::{Fuse, Fusion, Weighting},
-    options::{Legs, RetrieveOptions, Scope},
+    options::{ChannelWeights, Legs, RetrieveOptions, Scope},
     question::Question,
     rerank::{DEFAULT_RERANK_DEADLINE, DEFAULT_RERANK_DEPTH, Reranker},
     retrieval::Retrieval,
     rewrite::{Feedback, LeastCosines, Rewriter},
-    search::{Channel, CollectionInfo, StoreError, VectorStore},
+    search::{CollectionInfo, StoreError, VectorStore},
     trace,
 };
 
@@ -56,22 +56,6 @@ pub enum FeedbackUse {
     InsteadOfRewrite(Feedback),
     /// Always.
     Always(Feedback),
-}
-
-/// How much a channel's legs count, beside the weight of their variant.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct ChannelWeights {
-    dense: f64,
-    bm25: f64,
-}
-
-impl ChannelWeights {
-    fn of(self, channel: Channel) -> f64 {
-        match channel {
-            Channel::Dense => self.dense,
-            Channel::Bm25 => self.bm25,
-        }
-    }
 }
 
 #[derive(Debug, Clone)]
@@ -165,7 +149,7 @@ impl Retriever {
             rewrite_deadline: DEFAULT_REWRITE_DEADLINE,
             least_cosines: LeastCosines::default(),
             weighting: Weighting::default(),
-            channel_weights: ChannelWeights { dense: 1.0, bm25: 1.0 },
+            channel_weights: ChannelWeights::default(),
             legs: Legs::default(),
             fusion: Arc::new(Fusion::default()),
             reranker: None,

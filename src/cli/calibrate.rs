@@ -28,7 +28,7 @@ pub(super) struct Calibrate {
 impl Calibrate {
     pub(super) async fn run(self, settings: &Settings) -> anyhow::Result<ExitCode> {
         let choice = judged::chosen(settings)?;
-        let Searched { searches, complete, .. } = self.judged.search(settings, choice.depth, vec![]).await?;
+        let Searched { searches, complete, .. } = self.judged.search(settings, choice.deepest(), vec![]).await?;
         let companion = (!searches.companions.is_empty()).then_some(0);
         let configuration = choice.named(choice.to_string());
         let calibration = searches.calibrate(&configuration, companion, self.top)?;

@@ -87,7 +87,7 @@ impl Eval {
             return Ok(ExitCode::SUCCESS);
         }
         let configurations = self.choices(base)?;
-        let depth = configurations.iter().map(|configuration| configuration.depth).max().unwrap_or(base.depth);
+        let depth = configurations.iter().map(Configuration::deepest).fold(base.deepest(), usize::max);
         let feedback = self.feedback.iter().copied().map(Companion::Feedback).collect();
         let Searched { searches, store, complete } = self.judged.search(settings, depth, feedback).await?;
         if self.recall {

@@ -11,7 +11,7 @@ use super::{
     parts::{self, AnyEmbedder},
 };
 use crate::{
-    config::Settings,
+    config::{Settings, SettingsError},
     evaluate::{Choice, Companion, Dataset, Evaluator, RewriteSet, Searches},
     rewrite::{Recorded, RecordedRewriter, Rewriter},
     search::VectorStore,
@@ -117,7 +117,14 @@ async fn ask(name: &str, rewriter: &dyn Rewriter, dataset: &Dataset) -> anyhow::
 }
 
 /// What the settings choose.
-pub(super) fn chosen(settings: &Settings) -> anyhow::Result<Choice> {
+pub(super) fn chosen(settings: &Settings) -> Result<Choice, SettingsError> {
     let (search, fusion) = (&settings.search, settings.fuse.fusion()?);
-    Ok(Choice { fusion, weight: settings.rewrite.weight, legs: search.legs, depth: search.depth })
+    Ok(Choice {
+        fusion,
+        weight: settings.rewrite.weight,
+        legs: search.legs,
+        channels: search.channel_weights(),
+        depth: search.depth,
+        depths: search.depths(),
+    })
 }

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     fuse::{Fuse as _, Fused, Signals, Weighted, Weighting, agreement, agreement_within},
+    options::ChannelWeights,
     ranking::{PointId, Ranking},
     retrieval::Origin,
     search::Channel,
@@ -108,6 +109,8 @@ impl SearchedQuestion {
 struct Legs<'a> {
     variants: Vec<&'a Searched>,
     rankings: Vec<(usize, Channel, Ranking)>,
+    /// What the legs of each channel count, beside the weight of their variant.
+    channels: ChannelWeights,
 }
 
 impl<'a> Legs<'a> {
@@ -123,20 +126,25 @@ impl<'a> Legs<'a> {
         };
         let legs = variants.iter().enumerate().flat_map(|(at, variant)| variant.legs.iter().map(move |leg| (at, leg)));
         let wanted = legs.filter(|(_, (channel, _))| configuration.legs.include(*channel));
-        let rankings =
-            wanted.map(|(at, (channel, found))| (at, *channel, found.clone().top(configuration.depth))).collect();
-        Self { variants, rankings }
+        let cut = |(at, (channel, found)): (usize, &(Channel, Ranking))| {
+            let depth = configuration.depth_of(variants[at].variant.origin, *channel);
+            (at, *channel, found.clone().top(depth))
+        };
+        let rankings = wanted.map(cut).collect();
+        Self { variants, rankings, channels: configuration.channels }
     }
 
     fn weighted(&self, weighting: Weighting) -> Vec<Weighted<'_>> {
         let bare: Vec<Weighted<'_>> = self
             .rankings
             .iter()
-            .map(|(variant, channel, ranking)| Weighted::new(ranking, *variant).with_channel(*channel))
+            .map(|(variant, channel, ranking)| {
+                Weighted::new(ranking, *variant).with_channel(*channel).with_weight(self.channels.of(*channel))
+            })
             .collect();
         let agreed = agreement_within(&bare, 0).unwrap_or_default();
         let weights: Vec<f64> = (0..self.variants.len()).map(|at| self.weight(at, weighting, &bare, agreed)).collect();
-        bare.into_iter().map(|leg| leg.with_weight(weights[leg.variant])).collect()
+        bare.into_iter().map(|leg| leg.with_weight(weights[leg.variant] * leg.weight)).collect()
     }
 
     /// What a variant counts, as in a retrieval: the question 1, a rewrite by what can be seen of it. Without the

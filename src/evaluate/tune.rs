@@ -52,14 +52,15 @@ impl Default for Grid {
 }
 
 impl Grid {
-    /// All combinations that `depth` allows and that differ: a single leg needs no fusion.
+    /// All combinations that `depth` allows. What the grid does not name, the weights of channels and the depths of single
+    /// legs, stays as it is in `base`.
     fn choices(&self, base: Choice, depth: usize, has_companion: bool) -> Vec<Choice> {
         let mut choices = vec![base];
         for legs in &self.legs {
             for fusion in &self.fusions {
                 for depth in self.depths.iter().filter(|own| **own <= depth) {
                     for weight in &self.weights {
-                        choices.push(Choice { fusion: *fusion, weight: *weight, legs: *legs, depth: *depth });
+                        choices.push(Choice { fusion: *fusion, weight: *weight, legs: *legs, depth: *depth, ..base });
                     }
                 }
             }

@@ -18,7 +18,7 @@ use crate::{
     error::Error,
     event::Event,
     fuse::Fusion,
-    options::{Legs, RetrieveOptions, RewriteChoice, Scope},
+    options::{Depths, Legs, RetrieveOptions, RewriteChoice, Scope},
     question::Question,
     ranking::{PointId, Ranking},
     retrieval::Retrieval,
@@ -85,6 +85,10 @@ impl Wanted {
         (options.limit, options.offset) = (self.limit.unwrap_or(options.limit), self.offset);
         // A larger limit than the settings foresee needs deeper legs, or there would be nothing to fill it with.
         options.depth = self.depth.unwrap_or(options.depth).max(options.limit + options.offset);
+        if self.depth.is_some() {
+            // Who says how deep to search means every leg.
+            options.depths = Depths::default();
+        }
         options.filter = self.filter.take();
         options.legs = self.legs.or(options.legs);
         options.explain = self.explain;

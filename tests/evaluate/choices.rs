@@ -1,11 +1,21 @@
 //! What judged questions choose: ablation, tuning, gate, calibration.
 
-use asktwice::evaluate::{CalibrationError, Grid};
+use asktwice::{
+    evaluate::{CalibrationError, Grid},
+    options::{ChannelWeights, Depths},
+};
+use serde_json::json;
 
 use super::*;
 
-const BASE: Choice =
-    Choice { fusion: Fusion::Rrf { k: 60.0 }, weight: Weighting::Adaptive, legs: Legs::Hybrid, depth: 100 };
+const BASE: Choice = Choice {
+    fusion: Fusion::Rrf { k: 60.0 },
+    weight: Weighting::Adaptive,
+    legs: Legs::Hybrid,
+    channels: ChannelWeights { dense: 1.0, bm25: 1.0 },
+    depth: 100,
+    depths: Depths { dense: None, bm25: None, rewrite: None },
+};
 
 /// Twenty questions whose words stand in the wrong document, and rewrites whose words stand in the right one.
 async fn rewarding() -> Searches {
@@ -80,4 +90,40 @@ async fn calibration_wants_enough_questions_that_ended_differently() {
     // Alone, every question finds the document that has its word, and that is the wrong one.
     let wrong = searches.calibrate(&BASE.named("default"), None, 1);
     assert!(matches!(wrong, Err(CalibrationError::Alike { right: false, questions: 20, .. })), "{wrong:?}");
+}
+
+/// One question with one answer, and what it is rewritten to.
+async fn single(passages: Vec<Passage>, question: &str, answer: &str, rewrite: &str) -> Searches {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("questions.jsonl");
+    fs::write(&file, json!({"question": question, "answers": [answer]}).to_string()).unwrap();
+    let dataset = Dataset::of_answers(&file).unwrap();
+    let said = RecordedRewriter::from_pairs([(question, [rewrite])]);
+    let said = RewriteSet::ask("said", &said, &dataset, NonZeroUsize::MIN, |_| {}).await.unwrap();
+    let (embedder, store) = filled(passages).await;
+    let evaluator = Evaluator::new(embedder, store).with_sparse_encoder(Bm25::new("english").unwrap());
+    evaluator.search(&dataset, &[Companion::Rewrites(said)], |_| {}).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_weights_of_channels_count_as_they_do_in_a_retriever() {
+    // By its embedding "late late late food" is nearer; by words the rare one counts more.
+    let mut passages: Vec<Passage> = (0..9).map(|at| Passage::new(format!("d{at}"), "late late late food")).collect();
+    passages.push(Passage::new("rare", "courier of some quite other company"));
+    let searches = single(passages, "late courier", "rare", "who brings it").await;
+    let weighted = |part: &str| BASE.changed(part).unwrap().named(part);
+    let evaluation = searches.evaluate(&["dense_weight:9", "bm25_weight:9"].map(weighted));
+    assert!(evaluation.runs[0].mrr_at_10 < 1.0, "{evaluation}");
+    assert_eq!(evaluation.runs[3].mrr_at_10, 1.0, "{evaluation}");
+}
+
+#[tokio::test]
+async fn each_leg_searches_as_deep_as_its_configuration_says() {
+    let searches = single(passages(), "pressure of what?", "d1", "engine oil, sourdough").await;
+    let dense = ["", "rewrite_depth:1", "dense_depth:1", "dense_depth:1,rewrite_depth:2"];
+    let configurations = dense.map(|parts| BASE.changed(&format!("legs:dense,{parts}")).unwrap().named(parts));
+    let evaluation = searches.evaluate(&configurations);
+    let found: Vec<f64> = evaluation.runs.iter().map(|run| run.recall_at_100).collect();
+    // The question, the rewrite, and both; the answer is the rewrite's second hit.
+    assert_eq!(found, [1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0], "{evaluation}");
 }
