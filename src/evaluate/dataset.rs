@@ -24,6 +24,13 @@ pub struct JudgedQuestion {
     pub grades: HashMap<PointId, u32>,
 }
 
+impl JudgedQuestion {
+    /// The ids of its right answers.
+    pub(super) fn answers(&self) -> impl Iterator<Item = PointId> {
+        self.grades.iter().filter(|(_, grade)| **grade > 0).map(|(id, _)| *id)
+    }
+}
+
 /// A collection with judged questions.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]

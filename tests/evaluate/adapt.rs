@@ -68,6 +68,19 @@ fn questions(numbers: std::ops::Range<u64>) -> Dataset {
     Dataset::of_answers(&file).unwrap()
 }
 
+/// The same passages, each cut from a document of its own, with a second passage that says nothing.
+async fn cut() -> Arc<MemoryStore> {
+    let store = Arc::new(MemoryStore::new());
+    store.prepare(Noisy::new().identity()).await.unwrap();
+    let passage = |number: u64, at: u32| {
+        let about = if at == 0 { number } else { 1_000 + number };
+        let passage = Passage::new(format!("{number}#{at}"), number.to_string()).cut_from(number.to_string(), at);
+        (passage, Noisy::vector(Role::Passage, about).into())
+    };
+    store.upsert((0..PASSAGES).flat_map(|number| [passage(number, 0), passage(number, 1)]).collect()).await.unwrap();
+    store
+}
+
 /// How many of the held-out questions find their passage first.
 async fn first(embedder: &dyn Embedder, store: &dyn VectorStore) -> usize {
     let mut right = 0;
@@ -132,4 +145,12 @@ async fn check_identities(bare: &MemoryStore, corrected: &MemoryStore, adapted: 
     let embedded = adapted.embed(Role::Passage, vec!["7".to_owned()]).await.unwrap().remove(0).vector;
     let stored = corrected.vectors(&[asktwice::ranking::PointId::of("7")]).await.unwrap().remove(0).1;
     assert!(embedded.iter().zip(&stored).all(|(a, b)| (a - b).abs() < 1e-5));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_name_documents_are_learned_from_their_best_passages() {
+    let adapter = Adapter::new(Arc::new(Noisy::new()), cut().await as _);
+    let adaptation = adapter.train(&questions(0..QUESTIONS)).await.unwrap().unwrap();
+    assert!(adaptation.gain.questions > 100, "{:?}", adaptation.gain);
+    assert!(adaptation.gain.before > 0.0 && adaptation.is_of_use(), "{:?}", adaptation.gain);
 }
