@@ -136,6 +136,8 @@ pub struct SearchSettings {
     pub rewrite_depth: usize,
     /// How many hits come back.
     pub limit: usize,
+    /// What `asktwice calibrate` has written; empty: retrievals do not say how sure they are.
+    pub calibration: PathBuf,
 }
 
 /// How rankings become one.

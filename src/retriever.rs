@@ -26,6 +26,7 @@ use self::{call::Call, pace::Pace};
 use crate::{
     embed::{Embedder, SparseEncoder},
     error::Error,
+    evaluate::Calibration,
     event::{Event, Events},
     fuse::{Fuse, Fusion, Weighting},
     options::{ChannelWeights, Legs, RetrieveOptions, Scope},
@@ -75,6 +76,7 @@ struct Parts {
     rerank_deadline: Duration,
     feedback: Option<FeedbackUse>,
     gate: Option<f64>,
+    calibration: Option<Arc<Calibration>>,
     scope: Scope,
     pace: Arc<Pace>,
     /// Which channels the collection can answer, once it was found to be filled by this embedder's passage side.
@@ -157,6 +159,7 @@ impl Retriever {
             rerank_deadline: DEFAULT_RERANK_DEADLINE,
             feedback: None,
             gate: None,
+            calibration: None,
             scope: Scope::default(),
             pace: Arc::default(),
             matched: Arc::default(),
@@ -253,6 +256,13 @@ impl Retriever {
     #[must_use]
     pub fn with_gate(self, agreement: f64) -> Self {
         self.with(|parts| parts.gate = Some(agreement))
+    }
+
+    /// Has each retrieval say how likely it is that it found a right answer. The calibration has to be one of this
+    /// configuration: these legs, this fusion, this model, this rewriter.
+    #[must_use]
+    pub fn with_calibration(self, calibration: Calibration) -> Self {
+        self.with(|parts| parts.calibration = Some(Arc::new(calibration)))
     }
 
     /// The same retriever on somebody's behalf. Cheap: a server makes one for each caller.

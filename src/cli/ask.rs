@@ -140,6 +140,9 @@ fn describe(reply: &Reply) -> String {
     for lost in &reply.degradations {
         lines.push(format!("lost     {}", lost.message));
     }
+    if let Some(probability) = reply.probability {
+        lines.push(format!("{:<8} {:.0} %, as calibrated", "sure", 100.0 * probability));
+    }
     lines.push(String::new());
     if reply.hits.is_empty() {
         lines.push("Nothing was found.".to_owned());

@@ -1,6 +1,7 @@
 //! What judged questions choose: ablation, tuning, gate, calibration.
 
 use asktwice::{
+    RetrieveOptions, Retriever,
     evaluate::{CalibrationError, Grid},
     options::{ChannelWeights, Depths},
 };
@@ -126,4 +127,37 @@ async fn each_leg_searches_as_deep_as_its_configuration_says() {
     let found: Vec<f64> = evaluation.runs.iter().map(|run| run.recall_at_100).collect();
     // The question, the rewrite, and both; the answer is the rewrite's second hit.
     assert_eq!(found, [1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0], "{evaluation}");
+}
+
+#[tokio::test]
+async fn a_retrieval_is_as_sure_as_the_calibration_that_was_measured() {
+    // Every third question is asked in the words of another document.
+    let passages: Vec<Passage> = (0..12).map(|at| Passage::new(format!("d{at}"), format!("word{at} notes"))).collect();
+    let asked = |at: usize| format!("word{} notes{}", at + usize::from(at % 3 == 0 && at > 0), at % 2);
+    let lines = (0..12).map(|at| json!({"question": asked(at), "answers": [format!("d{at}")]}).to_string());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("questions.jsonl");
+    fs::write(&file, lines.collect::<Vec<_>>().join("\n")).unwrap();
+    let dataset = Dataset::of_answers(&file).unwrap();
+    let (embedder, store) = filled(passages).await;
+    let bm25 = Arc::new(Bm25::new("english").unwrap());
+    let evaluator = Evaluator::new(embedder.clone(), store.clone()).with_sparse_encoder(bm25.clone());
+    let searches = evaluator.search(&dataset, &[], |_| {}).await.unwrap();
+    let configuration = BASE.named("default");
+    let calibration = searches.calibrate(&configuration, None, 1).unwrap();
+    let plain = Retriever::new(embedder, store).with_sparse_encoder(bm25).with_fusion(BASE.fusion);
+    let sure = plain.clone().with_calibration(calibration.clone());
+    let observations = searches.observations(&configuration, None, 1);
+    for (question, observed) in dataset.questions.iter().zip(observations) {
+        assert_eq!(plain.retrieve(&question.text).await.unwrap().probability, None);
+        let said = sure.retrieve(&question.text).await.unwrap().probability.unwrap();
+        let measured = calibration.probability(observed.agreement, observed.score);
+        assert!((said - measured).abs() < 1e-12 && (0.0..=1.0).contains(&said), "{said} {measured}");
+    }
+    // Another fusion's scores mean something else.
+    for options in
+        [RetrieveOptions::default().with_fusion(Fusion::dbsf()), RetrieveOptions::default().with_legs(Legs::Dense)]
+    {
+        assert_eq!(sure.retrieve_with("word1", &options).await.unwrap().probability, None);
+    }
 }
