@@ -36,6 +36,7 @@ async fn compares_asked_rewrite_and_fused_for_each_configuration() {
     assert!(evaluation.runs.iter().all(|run| run.questions == 2));
     assert_eq!((asked.rewrites.as_deref(), asked.llm_calls), (None, 0));
     assert_eq!((fused.rewrites.as_deref(), fused.llm_calls), (Some("said"), 2));
+    assert!(evaluation.to_string().lines().next().unwrap().contains("LLM calls   LLM ms"), "{evaluation}");
     // q1 has no rewrite and counts as asked; q2 shares a word with the wrong document, its rewrite two with d3.
     assert_eq!(rewrite.delta_ndcg_at_10.mean, rewrite.ndcg_at_10 - asked.ndcg_at_10);
     assert!(rewrite.ndcg_at_10 > asked.ndcg_at_10, "{evaluation}");
@@ -80,6 +81,7 @@ async fn the_report_is_one_page_that_shows_every_run_and_escapes_what_was_asked(
     let page = searches.evaluate(&[configuration]).to_html();
     assert_eq!(page.matches("<tr>").count(), 4, "{page}");
     assert!(page.contains("car &lt;b&gt; lubricant") && !page.contains("<b>"), "{page}");
+    assert!(page.contains("<th>LLM ms</th>"), "{page}");
     assert!(!page.contains("http") && !page.contains("<script"), "nothing comes from elsewhere: {page}");
 }
 
