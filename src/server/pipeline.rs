@@ -216,3 +216,20 @@ impl Rewriter for Supplied {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_says_how_deep_to_search_means_every_leg() {
+        let own = Depths { bm25: Some(20), ..Depths::default() };
+        let defaults = RetrieveOptions::default().with_depths(own);
+        let depths = |depth| {
+            let mut wanted = Wanted::new(Question::new("late?").unwrap());
+            wanted.depth = depth;
+            wanted.options(&defaults).depths
+        };
+        assert_eq!((depths(None), depths(Some(50))), (own, Depths::default()));
+    }
+}
