@@ -96,10 +96,11 @@ soak: setup ## Hours: memory over a million embeddings of 1 to 512 tokens. COUNT
 
 RECORDED = $(foreach file,$(wildcard $(SCIFACT)/rewrites/*_paraphrase.jsonl),--rewrites $(file):paraphrase) \
 	$(foreach file,$(wildcard $(SCIFACT)/rewrites/*_expansion*.jsonl),--rewrites $(file):keywords)
-eval: setup ## The figures of README and docs/evaluation.md, on BEIR's SciFact (SCIFACT=folder).
+eval: setup ## The figures of README and docs/evaluation.md, tuned ones too, on BEIR's SciFact (SCIFACT=folder).
 	@$(ASKTWICE) eval --data $(SCIFACT) $(RECORDED)
 	@for legs in dense bm25; do echo "the question alone, $$legs"; $(ASKTWICE) eval --data $(SCIFACT) --legs $$legs; done
 	@$(ASKTWICE) eval --data $(SCIFACT) $(RECORDED) --ablation
+	@$(ASKTWICE) tune --data $(SCIFACT) $(RECORDED) --out .asktwice/tuned.toml
 
 footprint: setup ## Disk, start-up time and peak memory.
 	@$(ASKTWICE) demo >/dev/null

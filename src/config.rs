@@ -26,7 +26,7 @@ use serde_json::{Map, Value};
 use crate::{
     embed::Bm25,
     fuse::Fusion,
-    options::Legs,
+    options::{ChannelWeights, Depths, Legs},
     retriever::LEG_TIMEOUT,
     search::{Quantization, SearchParams, UnknownQuantization},
     server::ServerSettings,
@@ -129,8 +129,16 @@ pub struct SearchSettings {
     pub bm25_weight: f64,
     /// How deep each leg searches.
     pub depth: usize,
+    /// How deep dense legs search; 0: as `depth` says.
+    pub dense_depth: usize,
+    /// How deep lexical legs search; 0: as `depth` says.
+    pub bm25_depth: usize,
+    /// How deep the legs of rewrites search; 0: as their channel's.
+    pub rewrite_depth: usize,
     /// How many hits come back.
     pub limit: usize,
+    /// What `asktwice calibrate` has written; empty: retrievals do not say how sure they are.
+    pub calibration: PathBuf,
 }
 
 /// How rankings become one.
@@ -230,6 +238,21 @@ impl Settings {
         self.server.check()?;
         self.server.check_offered(&self.store.collection)?;
         self.fuse.fusion().map(drop)
+    }
+}
+
+impl SearchSettings {
+    /// How much each channel's legs count.
+    #[must_use]
+    pub fn channel_weights(&self) -> ChannelWeights {
+        ChannelWeights { dense: self.dense_weight, bm25: self.bm25_weight }
+    }
+
+    /// Which legs search otherwise than `depth` says.
+    #[must_use]
+    pub fn depths(&self) -> Depths {
+        let set = |depth: usize| Some(depth).filter(|depth| *depth > 0);
+        Depths { dense: set(self.dense_depth), bm25: set(self.bm25_depth), rewrite: set(self.rewrite_depth) }
     }
 }
 

@@ -1,9 +1,10 @@
 //! What one call may choose, beside the question itself; and what it may not.
 
+mod legs;
+
 use std::{sync::Arc, time::Duration};
 
-use serde::{Deserialize, Serialize};
-
+pub use self::legs::{ChannelWeights, Depths, Legs, UnknownLegs};
 use crate::{
     error::Error,
     fuse::Fuse,
@@ -38,61 +39,6 @@ pub enum RerankChoice {
     Depth(usize),
 }
 
-/// Which channels are searched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Legs {
-    /// Embeddings only.
-    Dense,
-    /// Words only.
-    Bm25,
-    /// Both. In a collection that holds embeddings only, those.
-    #[default]
-    Hybrid,
-}
-
-impl Legs {
-    /// Whether a channel is among them.
-    #[must_use]
-    pub fn include(self, channel: Channel) -> bool {
-        match self {
-            Self::Dense => channel == Channel::Dense,
-            Self::Bm25 => channel == Channel::Bm25,
-            Self::Hybrid => true,
-        }
-    }
-}
-
-/// Why a name is not one of legs.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{name:?} does not name legs; use dense, bm25 or hybrid")]
-pub struct UnknownLegs {
-    name: String,
-}
-
-impl std::str::FromStr for Legs {
-    type Err = UnknownLegs;
-
-    fn from_str(name: &str) -> Result<Self, UnknownLegs> {
-        match name {
-            "dense" => Ok(Self::Dense),
-            "bm25" => Ok(Self::Bm25),
-            "hybrid" => Ok(Self::Hybrid),
-            _ => Err(UnknownLegs { name: name.to_owned() }),
-        }
-    }
-}
-
-impl std::fmt::Display for Legs {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Dense => "dense",
-            Self::Bm25 => "bm25",
-            Self::Hybrid => "hybrid",
-        })
-    }
-}
-
 /// What one call may choose.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -103,6 +49,8 @@ pub struct RetrieveOptions {
     pub offset: usize,
     /// How deep each leg searches.
     pub depth: usize,
+    /// Which legs search otherwise, whatever the limit is.
+    pub depths: Depths,
     /// Only passages that match may be found.
     pub filter: Option<Filter>,
     /// How long the whole call may take. Without one, only the rewriter is bounded.
@@ -136,6 +84,7 @@ impl Default for RetrieveOptions {
             limit: 10,
             offset: 0,
             depth: 100,
+            depths: Depths::default(),
             filter: None,
             deadline: None,
             rewrite: RewriteChoice::default(),
@@ -171,6 +120,13 @@ impl RetrieveOptions {
     #[must_use]
     pub fn with_depth(mut self, depth: usize) -> Self {
         self.depth = depth;
+        self
+    }
+
+    /// Sets which legs search otherwise than [`depth`](Self::depth) says.
+    #[must_use]
+    pub fn with_depths(mut self, depths: Depths) -> Self {
+        self.depths = depths;
         self
     }
 
@@ -274,6 +230,9 @@ impl RetrieveOptions {
         let wanted = self.limit.saturating_add(self.offset);
         if self.depth < wanted {
             return refuse("depth", format!("{} is less than the {wanted} hits of limit and offset", self.depth));
+        }
+        if let Some(depth) = self.depths.problem() {
+            return refuse(depth, "a leg that searches 0 deep finds nothing; leave the channel out instead".to_owned());
         }
         if matches!(&self.rewrite, RewriteChoice::Kinds(kinds) if kinds.is_empty()) {
             return refuse("rewrite", "name at least one kind of rewrite, or ask for none".to_owned());

@@ -392,6 +392,11 @@ pub struct Retrieval {
     pub rankings: Vec<Ranking>,
     /// How much the legs agree, from 0 to 1; `None` if fewer than two answered.
     pub agreement: Option<f64>,
+    /// How likely it is that a right answer is among the first hits, from 0 to 1, as a
+    /// [`Calibration`](crate::evaluate::Calibration) on judged questions has it: of the agreement and the first fused hit's
+    /// normalised score, before anything is reranked. `None` without one, where the call chose other legs or another
+    /// fusion than the retriever's, and where legs or the fused hits were lost: then both mean something else.
+    pub probability: Option<f64>,
     /// How much of what was meant to run did run.
     pub outcome: Outcome,
     /// What was lost, and why.

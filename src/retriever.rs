@@ -26,14 +26,15 @@ use self::{call::Call, pace::Pace};
 use crate::{
     embed::{Embedder, SparseEncoder},
     error::Error,
+    evaluate::Calibration,
     event::{Event, Events},
     fuse::{Fuse, Fusion, Weighting},
-    options::{Legs, RetrieveOptions, Scope},
+    options::{ChannelWeights, Legs, RetrieveOptions, Scope},
     question::Question,
     rerank::{DEFAULT_RERANK_DEADLINE, DEFAULT_RERANK_DEPTH, Reranker},
     retrieval::Retrieval,
     rewrite::{Feedback, LeastCosines, Rewriter},
-    search::{Channel, CollectionInfo, StoreError, VectorStore},
+    search::{CollectionInfo, StoreError, VectorStore},
     trace,
 };
 
@@ -58,22 +59,6 @@ pub enum FeedbackUse {
     Always(Feedback),
 }
 
-/// How much a channel's legs count, beside the weight of their variant.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct ChannelWeights {
-    dense: f64,
-    bm25: f64,
-}
-
-impl ChannelWeights {
-    fn of(self, channel: Channel) -> f64 {
-        match channel {
-            Channel::Dense => self.dense,
-            Channel::Bm25 => self.bm25,
-        }
-    }
-}
-
 #[derive(Debug, Clone)]
 struct Parts {
     embedder: Arc<dyn Embedder>,
@@ -91,6 +76,7 @@ struct Parts {
     rerank_deadline: Duration,
     feedback: Option<FeedbackUse>,
     gate: Option<f64>,
+    calibration: Option<Arc<Calibration>>,
     scope: Scope,
     pace: Arc<Pace>,
     /// Which channels the collection can answer, once it was found to be filled by this embedder's passage side.
@@ -165,7 +151,7 @@ impl Retriever {
             rewrite_deadline: DEFAULT_REWRITE_DEADLINE,
             least_cosines: LeastCosines::default(),
             weighting: Weighting::default(),
-            channel_weights: ChannelWeights { dense: 1.0, bm25: 1.0 },
+            channel_weights: ChannelWeights::default(),
             legs: Legs::default(),
             fusion: Arc::new(Fusion::default()),
             reranker: None,
@@ -173,6 +159,7 @@ impl Retriever {
             rerank_deadline: DEFAULT_RERANK_DEADLINE,
             feedback: None,
             gate: None,
+            calibration: None,
             scope: Scope::default(),
             pace: Arc::default(),
             matched: Arc::default(),
@@ -269,6 +256,13 @@ impl Retriever {
     #[must_use]
     pub fn with_gate(self, agreement: f64) -> Self {
         self.with(|parts| parts.gate = Some(agreement))
+    }
+
+    /// Has each retrieval say how likely it is that it found a right answer. The calibration has to be one of this
+    /// configuration: these legs, this fusion, this model, this rewriter.
+    #[must_use]
+    pub fn with_calibration(self, calibration: Calibration) -> Self {
+        self.with(|parts| parts.calibration = Some(Arc::new(calibration)))
     }
 
     /// The same retriever on somebody's behalf. Cheap: a server makes one for each caller.

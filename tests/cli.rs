@@ -486,6 +486,8 @@ fn quantisation_is_measured_recorded_and_not_changed_by_accident() {
     let rows = rows.as_array().unwrap();
     let row = |name: &str| rows.iter().find(|row| row["name"].as_str().unwrap().starts_with(name)).unwrap();
     assert_eq!((&row("this collection (none)")["indexed"], &row("index (HNSW)")["indexed"]), (&json!(0), &json!(3)));
+    let own = row("this collection (none)");
+    assert!(own["memory_bytes"].as_u64() >= Some(3 * 384 * 4) && own["memory_is_estimated"] == false, "{own}");
     assert_eq!(row("every vector compared")["recall_at_10"], 1.0);
     assert_eq!(row("binary, rescored, of 3 × the depth")["recall_at_10"], 1.0);
     assert!(!home.path().join(".asktwice/eval").read_dir().unwrap().any(|entry| entry.is_ok()), "the copies are gone");
@@ -498,6 +500,42 @@ fn quantisation_is_measured_recorded_and_not_changed_by_accident() {
     assert_eq!(ids(&asked)[0], "missing", "who only reads need not set it");
     home.run(&["index", "articles.jsonl", "--collection", "small"])
         .failed(3, &["store.quantization = \"binary\"", "now it is \"none\"", "new collection"]);
+}
+
+#[test]
+fn a_calibration_is_used_where_it_was_made_and_refused_elsewhere() {
+    let Some(home) = Home::with_articles() else { return };
+    let asked = [
+        ("Your order is late", "late"),
+        ("follow the courier", "late"),
+        ("courier on the map", "late"),
+        ("report missing items", "missing"),
+        ("refunded within 48 hours", "missing"),
+        ("something is missing", "missing"),
+        ("charged twice", "twice"),
+        ("second payment pending", "twice"),
+        ("weather", "twice"),
+        ("bananas", "late"),
+        ("football", "missing"),
+        ("music", "twice"),
+    ];
+    let lines = asked.map(|(question, answer)| json!({"question": question, "answers": [answer]}).to_string());
+    home.write("questions.jsonl", lines.join("\n"));
+    let calibrate = ["calibrate", "--questions", "questions.jsonl"];
+    let said = home.run(&calibrate);
+    assert!(said.err.contains("calibration.json is written"), "{said:?}");
+    home.write("r.jsonl", "{\"_id\": \"1\", \"rewrites\": [\"late order\"]}\n");
+    home.run(&[&calibrate[..], &["--rewrites", "r.jsonl", "--rewrites", "r.jsonl"]].concat())
+        .failed(2, &["--rewrites", "one"]);
+    let ask = |flags: &[&str]| home.run(&[&["ask", "charged twice"], flags].concat());
+    assert_eq!(ask(&["--json"]).json()["probability"], Value::Null);
+    let sure = ["--set", "search.calibration=calibration.json"];
+    let probability = ask(&[&sure[..], &["--json"]].concat()).json()["probability"].as_f64().unwrap();
+    assert!((0.0..=1.0).contains(&probability), "{probability}");
+    assert!(ask(&sure).out.contains("%, as calibrated"));
+    ask(&[&sure[..], &["--set", "fuse.method=rrf"]].concat())
+        .failed(2, &["search.calibration", "fusion:dbsf", "now it is fusion:rrf", "asktwice calibrate"]);
+    ask(&["--set", "search.calibration=none.json"]).failed(2, &["search.calibration", "none.json"]);
 }
 
 #[test]

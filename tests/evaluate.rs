@@ -144,6 +144,10 @@ async fn a_plain_file_of_questions_names_passages_or_documents() {
     assert_eq!(evaluation.questions.iter().map(|q| q.id.as_str()).collect::<Vec<_>>(), ["1", "2", "oil"]);
     assert_eq!(evaluation.runs[0].ndcg_at_10, 1.0, "{evaluation}");
     assert!(evaluation.notes.is_empty(), "{evaluation}");
+    // The line's number is the question's id and says nothing of a document.
+    let numbered = write("{\"question\": \"engine oil\", \"answers\": [1]}\n").unwrap();
+    let evaluation = asked(&numbered, vec![Passage::new("1", "engine oil"), Passage::new("2", "oil")]).await;
+    assert_eq!(evaluation.runs[0].mrr_at_10, 1.0, "{evaluation}");
     let lost = write("{\"question\": \"engine oil\", \"answers\": [\"guide.md\"]}\n").unwrap();
     let evaluation = asked(&lost, cut).await;
     assert!(

@@ -6,6 +6,7 @@ use asktwice::{
     Degradation, EmbedError, Embedder, Legs, Outcome, Passage, Question, Retrieval, RetrieveOptions, Retriever,
     Rewrite, RewriteError, RewriteKind, RewriteRequest, Rewriter, Rewrites, Scope, VectorStoreWriter as _,
     embed::{Bm25, Embedding, Identity, Role, SparseEncoder as _},
+    options::Depths,
     question::{Speaker, Turn},
     retrieval::{AskedOnly, Lost, Origin},
     rewrite::RecordedRewriter,
@@ -165,6 +166,23 @@ async fn a_call_chooses_its_legs() {
         let retrieval = retriever.retrieve_with(ASKED, &options).await.unwrap();
         assert_eq!(retrieval.legs.iter().map(|leg| leg.channel).collect::<Vec<_>>(), channels);
     }
+}
+
+#[tokio::test]
+async fn each_leg_may_search_as_deep_as_its_own() {
+    let retriever = retriever("").await.with_rewriter(rewriter());
+    let found = async |depths: Depths| {
+        let options = RetrieveOptions::default().with_legs(Legs::Dense).with_depths(depths);
+        let retrieval = retriever.retrieve_with(ASKED, &options).await.unwrap();
+        retrieval.legs.iter().map(|leg| leg.found).collect::<Vec<_>>()
+    };
+    assert_eq!(found(Depths::default()).await, [3, 3]);
+    assert_eq!(found(Depths { dense: Some(2), ..Depths::default() }).await, [2, 2]);
+    let rewrite = Depths { dense: Some(2), rewrite: Some(1), bm25: Some(1) };
+    assert_eq!(found(rewrite).await, [2, 1]);
+    let options = RetrieveOptions::default().with_depths(Depths { bm25: Some(0), ..Depths::default() });
+    let error = retriever.retrieve_with(ASKED, &options).await.unwrap_err().to_string();
+    assert!(error.contains("bm25_depth"), "{error}");
 }
 
 #[tokio::test]

@@ -122,7 +122,8 @@ impl Adapt {
         let start = Instant::now();
         let Some(adaptation) = adapter.train(dataset).await? else {
             say(format!(
-                "Nothing learned: at least {FEWEST_QUESTIONS} questions need a right passage that is indexed."
+                "Nothing learned: at least {FEWEST_QUESTIONS} questions need a right answer that is indexed, a passage or a \
+                 document of which they find one."
             ))?;
             return Ok(None);
         };

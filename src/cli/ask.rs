@@ -112,7 +112,10 @@ impl Ask {
     fn options(&self, settings: &Settings) -> RetrieveOptions {
         let limit = self.limit.unwrap_or(settings.search.limit);
         // A larger limit than the settings foresee needs deeper legs, or there would be nothing to fill it with.
-        let mut options = RetrieveOptions::default().with_limit(limit).with_depth(settings.search.depth.max(limit));
+        let mut options = RetrieveOptions::default()
+            .with_limit(limit)
+            .with_depth(settings.search.depth.max(limit))
+            .with_depths(settings.search.depths());
         options.filter.clone_from(&self.filter);
         options.legs = self.legs;
         options.deadline = self.deadline.map(Duration::from_millis);
@@ -136,6 +139,9 @@ fn describe(reply: &Reply) -> String {
     }
     for lost in &reply.degradations {
         lines.push(format!("lost     {}", lost.message));
+    }
+    if let Some(probability) = reply.probability {
+        lines.push(format!("{:<8} {:.0} %, as calibrated", "sure", 100.0 * probability));
     }
     lines.push(String::new());
     if reply.hits.is_empty() {

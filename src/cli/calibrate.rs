@@ -8,7 +8,12 @@ use super::{
     judged::{self, Judged, Searched},
     say,
 };
-use crate::config::Settings;
+use crate::{
+    config::{Settings, SettingsError},
+    error::Error,
+    evaluate::Calibration,
+    retrieval::Report,
+};
 
 #[derive(Debug, Args)]
 pub(super) struct Calibrate {
@@ -27,8 +32,13 @@ pub(super) struct Calibrate {
 
 impl Calibrate {
     pub(super) async fn run(self, settings: &Settings) -> anyhow::Result<ExitCode> {
+        if self.judged.rewrites.len() > 1 {
+            let problem =
+                "a calibration belongs to one rewriter; give one file, or none for the language model of the settings";
+            return Err(Error::Settings { setting: "--rewrites".to_owned(), problem: problem.to_owned() }.into());
+        }
         let choice = judged::chosen(settings)?;
-        let Searched { searches, complete, .. } = self.judged.search(settings, choice.depth, vec![]).await?;
+        let Searched { searches, complete, .. } = self.judged.search(settings, choice.deepest(), vec![]).await?;
         let companion = (!searches.companions.is_empty()).then_some(0);
         let configuration = choice.named(choice.to_string());
         let calibration = searches.calibrate(&configuration, companion, self.top)?;
@@ -59,6 +69,25 @@ impl Calibrate {
         }
         Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+/// The calibration that the settings name, if they are those that it was made with: the scores of others mean something
+/// else.
+pub(super) fn of(settings: &Settings) -> Result<Option<Calibration>, SettingsError> {
+    let file = &settings.search.calibration;
+    if file.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let refuse = |problem: String| SettingsError::Value { setting: "search.calibration", problem };
+    let calibration = Calibration::load(file).map_err(|error| refuse(Report(&error).to_string()))?;
+    let (made, own) = (&calibration.configuration, judged::chosen(settings)?.to_string());
+    if *made != own {
+        let file = file.display();
+        return Err(refuse(format!(
+            "{file} was made with {made}, and now it is {own}; run `asktwice calibrate` again"
+        )));
+    }
+    Ok(Some(calibration))
 }
 
 /// The value below which this many percent of them lie.

@@ -2,6 +2,7 @@
 
 use std::{
     fmt::Write as _,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
     sync::Arc,
@@ -19,7 +20,7 @@ use super::{
 use crate::{
     config::Settings,
     embed::{Embedder as _, Role},
-    evaluate::{Dataset, Delta, Evaluator, RunMeasures},
+    evaluate::{DEFAULT_DEPTH, Dataset, Delta, Evaluator, RunMeasures},
 };
 
 #[derive(Debug, Args)]
@@ -54,7 +55,7 @@ pub(super) struct CompareModels {
     weigh: bool,
 }
 
-/// What a model takes, in a process of its own with one worker.
+/// What a model takes, in a process of its own.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Weight {
     /// How long opening it took, in milliseconds.
@@ -150,7 +151,9 @@ impl CompareModels {
         let Corpus { embedder, store, .. } = corpus::indexed(settings, &self.sources()).await?;
         let dimension = embedder.identity().dimension;
         let choice = judged::chosen(settings)?;
-        let evaluator = Evaluator::new(Arc::new(embedder), store).with_sparse_encoder(settings.bm25.encoder()?);
+        let depth = NonZeroUsize::new(choice.deepest().max(DEFAULT_DEPTH)).context("search.depth")?;
+        let evaluator =
+            Evaluator::new(Arc::new(embedder), store).with_sparse_encoder(settings.bm25.encoder()?).with_depth(depth);
         let searches = evaluator.search(dataset, &[], |_| {}).await?;
         let mut dense = choice;
         dense.legs = crate::options::Legs::Dense;
@@ -167,10 +170,9 @@ impl CompareModels {
     /// Measures a model in a process of its own: what others left in memory must not count.
     fn weigh_apart(&self, settings: &Settings, model: &Path) -> anyhow::Result<Weight> {
         let program = std::env::current_exe().context("this program cannot be found")?;
-        let library = format!("embed.library={}", parts::library(settings).display());
-        let precision = format!("embed.precision={}", settings.embed.precision);
         let output = Command::new(program)
-            .args(["compare-models", "--weigh", "--split", &self.split, "--set", &library, "--set", &precision])
+            .args(["compare-models", "--weigh", "--split", &self.split])
+            .args(embedding(settings).iter().flat_map(|setting| ["--set", setting]))
             .args(self.data.iter().flat_map(|data| [Path::new("--data"), data]))
             .args(self.questions.iter().flat_map(|questions| [Path::new("--questions"), questions]))
             .args(self.documents.iter().flat_map(|documents| [Path::new("--documents"), documents]))
@@ -206,6 +208,20 @@ fn with_model(settings: &Settings, model: &Path) -> Settings {
     let mut own = settings.clone();
     model.clone_into(&mut own.embed.model);
     own
+}
+
+/// The settings that decide how long a local model takes and how much memory, as flags: a process that is started has
+/// the environment and the settings' file, but not the flags of this one.
+fn embedding(settings: &Settings) -> [String; 6] {
+    let embed = &settings.embed;
+    [
+        format!("embed.library={}", parts::library(settings).display()),
+        format!("embed.precision={}", embed.precision),
+        format!("embed.provider={}", embed.provider),
+        format!("embed.threads={}", embed.threads),
+        format!("embed.workers={}", embed.workers),
+        format!("embed.head={}", embed.head.display()),
+    ]
 }
 
 /// Opens the model and embeds each question alone.
@@ -255,5 +271,23 @@ fn table(compared: &[Compared]) -> String {
             weight.open_milliseconds
         );
     }
-    table + "ms and MB: one worker in a process of its own, each question alone, the collection aside"
+    table
+        + "ms and MB: each model in a process of its own, set up as the settings' [embed] says, one question after the other, \
+           the collection aside"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_is_weighed_as_it_is_set_up() {
+        let set =
+            ["embed.threads=3", "embed.workers=2", "embed.provider=cuda", "embed.precision=fp32", "embed.head=h.json"];
+        let load = |set: &[String]| Settings::load(None, [].into(), set).unwrap();
+        let settings = load(&set.map(str::to_owned));
+        let own = load(&embedding(&settings)).embed;
+        assert_eq!((own.threads, own.workers, own.head.as_path()), (3, 2, Path::new("h.json")));
+        assert_eq!((own.provider, own.precision), (settings.embed.provider, settings.embed.precision));
+    }
 }

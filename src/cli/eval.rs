@@ -10,7 +10,7 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::{
-    judged::{self, Judged, Searched},
+    judged::{self, Judged},
     recall,
     remote::Remote,
     say,
@@ -87,17 +87,17 @@ impl Eval {
             return Ok(ExitCode::SUCCESS);
         }
         let configurations = self.choices(base)?;
-        let depth = configurations.iter().map(|configuration| configuration.depth).max().unwrap_or(base.depth);
+        let depth = configurations.iter().map(Configuration::deepest).fold(base.deepest(), usize::max);
         let feedback = self.feedback.iter().copied().map(Companion::Feedback).collect();
-        let Searched { searches, store, complete } = self.judged.search(settings, depth, feedback).await?;
+        let searched = self.judged.search(settings, depth, feedback).await?;
         if self.recall {
-            recall::measure(&searches, &*store, settings.store.search_params(), self.json).await?;
+            recall::measure(&searched, settings.store.search_params(), self.json).await?;
         } else if self.ablation {
-            self.ablate(&searches, base)?;
+            self.ablate(&searched.searches, base)?;
         } else {
-            self.measure(&searches, &configurations)?;
+            self.measure(&searched.searches, &configurations)?;
         }
-        Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if searched.complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
     fn measure(&self, searches: &Searches, configurations: &[Configuration]) -> anyhow::Result<()> {

@@ -11,10 +11,10 @@ use super::{
     parts::{self, AnyEmbedder},
 };
 use crate::{
-    config::Settings,
+    config::{Settings, SettingsError},
     evaluate::{Choice, Companion, Dataset, Evaluator, RewriteSet, Searches},
     rewrite::{Recorded, RecordedRewriter, Rewriter},
-    search::VectorStore,
+    search::{EdgeStore, VectorStore},
 };
 
 /// Recall@100 needs so many.
@@ -42,7 +42,17 @@ pub(super) struct Judged {
 pub(super) struct Searched {
     pub(super) searches: Searches,
     pub(super) store: Arc<dyn VectorStore>,
+    /// The same, if it is one of the embedded engine.
+    pub(super) embedded: Option<Arc<EdgeStore>>,
     pub(super) complete: bool,
+}
+
+/// What to search with and in.
+struct Parts {
+    embedder: AnyEmbedder,
+    store: Arc<dyn VectorStore>,
+    embedded: Option<Arc<EdgeStore>>,
+    complete: bool,
 }
 
 impl Judged {
@@ -58,7 +68,7 @@ impl Judged {
         let mut all: Vec<Companion> =
             self.sets(settings, &dataset).await?.into_iter().map(Companion::Rewrites).collect();
         all.extend(companions);
-        let (embedder, store, complete) = self.parts(settings).await?;
+        let Parts { embedder, store, embedded, complete } = self.parts(settings).await?;
         let evaluator = Evaluator::new(Arc::new(embedder), Arc::clone(&store))
             .with_sparse_encoder(settings.bm25.encoder()?)
             .with_least_cosines(settings.rewrite.least_cosine.clone())
@@ -66,7 +76,7 @@ impl Judged {
         let bar = ProgressBar::new(dataset.questions.len() as u64);
         let searches = evaluator.search(&dataset, &all, |done| bar.set_position(done as u64)).await;
         bar.finish_and_clear();
-        Ok(Searched { searches: searches?, store, complete })
+        Ok(Searched { searches: searches?, store, embedded, complete })
     }
 
     /// The questions and their judgements.
@@ -78,13 +88,18 @@ impl Judged {
         })
     }
 
-    /// What to search with and in, and whether everything that should be searched is indexed.
-    async fn parts(&self, settings: &Settings) -> anyhow::Result<(AnyEmbedder, Arc<dyn VectorStore>, bool)> {
+    /// What to search with and in, indexed first where it is a folder.
+    async fn parts(&self, settings: &Settings) -> anyhow::Result<Parts> {
         if let Some(data) = &self.data {
             let Corpus { embedder, store, complete } = corpus::indexed(settings, std::slice::from_ref(data)).await?;
-            return Ok((embedder, store, complete));
+            return Ok(Parts { embedder, store: Arc::clone(&store) as _, embedded: Some(store), complete });
         }
-        Ok((parts::embedder(settings)?, parts::store(&settings.store)?, true))
+        let embedded = parts::embedded(&settings.store)?;
+        let store: Arc<dyn VectorStore> = match &embedded {
+            Some(store) => Arc::clone(store) as _,
+            None => parts::store(&settings.store)?,
+        };
+        Ok(Parts { embedder: parts::embedder(settings)?, store, embedded, complete: true })
     }
 
     /// The sets of rewrites: the recorded ones, or what the language model says now.
@@ -117,7 +132,14 @@ async fn ask(name: &str, rewriter: &dyn Rewriter, dataset: &Dataset) -> anyhow::
 }
 
 /// What the settings choose.
-pub(super) fn chosen(settings: &Settings) -> anyhow::Result<Choice> {
+pub(super) fn chosen(settings: &Settings) -> Result<Choice, SettingsError> {
     let (search, fusion) = (&settings.search, settings.fuse.fusion()?);
-    Ok(Choice { fusion, weight: settings.rewrite.weight, legs: search.legs, depth: search.depth })
+    Ok(Choice {
+        fusion,
+        weight: settings.rewrite.weight,
+        legs: search.legs,
+        channels: search.channel_weights(),
+        depth: search.depth,
+        depths: search.depths(),
+    })
 }

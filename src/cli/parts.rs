@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context as _;
 use async_trait::async_trait;
 
-use super::holder;
+use super::{calibrate, holder};
 use crate::{
     config::{EmbedSettings, RerankSettings, RewriteSettings, Settings, SettingsError, StoreSettings},
     embed::{
@@ -119,12 +119,8 @@ impl Embedder for AnyEmbedder {
 
 /// The store that the settings name.
 pub(super) fn store(settings: &StoreSettings) -> anyhow::Result<Arc<dyn VectorStoreWriter>> {
-    if let Some(folder) = settings.url.strip_prefix("edge:") {
-        if !settings.adopt_text.is_empty() {
-            let problem = "only a collection on a Qdrant server can be adopted; unset store.adopt_text".to_owned();
-            return Err(SettingsError::Value { setting: "store.adopt_text", problem }.into());
-        }
-        return Ok(Arc::new(edge(Path::new(folder), &settings.collection, settings)?));
+    if let Some(store) = embedded(settings)? {
+        return Ok(store);
     }
     let mut store = QdrantStore::connect(&settings.url, &settings.collection)?
         .with_timeout(settings.timeout())
@@ -144,6 +140,16 @@ pub(super) fn store(settings: &StoreSettings) -> anyhow::Result<Arc<dyn VectorSt
         store = store.adopting(adopted);
     }
     Ok(Arc::new(store))
+}
+
+/// The same, if it is one of the embedded engine.
+pub(super) fn embedded(settings: &StoreSettings) -> anyhow::Result<Option<Arc<EdgeStore>>> {
+    let Some(folder) = settings.url.strip_prefix("edge:") else { return Ok(None) };
+    if !settings.adopt_text.is_empty() {
+        let problem = "only a collection on a Qdrant server can be adopted; unset store.adopt_text".to_owned();
+        return Err(SettingsError::Value { setting: "store.adopt_text", problem }.into());
+    }
+    Ok(Some(Arc::new(edge(Path::new(folder), &settings.collection, settings)?)))
 }
 
 /// A collection of the embedded engine. If a sidecar holds it, the error says which.
@@ -296,6 +302,9 @@ pub(super) fn tuned(retriever: Retriever, settings: &Settings) -> Result<Retriev
         .with_rerank_deadline(settings.rerank.deadline())
         .with_least_cosines(rewrite.least_cosine.clone())
         .with_weighting(rewrite.weight);
+    if let Some(calibration) = calibrate::of(settings)? {
+        retriever = retriever.with_calibration(calibration);
+    }
     if let Some(feedback) = rewrite.feedback()? {
         retriever = retriever.with_feedback(feedback);
     }

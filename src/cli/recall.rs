@@ -12,7 +12,7 @@ use anyhow::{Context as _, ensure};
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use super::{corpus::KEPT, say};
+use super::{corpus::KEPT, judged::Searched, say};
 use crate::{
     embed::Identity,
     evaluate::{Recall, Searches},
@@ -32,22 +32,20 @@ struct Row {
     name: String,
     /// How many vectors the approximate index covers.
     indexed: u64,
-    /// What searches keep in memory, in bytes; `None` where the store does not say.
+    /// What searches keep in memory, in bytes; `None` with a compression that is not known here.
     memory_bytes: Option<u64>,
+    /// Whether that is an estimate: a server does not say.
+    memory_is_estimated: bool,
     #[serde(flatten)]
     recall: Recall,
 }
 
 /// Measures and prints, as a table or as JSON.
-pub(super) async fn measure(
-    searches: &Searches,
-    store: &dyn VectorStore,
-    params: SearchParams,
-    json: bool,
-) -> anyhow::Result<()> {
+pub(super) async fn measure(searched: &Searched, params: SearchParams, json: bool) -> anyhow::Result<()> {
+    let (searches, store) = (&searched.searches, &*searched.store);
     let info = store.info().await?.context("the collection is gone")?;
     let scratch = Scratch::new()?;
-    let mut rows = vec![own(searches, store, &info, params).await?];
+    let mut rows = vec![own(searched, &info, params).await?];
     let mut exact = None;
     for quantization in [Quantization::None, Quantization::Scalar, Quantization::Binary] {
         let folder = scratch.0.join(quantization.to_string());
@@ -61,22 +59,42 @@ pub(super) async fn measure(
         for (name, params) in ways(quantization, params) {
             let recall = exact.compare(&copy, params).await?;
             let memory = if params.exact { footprint.vector_bytes } else { footprint.memory_bytes() };
-            rows.push(Row { name, indexed: footprint.indexed, memory_bytes: Some(memory), recall });
+            rows.push(Row {
+                name,
+                indexed: footprint.indexed,
+                memory_bytes: Some(memory),
+                memory_is_estimated: false,
+                recall,
+            });
         }
     }
     if json { say(serde_json::to_string_pretty(&rows)?) } else { say(table(&rows, &info, searches)) }
 }
 
 /// The collection as it is.
-async fn own(
-    searches: &Searches,
-    store: &dyn VectorStore,
-    info: &CollectionInfo,
-    params: SearchParams,
-) -> anyhow::Result<Row> {
-    let recall = searches.exactly(store).await?.compare(store, params).await?;
+async fn own(searched: &Searched, info: &CollectionInfo, params: SearchParams) -> anyhow::Result<Row> {
+    let Searched { searches, store, embedded, .. } = searched;
+    let recall = searches.exactly(&**store).await?.compare(&**store, params).await?;
     let name = format!("this collection ({})", info.quantization);
-    Ok(Row { name, indexed: info.indexed_vectors, memory_bytes: None, recall })
+    let footprint = match embedded {
+        Some(store) => store.footprint().await?,
+        None => None,
+    };
+    let memory_bytes = footprint.map_or_else(|| estimated(info), |footprint| Some(footprint.memory_bytes()));
+    let memory_is_estimated = footprint.is_none();
+    Ok(Row { name, indexed: info.indexed_vectors, memory_bytes, memory_is_estimated, recall })
+}
+
+/// What the vectors take that a search reads, without the index.
+fn estimated(info: &CollectionInfo) -> Option<u64> {
+    let numbers = info.dimension as u64;
+    let of_one = match info.quantization {
+        Quantization::None => 4 * numbers,
+        Quantization::Scalar => numbers,
+        Quantization::Binary => numbers.div_ceil(8),
+        Quantization::Other => return None,
+    };
+    Some(info.passages * of_one)
 }
 
 /// The ways to search in a copy, each with its name.
@@ -172,9 +190,10 @@ fn table(rows: &[Row], info: &CollectionInfo, searches: &Searches) -> String {
         "indexed",
         "memory MB"
     );
-    for Row { name, indexed, memory_bytes, recall } in rows {
+    for Row { name, indexed, memory_bytes, memory_is_estimated, recall } in rows {
+        let sign = if *memory_is_estimated { "~" } else { "" };
         #[expect(clippy::cast_precision_loss, reason = "for people")]
-        let memory = memory_bytes.map_or_else(|| "?".to_owned(), |bytes| format!("{:.2}", bytes as f64 / 1e6));
+        let memory = memory_bytes.map_or_else(|| "?".to_owned(), |bytes| format!("{sign}{:.2}", bytes as f64 / 1e6));
         // Writing to a string cannot fail.
         let _ = writeln!(
             table,
@@ -182,6 +201,23 @@ fn table(rows: &[Row], info: &CollectionInfo, searches: &Searches) -> String {
             recall.recall_at_10, recall.recall_at_depth, recall.p50_ms, recall.p99_ms
         );
     }
+    table.push_str(
+        "memory: the index and the vectors that a search reads (compressed, if they are); with compression the others lie on disk",
+    );
+    if rows.iter().any(|row| row.memory_is_estimated) {
+        table.push_str("\n~: estimated by number, dimension and compression, without the index: a server does not say");
+    }
     table
-        + "memory: the index and the vectors that a search reads (compressed, if they are); with compression the others lie on disk"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_holds_is_estimated_by_its_compression() {
+        let of = |quantization| estimated(&CollectionInfo::new("", 1_000, 12, None).with_index(quantization, 0));
+        let all = [Quantization::None, Quantization::Scalar, Quantization::Binary].map(of);
+        assert_eq!(all, [48_000, 12_000, 2_000].map(Some));
+    }
 }

@@ -163,6 +163,7 @@ impl Parts {
             parts::bounded_rewriter(&settings.rewrite, |rewriter| Arc::new(Budgeted::new(rewriter, &settings.server)))?;
         let mut options = RetrieveOptions::default();
         (options.limit, options.depth) = (settings.search.limit, settings.search.depth);
+        options.depths = settings.search.depths();
         let mut sidecar = Sidecar::new(settings.server.clone(), Arc::new(self.embedder.clone()))?
             .with_sparse_encoder(settings.bm25.encoder()?)
             .with_defaults(options)

@@ -7,7 +7,10 @@ use serde_json::{Map, Value};
 const FOR_CALLERS: [(&str, &[&str]); 5] = [
     ("embed", &["model", "precision", "provider", "dimension", "query_prefix", "passage_prefix"]),
     ("bm25", &["language"]),
-    ("search", &["legs", "dense_weight", "bm25_weight", "depth", "limit"]),
+    (
+        "search",
+        &["legs", "dense_weight", "bm25_weight", "depth", "dense_depth", "bm25_depth", "rewrite_depth", "limit"],
+    ),
     (
         "rewrite",
         &[

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    iter::zip,
     num::NonZeroUsize,
     sync::Arc,
 };
@@ -16,8 +17,9 @@ use super::{
     Dataset, EvaluateError, JudgedQuestion,
     adapt::{Example, Training, train_until},
     bootstrap::{Delta, mean},
+    documents::Documents,
+    folds::{self, FOLDS},
     measures::{self, Ideal},
-    random::SplitMix64,
 };
 use crate::{
     embed::{EmbedError, Embedder, Head, Role, Sides},
@@ -25,17 +27,14 @@ use crate::{
     search::{Search, StoreError, VectorStore},
 };
 
-/// How many parts the questions are cut into for cross-validation.
-const FOLDS: usize = 5;
-/// Any number; fixed, so that the same questions are cut the same way.
-const SEED: u64 = 0x666f_6c64;
 /// After how many steps a training may end: each is tried.
 const STEPS: [usize; 4] = [50, 150, 300, 600];
-/// How deep a question searches for passages that are not right.
+/// How deep a question searches: for passages that are not right, for a right document's best passage, and when it is
+/// measured.
 const DEPTH: usize = 100;
 /// How many of those it learns from.
 const WRONG: usize = 20;
-/// How many hits are looked at.
+/// How many documents are looked at.
 const HITS: usize = 10;
 /// Where passages are corrected, too: how many are compared as they will be. They are found by what differs from that only
 /// by the lengths of the corrected vectors.
@@ -63,9 +62,10 @@ pub struct Gain {
 pub struct Adaptation {
     /// The head, trained on all questions.
     pub head: Head,
-    /// The training that cross-validation chose.
+    /// The training that all questions chose.
     pub training: Training,
-    /// What heads so trained are worth on the questions that each was not trained on.
+    /// What heads are worth on questions that they were not trained on, each after as many steps as the other folds'
+    /// questions chose.
     pub gain: Gain,
     /// The same on questions none of whose answers it was trained on.
     pub gain_on_new: Gain,
@@ -97,6 +97,13 @@ struct Judged<'a> {
     question: &'a JudgedQuestion,
     vector: Vec<f32>,
     examples: Vec<Example>,
+}
+
+/// What heads after one number of steps make of the questions that they were not trained on: nDCG@10 of each.
+struct Tried {
+    as_they_come: Vec<f64>,
+    /// Trained on none of its answers.
+    about_new: Vec<f64>,
 }
 
 /// Trains and measures heads over dense search.
@@ -131,39 +138,41 @@ impl Adapter {
     }
 
     /// Trains a head on a dataset's questions. `None` if there are fewer than [`FEWEST_QUESTIONS`] with a right passage in
-    /// the store.
+    /// the store. Where an answer names a document, its best passage is learned from: the first that the question finds.
     ///
     /// # Errors
     /// [`EvaluateError`] names the question that could not be embedded or searched.
     pub async fn train(&self, dataset: &Dataset) -> Result<Option<Adaptation>, EvaluateError> {
-        let judged = self.judged(dataset, true).await?;
+        let documents = Documents::new(&*self.store, dataset);
+        let judged = self.judged(dataset, Some(&documents)).await?;
         let judged: Vec<Judged<'_>> = judged.into_iter().filter(|judged| !judged.examples.is_empty()).collect();
         if judged.len() < FEWEST_QUESTIONS {
             return Ok(None);
         }
-        let before = self.measure(&judged, |_| None).await?;
-        let (random, grouped) = (folds_at_random(judged.len()), folds_by_answer(&judged));
+        let before = self.measure(&documents, &judged, |_| None).await?;
+        let questions: Vec<&JudgedQuestion> = judged.iter().map(|judged| judged.question).collect();
+        let (random, grouped) = (folds::at_random(judged.len()), folds::by_answer(&questions));
         let (random_heads, grouped_heads) = (self.folded(&judged, &random), self.folded(&judged, &grouped));
         let all: Vec<Example> = judged.iter().flat_map(|judged| judged.examples.clone()).collect();
-        let mut best: Option<Adaptation> = None;
-        for (at, head) in self.train_on(&all).into_iter().enumerate() {
-            let training = Training { steps: STEPS[at], ..self.training };
-            let of_fold = |heads: &'_ [Vec<Head>], folds: &[usize]| -> Vec<Option<Head>> {
-                folds.iter().map(|fold| heads[*fold].get(at).cloned()).collect()
-            };
-            let own = of_fold(&random_heads, &random);
-            let gain = Gain::between(&before, &self.measure(&judged, |place| own[place].as_ref()).await?);
-            let own = of_fold(&grouped_heads, &grouped);
-            let gain_on_new = Gain::between(&before, &self.measure(&judged, |place| own[place].as_ref()).await?);
-            let tried = Adaptation { head, training, gain, gain_on_new };
-            // Of those that do not cost questions about new answers anything, the one that gains most.
-            let harmless = |tried: &Adaptation| tried.gain_on_new.delta.mean >= 0.0;
-            let rank = |tried: &Adaptation| (tried.is_of_use(), harmless(tried), tried.gain.after);
-            if best.as_ref().is_none_or(|best| rank(&tried) > rank(best)) {
-                best = Some(tried);
-            }
+        let mut heads = self.train_on(&all);
+        let mut tried = vec![];
+        for at in 0..heads.len() {
+            let as_they_come = self.measure(&documents, &judged, |place| random_heads[random[place]].get(at)).await?;
+            let about_new = self.measure(&documents, &judged, |place| grouped_heads[grouped[place]].get(at)).await?;
+            tried.push(Tried { as_they_come, about_new });
         }
-        Ok(best)
+        if tried.is_empty() {
+            return Ok(None);
+        }
+        let chosen = best(&tried, &before, |_| true);
+        let as_they_come = nested(&tried, &before, &random, |tried| &tried.as_they_come);
+        let about_new = nested(&tried, &before, &grouped, |tried| &tried.about_new);
+        Ok(Some(Adaptation {
+            head: heads.swap_remove(chosen),
+            training: Training { steps: STEPS[chosen], ..self.training },
+            gain: Gain::between(&before, &as_they_come),
+            gain_on_new: Gain::between(&before, &about_new),
+        }))
     }
 
     /// Measures a head that was trained on one dataset on the questions of another.
@@ -176,12 +185,13 @@ impl Adapter {
         trained: &Dataset,
         dataset: &Dataset,
     ) -> Result<MeasuredHead, EvaluateError> {
-        let judged = self.judged(dataset, false).await?;
-        let before = self.measure(&judged, |_| None).await?;
-        let after = self.measure(&judged, |_| Some(head)).await?;
-        let seen: HashSet<PointId> = trained.questions.iter().flat_map(answers).collect();
+        let documents = Documents::new(&*self.store, dataset);
+        let judged = self.judged(dataset, None).await?;
+        let before = self.measure(&documents, &judged, |_| None).await?;
+        let after = self.measure(&documents, &judged, |_| Some(head)).await?;
+        let seen: HashSet<PointId> = trained.questions.iter().flat_map(JudgedQuestion::answers).collect();
         let known: Vec<bool> =
-            judged.iter().map(|judged| answers(judged.question).any(|id| seen.contains(&id))).collect();
+            judged.iter().map(|judged| judged.question.answers().any(|id| seen.contains(&id))).collect();
         let part = |wanted: bool| {
             let of = |values: &[f64]| {
                 let kept = values.iter().zip(&known).filter(|(_, known)| **known == wanted);
@@ -213,6 +223,7 @@ impl Adapter {
     /// nDCG@10 of each question, searched with the head for its place, or with none.
     async fn measure<'h>(
         &self,
+        documents: &Documents<'_>,
         judged: &[Judged<'_>],
         head: impl Fn(usize) -> Option<&'h Head>,
     ) -> Result<Vec<f64>, EvaluateError> {
@@ -221,9 +232,9 @@ impl Adapter {
             async move {
                 let failed = |source| EvaluateError::Search { question: judged.question.id.clone(), source };
                 let found = self.found(&judged.vector, head).await.map_err(failed)?;
-                let grades = &judged.question.grades;
-                let found: Vec<u32> = found.iter().map(|id| grades.get(id).copied().unwrap_or_default()).collect();
-                Ok(measures::ndcg(&found, &Ideal::new(grades.values().copied().collect()), HITS))
+                let found = documents.grades(judged.question, &found).await.map_err(failed)?;
+                let ideal = Ideal::new(judged.question.grades.values().copied().collect());
+                Ok(measures::ndcg(&found, &ideal, HITS))
             }
         });
         stream::iter(measured).buffered(self.concurrency.get()).try_collect().await
@@ -233,7 +244,7 @@ impl Adapter {
     async fn found(&self, question: &[f32], head: Option<&Head>) -> Result<Vec<PointId>, StoreError> {
         let corrected = head.map_or_else(|| question.to_vec(), |head| head.apply(question));
         let Some(head) = head.filter(|head| head.sides() == Sides::Both) else {
-            return Ok(self.store.search(Search::dense(corrected, HITS)).await?.ids().collect());
+            return Ok(self.store.search(Search::dense(corrected, DEPTH)).await?.ids().collect());
         };
         let near = self.store.search(Search::dense(head.before(&corrected), COMPARED)).await?;
         let near: Vec<PointId> = near.ids().collect();
@@ -242,73 +253,75 @@ impl Adapter {
             score: head.apply(&passage).iter().zip(&corrected).map(|(a, b)| a * b).sum(),
         };
         let compared = self.store.vectors(&near).await?.into_iter().map(scored).collect();
-        Ok(Ranking::new(compared).top(HITS).ids().collect())
+        Ok(Ranking::new(compared).ids().collect())
     }
 
-    /// Embeds the questions of a dataset; with `examples`, gathers what can be learned from each.
-    async fn judged<'a>(&self, dataset: &'a Dataset, examples: bool) -> Result<Vec<Judged<'a>>, EvaluateError> {
+    /// Embeds the questions of a dataset; with its documents, gathers what can be learned from each.
+    async fn judged<'a>(
+        &self,
+        dataset: &'a Dataset,
+        documents: Option<&Documents<'_>>,
+    ) -> Result<Vec<Judged<'a>>, EvaluateError> {
         let judged = dataset.questions.iter().map(async |question| {
             let failed = |source| EvaluateError::Embed { question: question.id.clone(), source };
             let embedded = self.embedder.embed(Role::Query, vec![question.text.clone()]).await.map_err(failed)?;
             let none = || EmbedError::Inference { problem: "it returned no vector".to_owned() };
             let vector = embedded.into_iter().next().ok_or_else(none).map_err(failed)?.vector;
-            let examples = if examples { self.examples(question, &vector).await? } else { vec![] };
+            let examples = match documents {
+                Some(documents) => self.examples(documents, question, &vector).await,
+                None => Ok(vec![]),
+            };
+            let examples =
+                examples.map_err(|source| EvaluateError::Search { question: question.id.clone(), source })?;
             Ok(Judged { question, vector, examples })
         });
         stream::iter(judged).buffered(self.concurrency.get()).try_collect().await
     }
 
-    /// One example for each right passage of a question.
-    async fn examples(&self, question: &JudgedQuestion, vector: &[f32]) -> Result<Vec<Example>, EvaluateError> {
-        let failed = |source| EvaluateError::Search { question: question.id.clone(), source };
-        let right: Vec<PointId> = question.grades.iter().filter(|(_, grade)| **grade > 0).map(|(id, _)| *id).collect();
-        let found = self.store.search(Search::dense(vector.to_vec(), DEPTH)).await.map_err(failed)?;
-        let wrong: Vec<PointId> = found.ids().filter(|id| !question.grades.contains_key(id)).take(WRONG).collect();
-        let wanted = [right.as_slice(), wrong.as_slice()].concat();
-        let vectors: HashMap<PointId, Vec<f32>> =
-            self.store.vectors(&wanted).await.map_err(failed)?.into_iter().collect();
-        let wrong: Vec<Vec<f32>> = wrong.iter().filter_map(|id| vectors.get(id).cloned()).collect();
-        let mut right_ids = right.clone();
-        right_ids.sort_unstable();
-        let example = |id: &PointId| {
-            Some(Example::new(vector.to_vec(), (*id, vectors.get(id)?.clone()), wrong.clone(), right_ids.clone()))
+    /// One example for each right answer of a question: the passage of that id, or the best of the document's.
+    async fn examples(
+        &self,
+        documents: &Documents<'_>,
+        question: &JudgedQuestion,
+        vector: &[f32],
+    ) -> Result<Vec<Example>, StoreError> {
+        let found: Vec<PointId> = self.store.search(Search::dense(vector.to_vec(), DEPTH)).await?.ids().collect();
+        let of_found = documents.of(&found).await?;
+        let judged = |id: &PointId| question.grades.contains_key(id);
+        let wrong = zip(&found, &of_found).filter(|(passage, document)| !judged(passage) && !judged(document));
+        let wrong: Vec<PointId> = wrong.take(WRONG).map(|(passage, _)| *passage).collect();
+        let mut right: Vec<PointId> = question.answers().collect();
+        right.sort_unstable();
+        let best = |answer: &PointId| {
+            let passage = zip(&found, &of_found).find(|(_, document)| *document == answer);
+            (*answer, passage.map_or(*answer, |(passage, _)| *passage))
         };
-        Ok(right_ids.iter().filter_map(example).collect())
+        let best: Vec<(PointId, PointId)> = right.iter().map(best).collect();
+        let wanted: Vec<PointId> = best.iter().map(|(_, passage)| *passage).chain(wrong.iter().copied()).collect();
+        let vectors: HashMap<PointId, Vec<f32>> = self.store.vectors(&wanted).await?.into_iter().collect();
+        let wrong: Vec<Vec<f32>> = wrong.iter().filter_map(|id| vectors.get(id).cloned()).collect();
+        // Under the answer's id: other passages of that document are no wrong ones.
+        let example = |(answer, passage): &(PointId, PointId)| {
+            let right_one = (*answer, vectors.get(passage)?.clone());
+            Some(Example::new(vector.to_vec(), right_one, wrong.clone(), right.clone()))
+        };
+        Ok(best.iter().filter_map(example).collect())
     }
 }
 
-/// A question's right answers.
-fn answers(question: &JudgedQuestion) -> impl Iterator<Item = PointId> {
-    question.grades.iter().filter(|(_, grade)| **grade > 0).map(|(id, _)| *id)
+/// The number of steps that does best on the questions that count: of those that do not cost questions about new answers
+/// anything, the one that gains most.
+fn best(tried: &[Tried], before: &[f64], counts: impl Fn(usize) -> bool) -> usize {
+    let sum = |values: &[f64]| -> f64 { (0..values.len()).filter(|at| counts(*at)).map(|at| values[at]).sum() };
+    let rank = |tried: &Tried| (sum(&tried.about_new) >= sum(before), sum(&tried.as_they_come));
+    (0..tried.len()).fold(0, |best, at| if rank(&tried[at]) > rank(&tried[best]) { at } else { best })
 }
 
-/// Folds of the same size, at random: questions beside each other in a file are often alike.
-fn folds_at_random(questions: usize) -> Vec<usize> {
-    let mut folds: Vec<usize> = (0..questions).map(|question| question % FOLDS).collect();
-    SplitMix64::new(SEED).shuffle(&mut folds);
-    folds
-}
-
-/// Folds in which no right answer is in two of them: questions that share one are kept together, and whoever shares one
-/// with those, too.
-fn folds_by_answer(judged: &[Judged<'_>]) -> Vec<usize> {
-    let mut groups: Vec<usize> = (0..judged.len()).collect();
-    let mut first: HashMap<PointId, usize> = HashMap::new();
-    for (question, judged) in judged.iter().enumerate() {
-        for answer in answers(judged.question) {
-            let (one, other) = (groups[*first.entry(answer).or_insert(question)], groups[question]);
-            groups.iter_mut().filter(|group| **group == other).for_each(|group| *group = one);
-        }
-    }
-    let mut numbers: HashMap<usize, usize> = HashMap::new();
-    let next = |numbers: &HashMap<usize, usize>| numbers.len() % FOLDS;
-    groups
-        .into_iter()
-        .map(|group| {
-            let new = next(&numbers);
-            *numbers.entry(group).or_insert(new)
-        })
-        .collect()
+/// Each question's measure after as many steps as the other folds' questions choose, so that the gain that is reported is
+/// not that of having looked.
+fn nested(tried: &[Tried], before: &[f64], folds: &[usize], measure: fn(&Tried) -> &Vec<f64>) -> Vec<f64> {
+    let chosen: Vec<usize> = (0..FOLDS).map(|fold| best(tried, before, |at| folds[at] != fold)).collect();
+    folds.iter().enumerate().map(|(at, fold)| measure(&tried[chosen[*fold]])[at]).collect()
 }
 
 impl Gain {
@@ -323,25 +336,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn questions_that_share_an_answer_share_a_fold() {
-        let question = |id: u64, answers: &[u64]| JudgedQuestion {
-            id: id.to_string(),
-            text: String::new(),
-            grades: answers.iter().map(|answer| (PointId::Number(*answer), 1)).collect(),
-        };
-        let questions = [
-            question(0, &[1]),
-            question(1, &[2]),
-            question(2, &[1, 3]),
-            question(3, &[3]),
-            question(4, &[4]),
-            question(5, &[2, 5]),
-        ];
-        let judged: Vec<Judged<'_>> =
-            questions.iter().map(|question| Judged { question, vector: vec![], examples: vec![] }).collect();
-        let folds = folds_by_answer(&judged);
-        assert_eq!((folds[0], folds[2]), (folds[2], folds[3]), "by way of the third question");
-        assert_eq!(folds[1], folds[5]);
-        assert!(folds[0] != folds[1] && folds[0] != folds[4] && folds[1] != folds[4]);
+    fn the_steps_are_not_chosen_by_the_questions_that_judge_them() {
+        // Each number of steps does well on the questions of one fold, and on no other.
+        let folds: Vec<usize> = (0..20).map(|question| question % FOLDS).collect();
+        let only = |fold: usize| folds.iter().map(|own| if *own == fold { 0.9 } else { 0.5 }).collect::<Vec<f64>>();
+        let tried: Vec<Tried> =
+            (0..STEPS.len()).map(|at| Tried { as_they_come: only(at), about_new: only(at) }).collect();
+        let before = vec![0.5; folds.len()];
+        let best_of_all = best(&tried, &before, |_| true);
+        assert!(Gain::between(&before, &tried[best_of_all].as_they_come).after > 0.57);
+        let nested = nested(&tried, &before, &folds, |tried| &tried.as_they_come);
+        assert_eq!(Gain::between(&before, &nested).after, 0.5, "{nested:?}");
+    }
+
+    #[test]
+    fn steps_that_cost_questions_about_new_answers_something_are_the_last_to_be_chosen() {
+        let tried = |come: f64, new: f64| Tried { as_they_come: vec![come], about_new: vec![new] };
+        assert_eq!(best(&[tried(0.6, 0.5), tried(0.9, 0.4), tried(0.7, 0.6)], &[0.5], |_| true), 2);
+        assert_eq!(best(&[tried(0.6, 0.4), tried(0.9, 0.3)], &[0.5], |_| true), 1);
     }
 }

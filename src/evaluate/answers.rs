@@ -66,12 +66,12 @@ impl Evaluation {
 
 fn measure(dataset: &Dataset, answers: &[Answer]) -> Vec<Measures> {
     let pairs = dataset.questions.iter().zip(answers);
-    pairs.map(|(question, answer)| Measures::of(&documents(question, answer), question)).collect()
+    pairs.map(|(question, answer)| Measures::of(&documents(dataset.own(question), answer), question)).collect()
 }
 
-/// The documents of an answer, each once. BEIR leaves out a document that is the question itself.
-fn documents(question: &JudgedQuestion, answer: &Answer) -> Vec<PointId> {
-    let mut seen = HashSet::from([PointId::of(&question.id)]);
+/// The documents of an answer, each once, without the question's own.
+fn documents(own: Option<PointId>, answer: &Answer) -> Vec<PointId> {
+    let mut seen: HashSet<PointId> = own.into_iter().collect();
     answer.documents.iter().copied().filter(|id| seen.insert(*id)).collect()
 }
 
@@ -127,6 +127,12 @@ mod tests {
         assert_eq!((runs[0].search_milliseconds, runs[1].llm_milliseconds), (8.0, 100.0));
         assert_eq!(questions[0].ndcg_at_10[0], 1.0);
         assert_eq!(notes, Vec::<String>::new());
+        // A question's number is not its document.
+        let numbered = r#"{"question": "one?", "answers": [1]}"#;
+        std::fs::write(&file, numbered).unwrap();
+        let first = Answers { configuration: String::new(), asked: vec![answer(&["1"])], fused: None };
+        let numbered = Evaluation::of_answers(&Dataset::of_answers(&file).unwrap(), &[first]);
+        assert_eq!(numbered.runs[0].mrr_at_10, 1.0);
         let nothing = Answers { configuration: String::new(), asked: vec![answer(&["a"]), answer(&[])], fused: None };
         let notes = Evaluation::of_answers(&dataset, &[nothing]).notes;
         assert!(notes[0].starts_with("no answer to 1 questions"), "{notes:?}");

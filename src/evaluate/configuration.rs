@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::DEFAULT_DEPTH;
 use crate::{
     fuse::{Fuse, Fusion, Weighting},
-    options::Legs,
+    options::{ChannelWeights, Depths, Legs},
+    retrieval::Origin,
+    search::Channel,
 };
 
 /// A way to search and to fuse, under a name.
@@ -22,8 +24,12 @@ pub struct Configuration {
     pub weighting: Weighting,
     /// Which channels are searched.
     pub legs: Legs,
+    /// What the legs of each channel count, beside the weight of their variant.
+    pub channels: ChannelWeights,
     /// How deep each leg searches; at most as deep as was searched.
     pub depth: usize,
+    /// Which legs search otherwise.
+    pub depths: Depths,
 }
 
 impl Configuration {
@@ -34,7 +40,9 @@ impl Configuration {
             fusion: Arc::new(fusion),
             weighting: Weighting::default(),
             legs: Legs::default(),
+            channels: ChannelWeights::default(),
             depth: DEFAULT_DEPTH,
+            depths: Depths::default(),
         }
     }
 
@@ -52,11 +60,36 @@ impl Configuration {
         self
     }
 
+    /// Sets what the legs of each channel count, beside the weight of their variant.
+    #[must_use]
+    pub fn with_channel_weights(mut self, channels: ChannelWeights) -> Self {
+        self.channels = channels;
+        self
+    }
+
     /// Sets how deep each leg searches.
     #[must_use]
     pub fn with_depth(mut self, depth: usize) -> Self {
         self.depth = depth;
         self
+    }
+
+    /// Sets which legs search otherwise.
+    #[must_use]
+    pub fn with_depths(mut self, depths: Depths) -> Self {
+        self.depths = depths;
+        self
+    }
+
+    /// How deep its deepest leg searches.
+    #[must_use]
+    pub fn deepest(&self) -> usize {
+        self.depths.deepest(self.depth)
+    }
+
+    /// How deep a leg searches.
+    pub(super) fn depth_of(&self, origin: Origin, channel: Channel) -> usize {
+        self.depths.of(origin, channel, self.depth)
     }
 }
 
@@ -70,19 +103,37 @@ pub struct Choice {
     pub weight: Weighting,
     /// Which channels are searched.
     pub legs: Legs,
+    /// What the legs of each channel count, beside the weight of their variant.
+    #[serde(default)]
+    pub channels: ChannelWeights,
     /// How deep each leg searches.
     pub depth: usize,
+    /// Which legs search otherwise.
+    #[serde(default)]
+    pub depths: Depths,
 }
 
 impl Choice {
+    /// How deep its deepest leg searches.
+    #[must_use]
+    pub fn deepest(&self) -> usize {
+        self.depths.deepest(self.depth)
+    }
+
     /// This choice under a name.
     #[must_use]
     pub fn named(self, name: impl Into<String>) -> Configuration {
-        Configuration::new(name, self.fusion).with_weighting(self.weight).with_legs(self.legs).with_depth(self.depth)
+        Configuration::new(name, self.fusion)
+            .with_weighting(self.weight)
+            .with_legs(self.legs)
+            .with_channel_weights(self.channels)
+            .with_depth(self.depth)
+            .with_depths(self.depths)
     }
 
     /// This choice, changed where a text says so: `fusion:rrf:10,weight:0.5,legs:dense,depth:50`, each part at most once
-    /// and any left out.
+    /// and any left out. Single legs have `dense_weight`, `bm25_weight`, `dense_depth`, `bm25_depth` and `rewrite_depth`,
+    /// as the settings do: a depth of 0 is that of all.
     ///
     /// # Errors
     /// [`ChoiceError`] says which part cannot be read.
@@ -95,7 +146,12 @@ impl Choice {
                 "weight" => self.weight = read(value).map_err(error)?,
                 "legs" => self.legs = read(value).map_err(error)?,
                 "depth" => self.depth = read(value).map_err(error)?,
-                _ => return Err(error("is none of fusion:…, weight:…, legs:… and depth:…".to_owned())),
+                "dense_weight" => self.channels.dense = weight(value).map_err(error)?,
+                "bm25_weight" => self.channels.bm25 = weight(value).map_err(error)?,
+                "dense_depth" => self.depths.dense = depth(value).map_err(error)?,
+                "bm25_depth" => self.depths.bm25 = depth(value).map_err(error)?,
+                "rewrite_depth" => self.depths.rewrite = depth(value).map_err(error)?,
+                _ => return Err(error(format!("is none of {}", PARTS.join(":…, ") + ":…"))),
             }
         }
         if self.depth == 0 {
@@ -105,14 +161,37 @@ impl Choice {
     }
 }
 
+/// The parts of a choice, as a text names them.
+const PARTS: [&str; 9] =
+    ["fusion", "weight", "legs", "depth", "dense_weight", "bm25_weight", "dense_depth", "bm25_depth", "rewrite_depth"];
+
+/// What a channel's legs count.
+fn weight(value: &str) -> Result<f64, String> {
+    let weight = read(value)?;
+    if (0.0..=100.0).contains(&weight) { Ok(weight) } else { Err("a weight is from 0 to 100".to_owned()) }
+}
+
+/// A depth of single legs; 0 is none of their own.
+fn depth(value: &str) -> Result<Option<usize>, String> {
+    Ok(Some(read(value)?).filter(|depth| *depth > 0))
+}
+
 fn read<T: FromStr<Err: fmt::Display>>(value: &str) -> Result<T, String> {
     value.trim().parse().map_err(|error: T::Err| error.to_string())
 }
 
 impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { fusion, weight, legs, depth } = self;
-        write!(f, "fusion:{fusion},weight:{weight},legs:{legs},depth:{depth}")
+        let Self { fusion, weight, legs, channels, depth, depths } = self;
+        write!(f, "fusion:{fusion},weight:{weight},legs:{legs},depth:{depth}")?;
+        // What is usual goes without saying.
+        for (name, weight) in [("dense_weight", channels.dense), ("bm25_weight", channels.bm25)] {
+            if weight.total_cmp(&1.0).is_ne() {
+                write!(f, ",{name}:{weight}")?;
+            }
+        }
+        let own = [("dense_depth", depths.dense), ("bm25_depth", depths.bm25), ("rewrite_depth", depths.rewrite)];
+        own.iter().try_for_each(|(name, depth)| depth.map_or(Ok(()), |depth| write!(f, ",{name}:{depth}")))
     }
 }
 
@@ -128,8 +207,14 @@ pub struct ChoiceError {
 mod tests {
     use super::*;
 
-    const DEFAULT: Choice =
-        Choice { fusion: Fusion::Rrf { k: 60.0 }, weight: Weighting::Adaptive, legs: Legs::Hybrid, depth: 100 };
+    const DEFAULT: Choice = Choice {
+        fusion: Fusion::Rrf { k: 60.0 },
+        weight: Weighting::Adaptive,
+        legs: Legs::Hybrid,
+        channels: ChannelWeights { dense: 1.0, bm25: 1.0 },
+        depth: 100,
+        depths: Depths { dense: None, bm25: None, rewrite: None },
+    };
 
     #[test]
     fn what_is_printed_can_be_read_back() {
@@ -137,11 +222,18 @@ mod tests {
         assert_eq!(changed.to_string(), "fusion:rrf:10,weight:0.5,legs:dense,depth:100");
         assert_eq!(DEFAULT.changed(&changed.to_string()), Ok(changed));
         assert_eq!(DEFAULT.changed(""), Ok(DEFAULT));
+        let single = "bm25_weight:0.5,dense_depth:50,rewrite_depth:20";
+        let changed = DEFAULT.changed(single).unwrap();
+        assert!(changed.to_string().ends_with(single), "{changed}");
+        assert_eq!(DEFAULT.changed(&changed.to_string()), Ok(changed));
+        assert_eq!((changed.deepest(), changed.changed("bm25_depth:200").unwrap().deepest()), (100, 200));
+        assert_eq!(changed.changed("dense_depth:0,rewrite_depth:0,bm25_weight:1"), Ok(DEFAULT));
     }
 
     #[test]
     fn errors_name_the_part() {
-        for part in ["fusion:best", "weight:2", "legs:all", "depth:0", "depth:-1", "k:10", "rrf"] {
+        let parts = ["fusion:best", "weight:2", "legs:all", "depth:0", "depth:-1", "k:10", "rrf", "bm25_weight:-1"];
+        for part in parts {
             let error = DEFAULT.changed(part).unwrap_err().to_string();
             assert!(error.contains(part.split(':').next().unwrap()), "{error}");
         }

@@ -24,6 +24,13 @@ pub struct JudgedQuestion {
     pub grades: HashMap<PointId, u32>,
 }
 
+impl JudgedQuestion {
+    /// The ids of its right answers.
+    pub(super) fn answers(&self) -> impl Iterator<Item = PointId> {
+        self.grades.iter().filter(|(_, grade)| **grade > 0).map(|(id, _)| *id)
+    }
+}
+
 /// A collection with judged questions.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -153,6 +160,12 @@ impl Dataset {
         }
         let documents = relevant(&questions);
         Ok(Self { questions, documents, has_corpus: false, missing_documents: 0, missing_questions: 0 })
+    }
+
+    /// The id that a question must not find, BEIR's rule: some of its questions are documents of the corpus. In a plain file
+    /// a question's id may be no more than the number of its line.
+    pub(super) fn own(&self, question: &JudgedQuestion) -> Option<PointId> {
+        self.has_corpus.then(|| PointId::of(&question.id))
     }
 
     /// What it lacks, in words.

@@ -178,7 +178,7 @@ impl fmt::Display for Evaluation {
         let said = width(&mut self.runs.iter().filter_map(|run| run.rewrites.as_deref()), "rewrites".len());
         writeln!(
             f,
-            "{:<named$}  {:<7}  {:<said$}  {:>7}  {:>6}  {:>9}  {:>10}  {:<25}  {:>11}  {:>9}  {:>6}",
+            "{:<named$}  {:<7}  {:<said$}  {:>7}  {:>6}  {:>9}  {:>10}  {:<25}  {:>11}  {:>9}  {:>7}  {:>6}",
             "configuration",
             "run",
             "rewrites",
@@ -189,6 +189,7 @@ impl fmt::Display for Evaluation {
             "nDCG@10 − asked (95 %)",
             "+ / = / −",
             "LLM calls",
+            "LLM ms",
             "ms"
         )?;
         for run in &self.runs {
@@ -197,7 +198,11 @@ impl fmt::Display for Evaluation {
             row(run, f)?;
         }
         let questions = self.questions.len();
-        writeln!(f, "{questions} questions; ms: {}", self.timed)?;
+        writeln!(
+            f,
+            "{questions} questions; ms: {}; LLM ms: the language model, a question; 0 if recorded",
+            self.timed
+        )?;
         self.notes.iter().try_for_each(|note| writeln!(f, "note: {note}"))
     }
 }
@@ -212,5 +217,6 @@ fn row(run: &RunMeasures, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         "asked" => (String::new(), String::new()),
         _ => (run.delta_ndcg_at_10.to_string(), format!("{} / {} / {}", run.wins, run.ties, run.losses)),
     };
-    writeln!(f, "{delta:<25}  {won:>11}  {:>9}  {:>6.1}", run.llm_calls, run.search_milliseconds)
+    let (calls, asking) = (run.llm_calls, run.llm_milliseconds);
+    writeln!(f, "{delta:<25}  {won:>11}  {calls:>9}  {asking:>7.0}  {:>6.1}", run.search_milliseconds)
 }

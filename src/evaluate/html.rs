@@ -47,7 +47,7 @@ impl Evaluation {
         let mut table = String::from(
             "<div class=\"scroll\"><table><thead><tr><th>configuration</th><th>run</th><th>rewrites</th><th>nDCG@10</th>\
              <th>MRR@10</th><th>recall@10</th><th>recall@100</th><th>nDCG@10 − asked</th><th>better / same / worse</th>\
-             <th>LLM calls</th><th>ms</th></tr></thead><tbody>",
+             <th>LLM calls</th><th>LLM ms</th><th>ms</th></tr></thead><tbody>",
         );
         for run in &self.runs {
             let (delta, won) = match run.name {
@@ -60,7 +60,8 @@ impl Evaluation {
                 &mut table,
                 format_args!(
                     "<tr><td>{configuration}</td><td>{}</td><td>{rewrites}</td><td>{:.4}</td><td>{:.4}</td><td>{:.4}</td>\
-                     <td>{:.4}</td><td class=\"{}\">{delta}</td><td>{won}</td><td>{}</td><td>{:.1}</td></tr>",
+                     <td>{:.4}</td><td class=\"{}\">{delta}</td><td>{won}</td><td>{}</td><td>{:.0}</td>\
+                     <td>{:.1}</td></tr>",
                     run.name,
                     run.ndcg_at_10,
                     run.mrr_at_10,
@@ -68,6 +69,7 @@ impl Evaluation {
                     run.recall_at_100,
                     verdict(run),
                     run.llm_calls,
+                    run.llm_milliseconds,
                     run.search_milliseconds
                 ),
             );

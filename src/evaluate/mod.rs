@@ -18,7 +18,9 @@ mod bootstrap;
 mod calibrate;
 mod configuration;
 mod dataset;
+mod documents;
 mod evaluation;
+mod folds;
 mod gate;
 mod html;
 mod measures;
@@ -131,8 +133,12 @@ impl Evaluator {
         let failed = |source| EvaluateError::Store { source };
         let info = self.store.info().await.map_err(failed)?;
         let mut sparse = self.sparse.as_ref();
-        if let (Some(info), Some(encoder)) = (&info, sparse) {
-            sparse = info.accepts_bm25(encoder.identity()).map_err(failed)?.then_some(encoder);
+        if let Some(info) = &info {
+            let mismatch = |source| EvaluateError::Mismatch { source };
+            info.accepts(self.embedder.identity()).map_err(mismatch)?;
+            if let Some(encoder) = sparse {
+                sparse = info.accepts_bm25(encoder.identity()).map_err(mismatch)?.then_some(encoder);
+            }
         }
         let searcher = Searcher {
             embedder: &self.embedder,
@@ -229,6 +235,12 @@ pub enum EvaluateError {
         /// Why the first question has none.
         reason: String,
     },
+    /// Something else filled the collection than what the questions are encoded with.
+    #[error(transparent)]
+    Mismatch {
+        /// What differs.
+        source: StoreError,
+    },
     /// The store does not say what it holds.
     #[error("the store does not answer")]
     Store {
@@ -245,7 +257,7 @@ impl EvaluateError {
         match self {
             Self::NoRewrite { .. } => ErrorKind::Invalid,
             Self::Embed { source, .. } => source.kind(),
-            Self::Search { source, .. } | Self::Store { source } => source.kind(),
+            Self::Search { source, .. } | Self::Mismatch { source } | Self::Store { source } => source.kind(),
         }
     }
 }

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     fuse::{Fuse as _, Fused, Signals, Weighted, Weighting, agreement, agreement_within},
+    options::ChannelWeights,
     ranking::{PointId, Ranking},
     retrieval::Origin,
     search::Channel,
@@ -17,7 +18,7 @@ use crate::{
 pub(super) enum Run {
     /// The question's own legs.
     Asked,
-    /// A companion's legs without the question's. Where it has none, the question's own.
+    /// A companion's legs without the question's. Where it has none in the channels that are searched, the question's own.
     Companion(usize),
     /// The question's and a companion's.
     Fused(usize),
@@ -108,33 +109,42 @@ impl SearchedQuestion {
 struct Legs<'a> {
     variants: Vec<&'a Searched>,
     rankings: Vec<(usize, Channel, Ranking)>,
+    /// What the legs of each channel count, beside the weight of their variant.
+    channels: ChannelWeights,
 }
 
 impl<'a> Legs<'a> {
     fn new(question: &'a SearchedQuestion, configuration: &Configuration, run: Run) -> Self {
         let with = |companion: usize| question.companions.get(companion).into_iter().flatten();
         let asked = std::iter::once(&question.asked);
+        let has_legs =
+            |variant: &Searched| variant.legs.iter().any(|(channel, _)| configuration.legs.include(*channel));
         let variants: Vec<&Searched> = match run {
-            Run::Companion(companion) if with(companion).next().is_some() => with(companion).collect(),
+            Run::Companion(companion) if with(companion).any(has_legs) => with(companion).collect(),
             Run::Asked | Run::Companion(_) => asked.collect(),
             Run::Fused(companion) => asked.chain(with(companion)).collect(),
         };
         let legs = variants.iter().enumerate().flat_map(|(at, variant)| variant.legs.iter().map(move |leg| (at, leg)));
         let wanted = legs.filter(|(_, (channel, _))| configuration.legs.include(*channel));
-        let rankings =
-            wanted.map(|(at, (channel, found))| (at, *channel, found.clone().top(configuration.depth))).collect();
-        Self { variants, rankings }
+        let cut = |(at, (channel, found)): (usize, &(Channel, Ranking))| {
+            let depth = configuration.depth_of(variants[at].variant.origin, *channel);
+            (at, *channel, found.clone().top(depth))
+        };
+        let rankings = wanted.map(cut).collect();
+        Self { variants, rankings, channels: configuration.channels }
     }
 
     fn weighted(&self, weighting: Weighting) -> Vec<Weighted<'_>> {
         let bare: Vec<Weighted<'_>> = self
             .rankings
             .iter()
-            .map(|(variant, channel, ranking)| Weighted::new(ranking, *variant).with_channel(*channel))
+            .map(|(variant, channel, ranking)| {
+                Weighted::new(ranking, *variant).with_channel(*channel).with_weight(self.channels.of(*channel))
+            })
             .collect();
         let agreed = agreement_within(&bare, 0).unwrap_or_default();
         let weights: Vec<f64> = (0..self.variants.len()).map(|at| self.weight(at, weighting, &bare, agreed)).collect();
-        bare.into_iter().map(|leg| leg.with_weight(weights[leg.variant])).collect()
+        bare.into_iter().map(|leg| leg.with_weight(weights[leg.variant] * leg.weight)).collect()
     }
 
     /// What a variant counts, as in a retrieval: the question 1, a rewrite by what can be seen of it. Without the

@@ -72,8 +72,8 @@ pub(super) struct SearchedQuestion {
     pub(super) companions: Vec<Vec<Searched>>,
     /// The documents of the found passages that are not documents themselves.
     documents: HashMap<PointId, PointId>,
-    /// The question's own id: BEIR leaves out a document of that id, where questions are taken from the corpus.
-    own: PointId,
+    /// The question's own id, where questions may be taken from the corpus.
+    own: Option<PointId>,
 }
 
 impl SearchedQuestion {
@@ -82,7 +82,7 @@ impl SearchedQuestion {
         let mut seen = std::collections::HashSet::new();
         passages
             .map(|id| self.documents.get(&id).copied().unwrap_or(id))
-            .filter(|id| *id != self.own && seen.insert(*id))
+            .filter(|id| Some(*id) != self.own && seen.insert(*id))
             .collect()
     }
 }
@@ -122,7 +122,7 @@ impl Searcher<'_> {
         }
         let documents = self.documents(companions.iter().flatten().chain([&asked])).await;
         let documents = documents.map_err(|source| EvaluateError::Search { question: judged.id.clone(), source })?;
-        let own = PointId::of(&judged.id);
+        let own = self.dataset.own(&judged);
         Ok(SearchedQuestion { judged, asked, companions, documents, own })
     }
 
@@ -160,7 +160,7 @@ impl Searcher<'_> {
         Ok(vec![Searched { variant, vector, cosine: 1.0, strayed: 0, legs, took: started.elapsed() }])
     }
 
-    /// Embeds a variant's text and searches with it through every channel.
+    /// Embeds a variant's text and searches with it through every channel that it is for, as a retriever does.
     async fn text(self, judged: &JudgedQuestion, variant: Variant, strayed: usize) -> Result<Searched, EvaluateError> {
         let started = Instant::now();
         let vector = self.embed(variant.role, variant.text()).await;
@@ -169,6 +169,7 @@ impl Searcher<'_> {
         let words = self.sparse.map(|encoder| encoder.encode(variant.role, variant.text()));
         // A text without a word that counts finds nothing by its words.
         searches.extend(words.filter(|words| !words.indices.is_empty()).map(|words| Search::bm25(words, self.depth)));
+        searches.retain(|search| variant.kind.is_none_or(|kind| kind.is_for(search.channel())));
         let channels: Vec<Channel> = searches.iter().map(Search::channel).collect();
         let found = self.search(searches).await;
         let found = found.map_err(|source| EvaluateError::Search { question: judged.id.clone(), source })?;

@@ -8,18 +8,13 @@ use serde::Serialize;
 use super::{
     Choice, Searches,
     bootstrap::{self, Delta},
-    random::SplitMix64,
+    folds::{self, FOLDS},
     runs::Run,
 };
 use crate::{
     fuse::{Fusion, Weighting},
     options::Legs,
 };
-
-/// How many parts the questions are cut into.
-const FOLDS: usize = 5;
-/// Any number; fixed, so that the same questions are cut the same way.
-const SEED: u64 = 0x666f_6c64;
 
 /// What is tried: every combination.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,14 +47,15 @@ impl Default for Grid {
 }
 
 impl Grid {
-    /// All combinations that `depth` allows and that differ: a single leg needs no fusion.
+    /// All combinations that `depth` allows. What the grid does not name, the weights of channels and the depths of single
+    /// legs, stays as it is in `base`.
     fn choices(&self, base: Choice, depth: usize, has_companion: bool) -> Vec<Choice> {
         let mut choices = vec![base];
         for legs in &self.legs {
             for fusion in &self.fusions {
                 for depth in self.depths.iter().filter(|own| **own <= depth) {
                     for weight in &self.weights {
-                        choices.push(Choice { fusion: *fusion, weight: *weight, legs: *legs, depth: *depth });
+                        choices.push(Choice { fusion: *fusion, weight: *weight, legs: *legs, depth: *depth, ..base });
                     }
                 }
             }
@@ -127,7 +123,7 @@ impl Searches {
                 self.ndcg(&choice.named(""), run)
             })
             .collect();
-        let folds = folds(self.questions());
+        let folds = folds::at_random(self.questions());
         let mut tuned = vec![0.0; self.questions()];
         for fold in 0..FOLDS {
             let best = best(&measured, |question| folds[question] != fold);
@@ -149,13 +145,6 @@ impl Searches {
             gain: Delta::between(&measured[0], &tuned),
         })
     }
-}
-
-/// Which fold each question is in: folds of the same size, at random.
-fn folds(questions: usize) -> Vec<usize> {
-    let mut folds: Vec<usize> = (0..questions).map(|question| question % FOLDS).collect();
-    SplitMix64::new(SEED).shuffle(&mut folds);
-    folds
 }
 
 /// The choice with the best sum over the questions that count; of equal ones the first, which is the one that was there.
@@ -189,15 +178,6 @@ impl fmt::Display for Tuning {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn folds_are_equal_and_the_same_every_time() {
-        let cut = folds(23);
-        assert_eq!(cut, folds(23));
-        for fold in 0..FOLDS {
-            assert!((4..=5).contains(&cut.iter().filter(|own| **own == fold).count()));
-        }
-    }
 
     #[test]
     fn of_equal_choices_the_one_that_was_there_stays() {

@@ -28,7 +28,9 @@ impl Call<'_> {
         let weighted = found.weighted(self.parts.channel_weights);
         let agreement = fuse::agreement(&weighted);
         let own_ids: Vec<String> = own_hits.iter().map(|hit| hit.passage.id.clone()).collect();
-        let mut refining = Refining::new(self, self.fuse(&weighted).await, &own_hits);
+        let fused = self.fuse(&weighted).await;
+        let mut probability = self.probability(&outcome, agreement, &fused);
+        let mut refining = Refining::new(self, fused, &own_hits);
         let refined = refining.run().await;
         degradations.append(&mut refining.degradations);
         let mut hits = match refined {
@@ -38,6 +40,7 @@ impl Call<'_> {
             Err(error) => {
                 degradations.push(Degradation::Fetch { error: Box::new(error) });
                 outcome = Outcome::AskedOnly { reason: AskedOnly::Late };
+                probability = None;
                 own_hits
             }
         };
@@ -48,7 +51,7 @@ impl Call<'_> {
         timings.sort_by_key(|timing| timing.start);
         let Found { variants, legs, rankings, .. } = found;
         let took = self.budget.start().elapsed();
-        Ok(Retrieval { hits, variants, legs, rankings, agreement, outcome, degradations, timings, took })
+        Ok(Retrieval { hits, variants, legs, rankings, agreement, probability, outcome, degradations, timings, took })
     }
 
     /// What the question alone found, as it was fused, neither reranked nor spread; told to who listens. Empty if it
@@ -73,6 +76,15 @@ impl Call<'_> {
             Ok::<_, Error>(fused)
         };
         self.timed(Step::Fuse, None, fuse).await.unwrap_or_default()
+    }
+
+    /// What a calibration makes of it, where the call is of the kind that it was made with.
+    fn probability(&self, outcome: &Outcome, agreement: Option<f64>, fused: &[Fused]) -> Option<f64> {
+        let calibration = self.parts.calibration.as_ref()?;
+        let is_whole = matches!(outcome, Outcome::Full | Outcome::AskedOnly { .. });
+        let is_usual = self.options.fusion.is_none() && self.options.legs.is_none_or(|legs| legs == self.parts.legs);
+        let score = fused.first().map_or(0.0, |first| first.normalised);
+        (is_whole && is_usual).then(|| calibration.probability(agreement.unwrap_or_default(), score))
     }
 
     fn fusion(&self) -> &Arc<dyn Fuse> {

@@ -72,10 +72,11 @@ impl Call<'_> {
             (_, Content::Vector(vector), _) => SearchVector::Dense(vector.clone()),
         };
         let timeout = end.saturating_duration_since(Instant::now());
-        let mut search = Search::new(encoded, self.options.depth).with_timeout(timeout);
+        let depth = self.options.depths.of(variant.origin, channel, self.options.depth);
+        let mut search = Search::new(encoded, depth).with_timeout(timeout);
         search.filter.clone_from(&self.filter);
         let ranking = self.timed(Step::Search, Some(variant.origin), self.parts.store.search(search)).await?;
-        Ok(self.options.threshold.leg(channel, ranking.top(self.options.depth)))
+        Ok(self.options.threshold.leg(channel, ranking.top(depth)))
     }
 
     async fn embed(&self, variant: &Variant, text: &str) -> Result<Vec<f32>, EmbedError> {

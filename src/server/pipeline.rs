@@ -19,7 +19,7 @@ use crate::{
     error::Error,
     event::Event,
     fuse::Fusion,
-    options::{Legs, RetrieveOptions, RewriteChoice, Scope},
+    options::{Depths, Legs, RetrieveOptions, RewriteChoice, Scope},
     question::Question,
     ranking::{PointId, Ranking},
     retrieval::Retrieval,
@@ -86,6 +86,10 @@ impl Wanted {
         (options.limit, options.offset) = (self.limit.unwrap_or(options.limit), self.offset);
         // A larger limit than the settings foresee needs deeper legs, or there would be nothing to fill it with.
         options.depth = self.depth.unwrap_or(options.depth).max(options.limit + options.offset);
+        if self.depth.is_some() {
+            // Who says how deep to search means every leg.
+            options.depths = Depths::default();
+        }
         options.filter = self.filter.take();
         options.legs = self.legs.or(options.legs);
         options.explain = self.explain;
@@ -223,5 +227,22 @@ impl Rewriter for Supplied {
 
     fn leaves_host(&self) -> bool {
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_says_how_deep_to_search_means_every_leg() {
+        let own = Depths { bm25: Some(20), ..Depths::default() };
+        let defaults = RetrieveOptions::default().with_depths(own);
+        let depths = |depth| {
+            let mut wanted = Wanted::new(Question::new("late?").unwrap());
+            wanted.depth = depth;
+            wanted.options(&defaults).depths
+        };
+        assert_eq!((depths(None), depths(Some(50))), (own, Depths::default()));
     }
 }

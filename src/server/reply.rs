@@ -24,6 +24,10 @@ pub struct Reply {
     pub legs: Vec<ReplyLeg>,
     /// How much the legs agree, from 0 to 1; null if fewer than two answered.
     pub agreement: Option<f64>,
+    /// How likely it is that a right answer is among the first hits, from 0 to 1; null without a calibration for this kind
+    /// of call.
+    #[serde(default)]
+    pub probability: Option<f64>,
     /// How much of what was meant to run did run.
     pub outcome: Outcome,
     /// What was lost, and why.
@@ -189,6 +193,7 @@ impl From<Retrieval> for Reply {
             variants: retrieval.variants.into_iter().map(ReplyVariant::from).collect(),
             legs: retrieval.legs.into_iter().map(ReplyLeg::from).collect(),
             agreement: retrieval.agreement,
+            probability: retrieval.probability,
             outcome: retrieval.outcome,
             degradations: retrieval.degradations.iter().map(ReplyDegradation::from).collect(),
             timings: retrieval.timings.into_iter().map(ReplyTiming::from).collect(),

@@ -3,7 +3,7 @@
 use asktwice::{
     EmbedError, StoreError, VectorStore,
     embed::{AdaptedEmbedder, Embedding, Head, Identity, Sides},
-    evaluate::Adapter,
+    evaluate::{Adaptation, Adapter},
     index::correct,
     search::Search,
 };
@@ -66,6 +66,20 @@ fn questions(numbers: std::ops::Range<u64>) -> Dataset {
     let line = |number: u64| format!("{{\"question\": \"{number}\", \"answers\": [{number}]}}\n");
     fs::write(&file, numbers.map(line).collect::<String>()).unwrap();
     Dataset::of_answers(&file).unwrap()
+}
+
+/// The same passages, each cut from a document of its own that has another one, about the opposite.
+async fn cut() -> Arc<MemoryStore> {
+    let store = Arc::new(MemoryStore::new());
+    store.prepare(Noisy::new().identity()).await.unwrap();
+    let passages = (0..PASSAGES).flat_map(|number| {
+        let vector = Noisy::vector(Role::Passage, number);
+        let opposite: Vec<f32> = vector.iter().map(|x| -x).collect();
+        let cut = |at| Passage::new(format!("{number}#{at}"), "").cut_from(number.to_string(), at);
+        [(cut(0), opposite.into()), (cut(1), vector.into())]
+    });
+    store.upsert(passages.collect()).await.unwrap();
+    store
 }
 
 /// How many of the held-out questions find their passage first.
@@ -132,4 +146,11 @@ async fn check_identities(bare: &MemoryStore, corrected: &MemoryStore, adapted: 
     let embedded = adapted.embed(Role::Passage, vec!["7".to_owned()]).await.unwrap().remove(0).vector;
     let stored = corrected.vectors(&[asktwice::ranking::PointId::of("7")]).await.unwrap().remove(0).1;
     assert!(embedded.iter().zip(&stored).all(|(a, b)| (a - b).abs() < 1e-5));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_name_documents_are_learned_from_their_best_passages() {
+    let adapter = Adapter::new(Arc::new(Noisy::new()), cut().await as _);
+    let Adaptation { gain, .. } = adapter.train(&questions(0..QUESTIONS)).await.unwrap().unwrap();
+    assert!(gain.questions > 40 && gain.before > 0.0 && gain.after > gain.before, "{gain:?}");
 }

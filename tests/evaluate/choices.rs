@@ -1,11 +1,22 @@
 //! What judged questions choose: ablation, tuning, gate, calibration.
 
-use asktwice::evaluate::{CalibrationError, Grid};
+use asktwice::{
+    RetrieveOptions, Retriever,
+    evaluate::{CalibrationError, Grid},
+    options::{ChannelWeights, Depths},
+};
+use serde_json::json;
 
 use super::*;
 
-const BASE: Choice =
-    Choice { fusion: Fusion::Rrf { k: 60.0 }, weight: Weighting::Adaptive, legs: Legs::Hybrid, depth: 100 };
+const BASE: Choice = Choice {
+    fusion: Fusion::Rrf { k: 60.0 },
+    weight: Weighting::Adaptive,
+    legs: Legs::Hybrid,
+    channels: ChannelWeights { dense: 1.0, bm25: 1.0 },
+    depth: 100,
+    depths: Depths { dense: None, bm25: None, rewrite: None },
+};
 
 /// Twenty questions whose words stand in the wrong document, and rewrites whose words stand in the right one.
 async fn rewarding() -> Searches {
@@ -80,4 +91,73 @@ async fn calibration_wants_enough_questions_that_ended_differently() {
     // Alone, every question finds the document that has its word, and that is the wrong one.
     let wrong = searches.calibrate(&BASE.named("default"), None, 1);
     assert!(matches!(wrong, Err(CalibrationError::Alike { right: false, questions: 20, .. })), "{wrong:?}");
+}
+
+/// One question with one answer, and what it is rewritten to.
+async fn single(passages: Vec<Passage>, question: &str, answer: &str, rewrite: &str) -> Searches {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("questions.jsonl");
+    fs::write(&file, json!({"question": question, "answers": [answer]}).to_string()).unwrap();
+    let dataset = Dataset::of_answers(&file).unwrap();
+    let said = RecordedRewriter::from_pairs([(question, [rewrite])]);
+    let said = RewriteSet::ask("said", &said, &dataset, NonZeroUsize::MIN, |_| {}).await.unwrap();
+    let (embedder, store) = filled(passages).await;
+    let evaluator = Evaluator::new(embedder, store).with_sparse_encoder(Bm25::new("english").unwrap());
+    evaluator.search(&dataset, &[Companion::Rewrites(said)], |_| {}).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_weights_of_channels_count_as_they_do_in_a_retriever() {
+    // By its embedding "late late late food" is nearer; by words the rare one counts more.
+    let mut passages: Vec<Passage> = (0..9).map(|at| Passage::new(format!("d{at}"), "late late late food")).collect();
+    passages.push(Passage::new("rare", "courier of some quite other company"));
+    let searches = single(passages, "late courier", "rare", "who brings it").await;
+    let weighted = |part: &str| BASE.changed(part).unwrap().named(part);
+    let evaluation = searches.evaluate(&["dense_weight:9", "bm25_weight:9"].map(weighted));
+    assert!(evaluation.runs[0].mrr_at_10 < 1.0, "{evaluation}");
+    assert_eq!(evaluation.runs[3].mrr_at_10, 1.0, "{evaluation}");
+}
+
+#[tokio::test]
+async fn each_leg_searches_as_deep_as_its_configuration_says() {
+    let searches = single(passages(), "pressure of what?", "d1", "engine oil, sourdough").await;
+    let dense = ["", "rewrite_depth:1", "dense_depth:1", "dense_depth:1,rewrite_depth:2"];
+    let configurations = dense.map(|parts| BASE.changed(&format!("legs:dense,{parts}")).unwrap().named(parts));
+    let evaluation = searches.evaluate(&configurations);
+    let found: Vec<f64> = evaluation.runs.iter().map(|run| run.recall_at_100).collect();
+    // The question, the rewrite, and both; the answer is the rewrite's second hit.
+    assert_eq!(found, [1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0], "{evaluation}");
+}
+
+#[tokio::test]
+async fn a_retrieval_is_as_sure_as_the_calibration_that_was_measured() {
+    // Every third question is asked in the words of another document.
+    let passages: Vec<Passage> = (0..12).map(|at| Passage::new(format!("d{at}"), format!("word{at} notes"))).collect();
+    let asked = |at: usize| format!("word{} notes{}", at + usize::from(at % 3 == 0 && at > 0), at % 2);
+    let lines = (0..12).map(|at| json!({"question": asked(at), "answers": [format!("d{at}")]}).to_string());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("questions.jsonl");
+    fs::write(&file, lines.collect::<Vec<_>>().join("\n")).unwrap();
+    let dataset = Dataset::of_answers(&file).unwrap();
+    let (embedder, store) = filled(passages).await;
+    let bm25 = Arc::new(Bm25::new("english").unwrap());
+    let evaluator = Evaluator::new(embedder.clone(), store.clone()).with_sparse_encoder(bm25.clone());
+    let searches = evaluator.search(&dataset, &[], |_| {}).await.unwrap();
+    let configuration = BASE.named("default");
+    let calibration = searches.calibrate(&configuration, None, 1).unwrap();
+    let plain = Retriever::new(embedder, store).with_sparse_encoder(bm25).with_fusion(BASE.fusion);
+    let sure = plain.clone().with_calibration(calibration.clone());
+    let observations = searches.observations(&configuration, None, 1);
+    for (question, observed) in dataset.questions.iter().zip(observations) {
+        assert_eq!(plain.retrieve(&question.text).await.unwrap().probability, None);
+        let said = sure.retrieve(&question.text).await.unwrap().probability.unwrap();
+        let measured = calibration.probability(observed.agreement, observed.score);
+        assert!((said - measured).abs() < 1e-12 && (0.0..=1.0).contains(&said), "{said} {measured}");
+    }
+    // Another fusion's scores mean something else.
+    for options in
+        [RetrieveOptions::default().with_fusion(Fusion::dbsf()), RetrieveOptions::default().with_legs(Legs::Dense)]
+    {
+        assert_eq!(sure.retrieve_with("word1", &options).await.unwrap().probability, None);
+    }
 }

@@ -1,7 +1,8 @@
 //! What is measured.
 
 use asktwice::{
-    Ranking, StoreError, VectorStore,
+    EmbedError, Ranking, RewriteKind, StoreError, VectorStore,
+    embed::{Embedding, Identity},
     ranking::PointId,
     rewrite::Feedback,
     search::{CollectionInfo, ScrollPage, ScrollRequest, Search},
@@ -10,6 +11,7 @@ use async_trait::async_trait;
 use serde_json::json;
 
 use super::*;
+use crate::support::embedder::vector;
 
 async fn evaluated(passages: Vec<Passage>) -> Evaluation {
     let configurations = [
@@ -34,6 +36,7 @@ async fn compares_asked_rewrite_and_fused_for_each_configuration() {
     assert!(evaluation.runs.iter().all(|run| run.questions == 2));
     assert_eq!((asked.rewrites.as_deref(), asked.llm_calls), (None, 0));
     assert_eq!((fused.rewrites.as_deref(), fused.llm_calls), (Some("said"), 2));
+    assert!(evaluation.to_string().lines().next().unwrap().contains("LLM calls   LLM ms"), "{evaluation}");
     // q1 has no rewrite and counts as asked; q2 shares a word with the wrong document, its rewrite two with d3.
     assert_eq!(rewrite.delta_ndcg_at_10.mean, rewrite.ndcg_at_10 - asked.ndcg_at_10);
     assert!(rewrite.ndcg_at_10 > asked.ndcg_at_10, "{evaluation}");
@@ -78,6 +81,7 @@ async fn the_report_is_one_page_that_shows_every_run_and_escapes_what_was_asked(
     let page = searches.evaluate(&[configuration]).to_html();
     assert_eq!(page.matches("<tr>").count(), 4, "{page}");
     assert!(page.contains("car &lt;b&gt; lubricant") && !page.contains("<b>"), "{page}");
+    assert!(page.contains("<th>LLM ms</th>"), "{page}");
     assert!(!page.contains("http") && !page.contains("<script"), "nothing comes from elsewhere: {page}");
 }
 
@@ -189,4 +193,45 @@ async fn rewrites_are_what_the_rewriter_makes_of_them() {
         let error = rewrites(&dataset, useless).await.unwrap_err();
         assert!(matches!(&error, EvaluateError::NoRewrite { set, .. } if set == "said"), "{error}");
     }
+}
+
+/// Another model with vectors as long.
+#[derive(Debug)]
+struct Other(Identity);
+
+#[async_trait]
+impl Embedder for Other {
+    async fn embed(&self, _role: Role, texts: Vec<String>) -> Result<Vec<Embedding>, EmbedError> {
+        Ok(texts.iter().map(|text| Embedding::new(vector(text), 1)).collect())
+    }
+
+    fn identity(&self) -> &Identity {
+        &self.0
+    }
+}
+
+#[tokio::test]
+async fn another_model_is_refused_though_its_vectors_are_as_long() {
+    let (_folder, dataset) = dataset(|_| {});
+    let (embedder, store) = filled(passages()).await;
+    let other = Other(Identity::new("other", "other-1", embedder.identity().dimension));
+    let error = Evaluator::new(Arc::new(other), store).search(&dataset.unwrap(), &[], |_| {}).await.unwrap_err();
+    assert!(matches!(error, EvaluateError::Mismatch { source: StoreError::Identity { .. } }), "{error}");
+}
+
+#[tokio::test]
+async fn a_hypothetical_passage_is_searched_by_its_embedding_alone() {
+    let (_folder, dataset) = dataset(|_| {});
+    let (dataset, (embedder, store)) = (dataset.unwrap(), filled(passages()).await);
+    // Its words stand in d3.
+    let said = RecordedRewriter::from_pairs([("car lubricant", ["An engine needs another oil from time to time."])]);
+    let said = said.with_kind(RewriteKind::Hyde);
+    let said = RewriteSet::ask("said", &said, &dataset, NonZeroUsize::MIN, |_| {}).await.unwrap();
+    let evaluator = Evaluator::new(embedder, store).with_sparse_encoder(Bm25::new("english").unwrap());
+    let searches = evaluator.search(&dataset, &[Companion::Rewrites(said)], |_| {}).await.unwrap();
+    let words = Configuration::new("bm25", Fusion::rrf()).with_legs(Legs::Bm25);
+    let evaluation = searches.evaluate(&[words, Configuration::new("dense", Fusion::rrf()).with_legs(Legs::Dense)]);
+    // Its lexical leg is one that no retriever runs, so that nothing is found by words alone.
+    assert_eq!(evaluation.questions[1].ndcg_at_10[1], 0.0, "{evaluation}");
+    assert!(evaluation.questions[1].ndcg_at_10[4] > 0.0, "{evaluation}");
 }

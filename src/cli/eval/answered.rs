@@ -100,11 +100,12 @@ impl Eval {
                     "fusion" => request["fusion"] = choice.fusion.to_string().into(),
                     "legs" => request["legs"] = json!(choice.legs),
                     "depth" => request["depth"] = choice.depth.into(),
-                    "weight" => {
-                        let why = "no request can choose the weight; set rewrite.weight in the sidecar's settings";
-                        return Err(refused_with(&format!("weight, of the configuration {name},"), why));
+                    "" => {}
+                    other => {
+                        let why = "no request can choose it; set rewrite.weight, search.dense_weight and the like in the \
+                                   sidecar's settings";
+                        return Err(refused_with(&format!("{other}, of the configuration {name},"), why));
                     }
-                    _ => {}
                 }
             }
             requests.push((name, request));
