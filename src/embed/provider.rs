@@ -6,8 +6,8 @@ use ort::{
 };
 use serde::{Deserialize, Serialize};
 
-/// What the model calculates on: one of ONNX Runtime's execution providers. Only the CPU's own has been tested here;
-/// the others are passed on to ONNX Runtime as they are.
+/// What the model calculates on: one of ONNX Runtime's execution providers. The CPU's own and CUDA's have been tested on
+/// the real thing; the others are passed on to ONNX Runtime as they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]

@@ -42,7 +42,6 @@ impl Entry {
         self.0 >> 63
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "31 of 128 bits")]
     fn leg(self) -> usize {
         (self.0 >> 32) as usize & 0x7fff_ffff
     }

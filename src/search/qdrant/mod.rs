@@ -199,7 +199,7 @@ impl QdrantStore {
 #[async_trait]
 impl VectorStore for QdrantStore {
     async fn search(&self, search: Search) -> Result<Ranking, StoreError> {
-        self.traced("query", self.search_one(search)).await
+        self.traced("query", Box::pin(self.search_one(search))).await
     }
 
     async fn search_batch(&self, searches: Vec<Search>) -> Vec<Result<Ranking, StoreError>> {
