@@ -133,7 +133,7 @@ async fn each_leg_searches_as_deep_as_its_configuration_says() {
 async fn a_retrieval_is_as_sure_as_the_calibration_that_was_measured() {
     // Every third question is asked in the words of another document.
     let passages: Vec<Passage> = (0..12).map(|at| Passage::new(format!("d{at}"), format!("word{at} notes"))).collect();
-    let asked = |at: usize| format!("word{} notes{}", at + usize::from(at % 3 == 0 && at > 0), at % 2);
+    let asked = |at: usize| format!("word{} notes{}", at + usize::from(at.is_multiple_of(3) && at > 0), at % 2);
     let lines = (0..12).map(|at| json!({"question": asked(at), "answers": [format!("d{at}")]}).to_string());
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("questions.jsonl");
