@@ -122,7 +122,8 @@ async fn the_weights_of_channels_count_as_they_do_in_a_retriever() {
 async fn each_leg_searches_as_deep_as_its_configuration_says() {
     let searches = single(passages(), "pressure of what?", "d1", "engine oil, sourdough").await;
     let dense = ["", "rewrite_depth:1", "dense_depth:1", "dense_depth:1,rewrite_depth:2"];
-    let configurations = dense.map(|parts| BASE.changed(&format!("legs:dense,weight:0.5,{parts}")).unwrap().named(parts));
+    let configurations =
+        dense.map(|parts| BASE.changed(&format!("legs:dense,weight:0.5,{parts}")).unwrap().named(parts));
     let evaluation = searches.evaluate(&configurations);
     let found: Vec<f64> = evaluation.runs.iter().map(|run| run.recall_at_100).collect();
     // The question, the rewrite, and both; the answer is the rewrite's second hit.
