@@ -17,7 +17,6 @@ pub(crate) struct Said {
 
 impl Said {
     /// Reads a body; what it repeats of the key is left out of the message.
-    #[cfg(any(feature = "remote", test))]
     pub(crate) fn of(body: &str, key: Option<&str>) -> Self {
         Self::unless(body, key, |_| false)
     }
