@@ -112,6 +112,7 @@ impl ServerSettings {
     }
 
     /// Where no collections are named, there is one on offer; a tenant of another would see nothing.
+    #[cfg(feature = "cli")]
     pub(crate) fn check_offered(&self, only: &str) -> Result<(), Error> {
         let tenants = self.tenants.iter().filter(|_| self.collections.is_empty());
         for (name, tenant) in tenants {
