@@ -11,6 +11,7 @@ mod found;
 mod legs;
 mod pace;
 mod refine;
+mod rewriting;
 
 use std::{
     sync::{Arc, PoisonError, RwLock},

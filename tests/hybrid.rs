@@ -60,9 +60,9 @@ impl Embedder for HangsOn {
     }
 }
 
-/// Says something for every kind that it is asked for, so many times; and is not asked for none.
+/// Says something for every kind that it is asked for, so many times; and is not asked for none. Usually for these kinds.
 #[derive(Debug)]
-struct SaysAll(usize);
+struct SaysAll(usize, &'static [RewriteKind]);
 
 #[async_trait]
 impl Rewriter for SaysAll {
@@ -73,6 +73,10 @@ impl Rewriter for SaysAll {
             (0..self.0).map(move |n| Rewrite::new(kind, format!("{kind} number {n}")))
         };
         Ok(request.kinds.iter().flat_map(of).collect::<Vec<_>>().into())
+    }
+
+    fn usual_kinds(&self) -> &[RewriteKind] {
+        self.1
     }
 }
 
@@ -135,7 +139,7 @@ async fn what_is_in_of_a_late_rewrite_counts() {
 #[tokio::test]
 async fn of_too_many_rewrites_the_first_of_each_kind_are_searched_with() {
     let options = RetrieveOptions::default().with_kinds(RewriteKind::ALL);
-    let retrieval = retriever("").await.with_rewriter(SaysAll(3)).ask(in_chat(), &options).await.unwrap();
+    let retrieval = retriever("").await.with_rewriter(SaysAll(3, &[])).ask(in_chat(), &options).await.unwrap();
     let kinds: Vec<_> = retrieval.variants.iter().filter_map(|variant| variant.kind).collect();
     assert_eq!((kinds.len(), &kinds[..7]), (8, &RewriteKind::ALL[..]));
     assert_eq!(retrieval.outcome, Outcome::Full);
@@ -144,14 +148,21 @@ async fn of_too_many_rewrites_the_first_of_each_kind_are_searched_with() {
 
 #[tokio::test]
 async fn a_kind_that_no_channel_is_for_is_not_asked_for() {
-    let retriever = retriever("").await.with_rewriter(SaysAll(1));
+    const BOTH: &[RewriteKind] = &[RewriteKind::Hyde, RewriteKind::Keywords];
     let words = RetrieveOptions::default().with_legs(Legs::Bm25);
-    let retrieval = retriever.retrieve_with(ASKED, &words.clone().with_kinds([RewriteKind::Hyde])).await.unwrap();
-    assert_eq!(retrieval.outcome, Outcome::AskedOnly { reason: AskedOnly::NotNeeded });
-    assert!(retrieval.degradations.is_empty());
-    let both = words.with_kinds([RewriteKind::Hyde, RewriteKind::Keywords]);
-    let retrieval = retriever.retrieve_with(ASKED, &both).await.unwrap();
-    assert_eq!((legs(&retrieval).len(), retrieval.outcome), (2, Outcome::Full));
+    // Named by the call, and usual.
+    for is_named in [true, false] {
+        let ask = async |kinds: &'static [RewriteKind]| {
+            let (usual, options) =
+                if is_named { (&[][..], words.clone().with_kinds(kinds)) } else { (kinds, words.clone()) };
+            retriever("").await.with_rewriter(SaysAll(1, usual)).retrieve_with(ASKED, &options).await.unwrap()
+        };
+        let retrieval = ask(&BOTH[..1]).await;
+        assert_eq!(retrieval.outcome, Outcome::AskedOnly { reason: AskedOnly::NotNeeded });
+        assert!(retrieval.degradations.is_empty());
+        let retrieval = ask(BOTH).await;
+        assert_eq!((legs(&retrieval).len(), retrieval.outcome), (2, Outcome::Full));
+    }
 }
 
 #[tokio::test]
@@ -217,7 +228,13 @@ async fn a_gate_spares_the_model_where_the_legs_agree() {
     assert_eq!(retrieval.outcome, Outcome::AskedOnly { reason: AskedOnly::Agreed });
     assert!(retrieval.degradations.is_empty());
     // The last message of a chat may find the same by all channels and still not say what was meant.
-    assert_eq!(shut.ask(in_chat(), &RetrieveOptions::default()).await.unwrap().outcome, Outcome::Full);
+    let chat = async |shut: Retriever| shut.ask(in_chat(), &RetrieveOptions::default()).await.unwrap().outcome;
+    assert_eq!(chat(shut.clone()).await, Outcome::Full);
+    // Unless the rewriter does not put it into words that stand alone.
+    let multi = shut.clone().with_rewriter(SaysAll(1, &[RewriteKind::Multi]));
+    assert_eq!(chat(multi).await, Outcome::AskedOnly { reason: AskedOnly::Agreed });
+    let condense = shut.with_rewriter(SaysAll(1, &[RewriteKind::Multi, RewriteKind::Condense]));
+    assert_eq!(chat(condense).await, Outcome::Full);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use super::{
     searches::{Searched, SearchedQuestion},
 };
 use crate::{
-    fuse::{Fuse as _, Fused, Signals, Weighted, Weighting, agreement, agreement_within},
+    fuse::{Claim, Fuse as _, Fused, Weighted, Weighting, agreement},
     options::ChannelWeights,
     ranking::{PointId, Ranking},
     retrieval::Origin,
@@ -142,29 +142,24 @@ impl<'a> Legs<'a> {
                 Weighted::new(ranking, *variant).with_channel(*channel).with_weight(self.channels.of(*channel))
             })
             .collect();
-        let agreed = agreement_within(&bare, 0).unwrap_or_default();
-        let weights: Vec<f64> = (0..self.variants.len()).map(|at| self.weight(at, weighting, &bare, agreed)).collect();
+        let weights = self.weights(weighting, &bare);
         bare.into_iter().map(|leg| leg.with_weight(weights[leg.variant] * leg.weight)).collect()
     }
 
-    /// What a variant counts, as in a retrieval: the question 1, a rewrite by what can be seen of it. Without the
+    /// What each variant counts, as in a retrieval: the question 1, a rewrite by what can be seen of it. Without the
     /// question there is nothing to compare with, and all count the same.
-    fn weight(&self, at: usize, weighting: Weighting, legs: &[Weighted<'_>], agreed: f64) -> f64 {
-        let (asked, own) = (self.variants[0], self.variants[at]);
-        let has_asked = asked.variant.origin == Origin::Asked;
-        match (own.variant.kind, own.variant.origin) {
-            (_, Origin::Asked) => 1.0,
-            _ if !has_asked => 1.0,
-            (Some(kind), _) => {
-                let rewrites = self.variants.iter().filter(|variant| variant.variant.kind.is_some()).count();
-                let signals = Signals::new(kind).with_strayed(own.strayed).with_rewrites(rewrites).with_agreed(agreed);
-                weighting.weight(&signals.with_legs(legs, 0, at, Some(own.cosine)))
-            }
-            (None, _) => match weighting {
-                Weighting::Fixed(_) => weighting.weight(&Signals::new(crate::rewrite::RewriteKind::Multi)),
-                _ => own.variant.weight,
-            },
+    fn weights(&self, weighting: Weighting, legs: &[Weighted<'_>]) -> Vec<f64> {
+        if self.variants[0].variant.origin != Origin::Asked {
+            return vec![1.0; self.variants.len()];
         }
+        let claim = |own: &&Searched| Some(Claim::new(own.variant.kind?, own.strayed, Some(own.cosine)));
+        let claims: Vec<Option<Claim>> = self.variants.iter().map(claim).collect();
+        let of_rewrites = weighting.of_rewrites(legs, 0, &claims);
+        let own = |(own, weight): (&&Searched, Option<f64>)| match (own.variant.origin, weighting) {
+            (Origin::Feedback, Weighting::Fixed(fixed)) => fixed,
+            _ => weight.unwrap_or(own.variant.weight),
+        };
+        self.variants.iter().zip(of_rewrites).map(own).collect()
     }
 }
 

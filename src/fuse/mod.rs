@@ -30,7 +30,7 @@ pub use normalise::Normalisation;
 pub use parity::Parity;
 pub use scores::Combination;
 pub use text::UnknownFusion;
-pub use weight::{Signals, UnknownWeighting, Weighting};
+pub use weight::{Claim, Signals, UnknownWeighting, Weighting};
 
 use std::{fmt::Debug, sync::Arc};
 

@@ -24,7 +24,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Weighted, number};
+use super::{Weighted, agreement_within, number};
 use crate::{ranking::Scored, rewrite::RewriteKind, search::Channel};
 
 /// What is seen of a rewrite before fusing.
@@ -95,6 +95,26 @@ impl Signals {
     }
 }
 
+/// A variant that is a rewrite, as it is before its legs are looked at.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Claim {
+    /// What it was to do.
+    pub kind: RewriteKind,
+    /// How many signs of straying its text shows.
+    pub strayed: usize,
+    /// The cosine of its embedding and the question's, where both are known.
+    pub cosine: Option<f64>,
+}
+
+impl Claim {
+    /// A rewrite of which this was seen.
+    #[must_use]
+    pub fn new(kind: RewriteKind, strayed: usize, cosine: Option<f64>) -> Self {
+        Self { kind, strayed, cosine }
+    }
+}
+
 /// Where a cosine stands between those of the last and of the first hit.
 fn near(cosine: f64, hits: &[Scored]) -> f64 {
     let (Some(first), Some(last)) = (hits.first(), hits.last()) else { return 1.0 };
@@ -134,6 +154,23 @@ impl Weighting {
                 profile.weight * seen * open * strayed / number(signals.rewrites.max(1)).sqrt()
             }
         }
+    }
+
+    /// The weights of the variants of a call, by their legs, the question's own among them as variant `asked`: one for
+    /// each that is a rewrite.
+    #[must_use]
+    pub fn of_rewrites(&self, legs: &[Weighted<'_>], asked: usize, claims: &[Option<Claim>]) -> Vec<Option<f64>> {
+        let rewrites = claims.iter().flatten().count();
+        let agreed = match self {
+            Self::Adaptive if rewrites > 0 => agreement_within(legs, asked).unwrap_or_default(),
+            _ => 0.0,
+        };
+        let weight = |(at, claim): (usize, &Option<Claim>)| {
+            let Claim { kind, strayed, cosine } = (*claim)?;
+            let signals = Signals::new(kind).with_strayed(strayed).with_rewrites(rewrites).with_agreed(agreed);
+            Some(self.weight(&signals.with_legs(legs, asked, at, cosine)))
+        };
+        claims.iter().enumerate().map(weight).collect()
     }
 }
 

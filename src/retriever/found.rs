@@ -4,7 +4,7 @@ use super::{ChannelWeights, call::Call};
 use crate::{
     error::Error,
     event,
-    fuse::{Signals, Weighted, agreement_within},
+    fuse::{Claim, Weighted},
     ranking::Ranking,
     retrieval::{AskedOnly, Degradation, Leg, Lost, Origin, Outcome, Variant},
     rewrite::RewriteError,
@@ -73,13 +73,6 @@ impl Rewritten {
     }
 }
 
-/// What was seen of a variant before it is weighed.
-#[derive(Debug, Clone, Copy)]
-struct Seen {
-    cosine: Option<f32>,
-    strayed: usize,
-}
-
 /// What the legs of a call brought back.
 #[derive(Default)]
 pub(super) struct Found {
@@ -87,8 +80,8 @@ pub(super) struct Found {
     pub(super) legs: Vec<Leg>,
     pub(super) rankings: Vec<Ranking>,
     pub(super) degradations: Vec<Degradation>,
-    /// What was seen of each variant, in their order.
-    seen: Vec<Seen>,
+    /// What was seen of each variant that is a rewrite, in the variants' order.
+    claims: Vec<Option<Claim>>,
     lost: Vec<Lost>,
     /// The first error of the question's own legs.
     asked_error: Option<Error>,
@@ -99,7 +92,8 @@ impl Found {
     /// Takes a variant in.
     pub(super) fn add(&mut self, searched: Searched) {
         let (at, origin) = (self.variants.len(), searched.variant.origin);
-        self.seen.push(Seen { cosine: searched.cosine, strayed: searched.strayed });
+        let claim = |kind| Claim::new(kind, searched.strayed, searched.cosine.map(f64::from));
+        self.claims.push(searched.variant.kind.map(claim));
         self.variants.push(searched.variant);
         for (channel, leg) in searched.legs {
             match leg {
@@ -178,19 +172,13 @@ impl Found {
 
     /// Gives each rewrite its weight, by what can be seen of it now.
     pub(super) fn weigh(&mut self, call: &Call<'_>) {
-        let rewrites = self.variants.iter().filter(|variant| variant.kind.is_some()).count();
-        if rewrites == 0 {
-            return;
-        }
-        let legs = self.weighted(call.parts.channel_weights);
-        let agreed = agreement_within(&legs, ASKED).unwrap_or_default();
-        let weight = |(at, (variant, seen)): (usize, (&Variant, &Seen))| {
-            let Some(kind) = variant.kind else { return variant.weight };
-            let signals = Signals::new(kind).with_strayed(seen.strayed).with_rewrites(rewrites).with_agreed(agreed);
-            call.parts.weighting.weight(&signals.with_legs(&legs, ASKED, at, seen.cosine.map(f64::from)))
+        let weights = {
+            let legs = self.weighted(call.parts.channel_weights);
+            call.parts.weighting.of_rewrites(&legs, ASKED, &self.claims)
         };
-        let weights: Vec<f64> = self.variants.iter().zip(&self.seen).enumerate().map(weight).collect();
-        self.variants.iter_mut().zip(weights).for_each(|(variant, weight)| variant.weight = weight);
+        for (variant, weight) in self.variants.iter_mut().zip(weights) {
+            variant.weight = weight.unwrap_or(variant.weight);
+        }
     }
 
     /// The rankings as the fusion takes them.

@@ -9,7 +9,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use moka::{Expiry, future::Cache};
 
-use super::{Failure, RewriteError, RewriteRequest, Rewriter, Rewrites, counters};
+use super::{Failure, RewriteError, RewriteKind, RewriteRequest, Rewriter, Rewrites, counters};
 use flights::Flights;
 use key::Key;
 
@@ -177,6 +177,10 @@ impl<R: Rewriter + 'static> Rewriter for CachedRewriter<R> {
 
     fn leaves_host(&self) -> bool {
         self.shared.rewriter.leaves_host()
+    }
+
+    fn usual_kinds(&self) -> &[RewriteKind] {
+        self.shared.rewriter.usual_kinds()
     }
 
     fn identity(&self) -> String {

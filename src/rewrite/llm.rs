@@ -288,6 +288,10 @@ impl Rewriter for LlmRewriter {
         self.endpoints.iter().any(LlmEndpoint::leaves_host)
     }
 
+    fn usual_kinds(&self) -> &[RewriteKind] {
+        &self.kinds
+    }
+
     fn identity(&self) -> String {
         let mut hash = Sha256::new();
         let mut add = |part: &str| {

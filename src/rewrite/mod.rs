@@ -155,6 +155,11 @@ pub trait Rewriter: Debug + Send + Sync {
         true
     }
 
+    /// The kinds that it answers with where a request names none; empty: it does not say.
+    fn usual_kinds(&self) -> &[RewriteKind] {
+        &[]
+    }
+
     /// What its rewrites depend on beside the request: model, prompts, parameters. A cache keeps what was said under
     /// one identity from who asks under another.
     fn identity(&self) -> String {
@@ -177,6 +182,10 @@ impl<R: Rewriter + ?Sized> Rewriter for Arc<R> {
 
     fn leaves_host(&self) -> bool {
         (**self).leaves_host()
+    }
+
+    fn usual_kinds(&self) -> &[RewriteKind] {
+        (**self).usual_kinds()
     }
 
     fn identity(&self) -> String {

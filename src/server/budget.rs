@@ -6,7 +6,7 @@ use std::{collections::HashMap, time::Duration};
 use async_trait::async_trait;
 
 use super::{bucket::Bucket, settings::ServerSettings};
-use crate::rewrite::{Failure, RewriteError, RewriteRequest, Rewriter, Rewrites};
+use crate::rewrite::{Failure, RewriteError, RewriteKind, RewriteRequest, Rewriter, Rewrites};
 
 /// A rewriter that each tenant may ask only so often. It belongs inside of a cache: what is remembered costs nothing.
 #[derive(Debug)]
@@ -44,6 +44,10 @@ impl<R: Rewriter> Rewriter for Budgeted<R> {
 
     fn leaves_host(&self) -> bool {
         self.rewriter.leaves_host()
+    }
+
+    fn usual_kinds(&self) -> &[RewriteKind] {
+        self.rewriter.usual_kinds()
     }
 
     /// The rewriter's own: a budget changes no rewrite.
