@@ -6,11 +6,11 @@ mod retry_after;
 #[cfg(any(feature = "llm", feature = "remote"))]
 pub(crate) use retry_after::{retry_after, wall_clock};
 #[cfg(any(feature = "llm", feature = "remote"))]
+mod echo;
+#[cfg(any(feature = "llm", feature = "remote"))]
 mod said;
 #[cfg(any(feature = "llm", feature = "remote"))]
 pub(crate) use said::Said;
-#[cfg(feature = "llm")]
-pub(crate) use said::{WITHHELD, excerpt};
 
 use std::{error::Error as StdError, net::IpAddr, sync::Arc, time::Duration};
 

@@ -165,6 +165,10 @@ async fn what_lasts_is_not_retried_and_says_what_to_do() {
         assert_eq!(error.kind(), ErrorKind::Setup, "{error}");
         assert_eq!(server.requests().len(), 1, "{part}");
     }
+    let server = LlmServer::start([Answer::status(422, said("cannot read: Jane Roe has gout"))]).await;
+    let embedding = remote(&server.base_url()).embed(Role::Query, vec!["Jane Roe has gout?".to_owned()]).await;
+    let error = embedding.unwrap_err().to_string();
+    assert!(error.contains("repeats what was sent") && !error.contains("Jane"), "{error}");
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use reqwest::{Client, Url, header::AUTHORIZATION};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -191,7 +191,7 @@ impl RemoteEmbedder {
             )),
         })?;
         if !(200..300).contains(&status) {
-            let said = Said::of(&String::from_utf8_lossy(&read), self.key.as_ref().map(ExposeSecret::expose_secret));
+            let said = Said::of(&String::from_utf8_lossy(&read), self.key.as_ref(), texts.iter().map(String::as_str));
             return Err(Fault::status(status, after, &self.identity.model, &said));
         }
         reply::embeddings(&read, texts.len(), self.identity.dimension).map_err(|problem| Fault::lasting(&problem))

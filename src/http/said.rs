@@ -2,36 +2,54 @@
 
 use std::borrow::Cow;
 
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
+use super::echo::Echo;
+
 /// In the place of a message that nobody may see.
-pub(crate) const WITHHELD: &str = "its message repeats what was asked and is left out";
+const WITHHELD: &str = "its message repeats what was sent and is left out";
 
 /// What the body of an error says.
 pub(crate) struct Said {
     message: String,
     code: String,
-    /// Whether the message repeats what may not be shown.
+    /// Whether the message repeats what was sent.
     withheld: bool,
 }
 
 impl Said {
-    /// Reads a body; what it repeats of the key is left out of the message.
-    pub(crate) fn of(body: &str, key: Option<&str>) -> Self {
-        Self::unless(body, key, |_| false)
+    /// Reads a body; what it repeats of the key is left out of the message. The message itself is, too, if it repeats
+    /// one of the texts that were sent.
+    pub(crate) fn of<'a>(body: &str, key: Option<&SecretString>, sent: impl IntoIterator<Item = &'a str>) -> Self {
+        let body = body.trim();
+        match serde_json::from_str(body) {
+            Ok(value) => Self::in_json(&value, key, sent),
+            // A page for people says nothing in one line.
+            Err(_) => Self::new(if body.starts_with('<') { "" } else { body }, String::new(), key, sent),
+        }
     }
 
-    /// Reads a body of which the message is not to be quoted if it repeats what was asked.
-    pub(crate) fn unless(body: &str, key: Option<&str>, repeats: impl Fn(&str) -> bool) -> Self {
-        let body = body.trim();
-        let said = |message: &str, code| Self { message: excerpt(message, key), code, withheld: repeats(message) };
-        let Ok(value) = serde_json::from_str::<Value>(body) else {
-            // A page for people says nothing in one line.
-            return said(if body.starts_with('<') { "" } else { body }, String::new());
-        };
-        let error = value.get("error").unwrap_or(&value);
+    /// Reads a body that is JSON, see [`of`](Self::of).
+    pub(crate) fn in_json<'a>(
+        body: &Value,
+        key: Option<&SecretString>,
+        sent: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let error = body.get("error").unwrap_or(body);
         let text = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default();
-        said(error.as_str().unwrap_or_else(|| text("message")), format!("{} {}", text("code"), text("type")))
+        let code = format!("{} {}", text("code"), text("type"));
+        Self::new(error.as_str().unwrap_or_else(|| text("message")), code, key, sent)
+    }
+
+    fn new<'a>(
+        message: &str,
+        code: String,
+        key: Option<&SecretString>,
+        sent: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let withheld = Echo::of(sent).is_in(message);
+        Self { message: excerpt(message, key.map(ExposeSecret::expose_secret)), code, withheld }
     }
 
     pub(crate) fn is(&self, signs: &[&str]) -> bool {
@@ -51,7 +69,7 @@ impl Said {
 
 /// A short piece of a stranger's text, without control characters, without the key and without what may be one: servers
 /// like to repeat the one that they refuse.
-pub(crate) fn excerpt(text: &str, key: Option<&str>) -> String {
+fn excerpt(text: &str, key: Option<&str>) -> String {
     const MAX_CHARS: usize = 160;
     // On the whole text: cut first, it could end in the middle of the key.
     let text = key.map_or(Cow::Borrowed(text), |key| text.replace(key, "…").into());
@@ -101,8 +119,11 @@ mod tests {
             r#"{"object": "error", "message": "no such model"}"#,
             "no such model",
         ] {
-            assert_eq!(Said::of(body, None).message, "no such model", "{body}");
+            assert_eq!(Said::of(body, None, []).message, "no such model", "{body}");
         }
-        assert_eq!(Said::of("<html><body>502</body></html>", None).message, "");
+        let body = r#"{"error": {"message": "cannot read: my name is Jane", "code": "invalid_input"}}"#;
+        let said = Said::of(body, None, ["hello", "My name is Jane Roe."]);
+        assert_eq!((said.quoted(), said.is(&["invalid_input"])), (format!("; {WITHHELD}"), true));
+        assert_eq!(Said::of("<html><body>502</body></html>", None, []).message, "");
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::future::try_join_all;
 use reqwest::{Client, Url, header::AUTHORIZATION};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -107,7 +107,11 @@ impl RemoteReranker {
             ReadError::TooLong => self.failed("sent more than scores can need; is this an endpoint for reranking?"),
         })?;
         if !(200..300).contains(&status) {
-            let said = Said::of(&String::from_utf8_lossy(&read), self.key.as_ref().map(ExposeSecret::expose_secret));
+            let said = Said::of(
+                &String::from_utf8_lossy(&read),
+                self.key.as_ref(),
+                passages.iter().copied().chain([question]),
+            );
             return Err(self.failed(&describe(status, &said)));
         }
         reply::scores(&read, passages.len()).map_err(|problem| self.failed(&problem))

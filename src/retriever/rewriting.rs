@@ -30,7 +30,7 @@ const MOST_REWRITES: usize = 8;
 
 impl Call<'_> {
     /// Asks for rewrites and searches with each of them.
-    async fn rewritten(&self, channels: &[Channel]) -> Rewritten {
+    pub(super) async fn rewritten(&self, channels: &[Channel]) -> Rewritten {
         let rewriter = match self.rewriter().await {
             Ok(rewriter) => rewriter,
             Err(reason) => return Rewritten::Skipped(reason),

@@ -9,7 +9,6 @@
 mod attempt;
 mod breaker;
 mod budget;
-mod echo;
 mod endpoint;
 mod error;
 mod reply;

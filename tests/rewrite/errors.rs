@@ -165,7 +165,7 @@ async fn a_servers_words_are_left_out_where_they_repeat_what_was_asked() {
                 let error = rewriter(&server.base_url()).rewrite(&asked).await.unwrap_err();
                 let report = format!("{} {error:?}", asktwice::retrieval::Report(&error));
                 assert_eq!(report.contains("max_completion_tokens"), kept, "{status}: {report}");
-                assert_eq!(report.contains("repeats what was asked and is left out"), !kept, "{status}: {report}");
+                assert_eq!(report.contains("repeats what was sent and is left out"), !kept, "{status}: {report}");
                 assert!(!report.to_lowercase().contains("she eat") && !report.contains("Jane"), "{status}: {report}");
             }
         }

@@ -13,14 +13,13 @@ use reqwest::{
     Client, Response, Url,
     header::{AUTHORIZATION, CONTENT_ENCODING},
 };
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::{
     BreakerOptions, LlmError, Structured,
     breaker::{Breaker, Refusal},
-    echo::Echo,
     error::is_about_schemas,
     reply::{self, Reply},
     request, sse,
@@ -189,10 +188,10 @@ impl LlmEndpoint {
         let retry_after = http::retry_after(response.headers(), (self.wall_clock)());
         let read = self.body(response).await?;
         let read = String::from_utf8_lossy(&read);
-        // A server that refuses a key likes to repeat it, and errors quote the server. The reply itself stays as it is.
-        let key = self.key.as_ref().map(ExposeSecret::expose_secret);
+        let turns = task.question.history().iter().map(|turn| turn.content.as_str());
+        let sent = turns.chain([task.question.text()]);
         if !status.is_success() {
-            let said = Said::unless(&read, key, |message| Echo::of(task).is_in(message));
+            let said = Said::of(&read, self.key.as_ref(), sent);
             if structured && is_about_schemas(&said, status.as_u16()) {
                 return Err(LlmError::NoSchema { place: self.place(), status: status.as_u16() });
             }
@@ -202,7 +201,7 @@ impl LlmEndpoint {
             }
             return Err(error);
         }
-        reply::read(&read, key, |message| Echo::of(task).is_in(message)).map_err(|problem| self.unusable(problem))
+        reply::read(&read, self.key.as_ref(), sent).map_err(|problem| self.unusable(problem))
     }
 
     /// Reads a body as far as is allowed. A stream that is done need not close its connection.

@@ -1,13 +1,11 @@
 //! From the body of a chat completion to the text that the model said: tolerant of everything that servers add, leave
 //! out or call differently, and strict about what is not the reply (reasoning, refusals, a filter's notice).
 
+use secrecy::SecretString;
 use serde_json::Value;
 
 use super::sse;
-use crate::{
-    http::{WITHHELD, excerpt},
-    rewrite::Rejection,
-};
+use crate::{http::Said, rewrite::Rejection};
 
 /// Why a body holds no text to clean.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +34,12 @@ fn unusable(problem: impl Into<String>) -> Problem {
 }
 
 /// Reads a body. What an error in the completion's place repeats of the key is left out, and all that it says if it
-/// repeats what was asked.
-pub(super) fn read(body: &str, key: Option<&str>, repeats: impl Fn(&str) -> bool) -> Result<Reply, Problem> {
+/// repeats one of the texts that were sent.
+pub(super) fn read<'a>(
+    body: &str,
+    key: Option<&SecretString>,
+    sent: impl IntoIterator<Item = &'a str>,
+) -> Result<Reply, Problem> {
     let body = body.trim_start_matches('\u{feff}').trim();
     let reply: Value = if sse::is_stream(body) {
         sse::completion(body)
@@ -45,12 +47,8 @@ pub(super) fn read(body: &str, key: Option<&str>, repeats: impl Fn(&str) -> bool
     } else {
         serde_json::from_str(body).map_err(|error| unusable(not_json(body, &error)))?
     };
-    if let Some(error) = reply.get("error").filter(|error| !error.is_null()) {
-        let message = error.get("message").and_then(Value::as_str).or(error.as_str()).unwrap_or("unknown");
-        if repeats(message) {
-            return Err(unusable(format!("answered with an error; {WITHHELD}")));
-        }
-        return Err(unusable(format!("answered with an error: {:?}", excerpt(message, key))));
+    if reply.get("error").is_some_and(|error| !error.is_null()) {
+        return Err(unusable(format!("answered with an error{}", Said::in_json(&reply, key, sent).quoted())));
     }
     let count = |name: &str| reply.pointer(name).and_then(Value::as_u64).unwrap_or(0);
     let tokens = (count("/usage/prompt_tokens"), count("/usage/completion_tokens"));
@@ -138,7 +136,7 @@ mod tests {
             "data: {\"choices\":[{\"delta\":{\"content\":\"why?\"}}]}\n\ndata: [DONE]\n\n",
             "\u{feff} {\"choices\":[{\"message\":{\"content\":\"why?\"}}]}\n",
         ] {
-            assert_eq!(read(body, None, |_| false).map(|reply| reply.text), Ok("why?".to_owned()), "{body}");
+            assert_eq!(read(body, None, []).map(|reply| reply.text), Ok("why?".to_owned()), "{body}");
         }
     }
 
@@ -146,14 +144,14 @@ mod tests {
     fn of_json_that_was_cut_off_the_beginning_is_read() {
         let body = r#"{"choices":[{"message":{"content":"{\"multi\": [\"why?\", \"wh"},"finish_reason":"length"}],"usage":{"prompt_tokens":7,"completion_tokens":9}}"#;
         assert_eq!(
-            read(body, None, |_| false),
+            read(body, None, []),
             Ok(Reply { text: r#"{"multi": ["why?", "wh"#.to_owned(), tokens: (7, 9), cut_off: true })
         );
     }
 
     #[test]
     fn what_is_not_the_reply_is_told_from_it() {
-        let said = |body: &str| match read(body, None, |_| false).unwrap_err() {
+        let said = |body: &str| match read(body, None, []).unwrap_err() {
             Problem::Rejected(rejection) => rejection.to_string(),
             Problem::Filtered => "content filter".to_owned(),
             Problem::Unusable(problem) => problem,
@@ -191,7 +189,7 @@ mod tests {
             "[DONE]", "null", "0", "\\u0000", "\"finish_reason\"", "\"length\"", "\"error\"", "é", "event: x", "\"usage\"",
         ]), 0..40)) {
             let body = pieces.concat();
-            if let Ok(reply) = read(&body, Some("why"), |_| false) {
+            if let Ok(reply) = read(&body, Some(&"why".to_owned().into()), []) {
                 proptest::prop_assert!(!reply.text.trim().is_empty());
             }
         }

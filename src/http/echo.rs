@@ -1,8 +1,6 @@
-//! Whether a server's words repeat what was asked: questions stand in no error text and in no log.
+//! Whether a server's words repeat what was sent to it: questions and passages stand in no error text and in no log.
 
 use std::collections::HashSet;
-
-use crate::rewrite::Task;
 
 /// So many words in a row show that a text repeats another.
 const RUN: usize = 3;
@@ -11,15 +9,15 @@ const SHORTEST: usize = 5;
 /// So much of a server's message is looked into, in bytes; less of it is ever shown.
 const MOST_LOOKED_AT: usize = 16 << 10;
 
-/// The runs of words of a question and its chat. Of one with fewer words than a run has, all of them.
+/// The runs of words of what was sent. Of a text with fewer words than a run has, all of them.
 pub(super) struct Echo {
     runs: HashSet<String>,
 }
 
 impl Echo {
-    pub(super) fn of(task: &Task) -> Self {
-        let turns = task.question.history().iter().map(|turn| turn.content.as_str());
-        let texts = turns.chain([task.question.text()]).filter(|text| text.trim().chars().count() >= SHORTEST);
+    /// Of these texts.
+    pub(super) fn of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
+        let texts = texts.into_iter().filter(|text| text.trim().chars().count() >= SHORTEST);
         let runs = texts.flat_map(|text| {
             let words = words(text);
             let length = RUN.min(words.len()).max(1);
@@ -56,18 +54,10 @@ fn words(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        question::{Question, Speaker, Turn},
-        rewrite::RewriteKind,
-    };
 
     #[test]
-    fn what_was_asked_is_found_in_a_message_and_nothing_else_is() {
-        let turn = Turn { role: Speaker::User, content: "My name is Jane Roe.".to_owned() };
-        let echo = |question: &str| {
-            let question = Question::new(question).unwrap().with_history([turn.clone()]);
-            Echo::of(&Task::new(question, &[RewriteKind::Paraphrase]))
-        };
+    fn what_was_sent_is_found_in_a_message_and_nothing_else_is() {
+        let echo = |question: &str| Echo::of([question, "My name is Jane Roe."]);
         for (question, message) in [
             ("How do I treat HIV at home?", "invalid input: {\"content\": \"how do I treat…"),
             ("flat bread?", "cannot parse \"Flat bread?\""),
