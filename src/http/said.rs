@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::echo::Echo;
