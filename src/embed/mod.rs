@@ -66,6 +66,8 @@ pub use precision::{Int8Kernel, Precision};
 pub(crate) mod onnx;
 #[cfg(feature = "remote")]
 mod remote;
+#[cfg(feature = "onnx")]
+pub(crate) mod scheduling;
 #[cfg(feature = "remote")]
 pub use remote::RemoteEmbedder;
 #[cfg(feature = "onnx")]

@@ -20,6 +20,7 @@ use super::{
     onnx::{Encoder, Model, Tokens, settings},
     precision::Precision,
     queue::{Job, Queue, Text},
+    scheduling::on_computing_thread,
     shared::SharedOnnx,
 };
 use crate::spans;
@@ -97,7 +98,13 @@ impl OnnxEmbedder {
     /// # Errors
     /// [`EmbedError::Library`] or [`EmbedError::Model`] say what is missing or wrong, and what to do.
     pub fn open_with(folder: impl Into<PathBuf>, options: &OnnxOptions) -> Result<Self, EmbedError> {
-        let plan = Arc::new(Plan::new(folder.into(), options)?);
+        let folder = folder.into();
+        on_computing_thread(|| Self::open_here(folder, options)).map_err(|_| crashed())?
+    }
+
+    /// Opens the first session and starts the workers; all threads of both are scheduled as this one is.
+    fn open_here(folder: PathBuf, options: &OnnxOptions) -> Result<Self, EmbedError> {
+        let plan = Arc::new(Plan::new(folder, options)?);
         let mut crew = Crew { queue: Arc::default(), plan, workers: vec![] };
         for _ in 0..crew.plan.workers() {
             let (queue, plan) = (Arc::clone(&crew.queue), Arc::clone(&crew.plan));

@@ -17,7 +17,7 @@ use super::{
     RerankError, Reranker,
     cross_encoder::{CrossEncoder, Folder, unusable},
 };
-use crate::embed::{EmbedError, library};
+use crate::embed::{EmbedError, library, scheduling::on_computing_thread};
 
 /// How many pairs may wait; each waits for its turn at one of the workers.
 const QUEUE: usize = 1_024;
@@ -72,6 +72,11 @@ impl OnnxReranker {
     /// [`RerankError::Model`] says what is missing or wrong, and what to do.
     pub fn open_with(folder: impl AsRef<Path>, options: &OnnxRerankerOptions) -> Result<Self, RerankError> {
         let path = folder.as_ref();
+        on_computing_thread(|| Self::open_here(path, options)).map_err(|_| crashed())?
+    }
+
+    /// Opens the folder and starts the workers; their threads are scheduled as this one is.
+    fn open_here(path: &Path, options: &OnnxRerankerOptions) -> Result<Self, RerankError> {
         let (folder, onnx) = Folder::open(path)?;
         let (folder, onnx): (_, Arc<[u8]>) = (Arc::new(folder), onnx.into());
         let environment = library::load(&options.library)?;

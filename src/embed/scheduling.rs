@@ -1,0 +1,66 @@
+//! How the threads that compute are scheduled: as Linux's batch work. They get the same share of the cores as ever, but
+//! do not interrupt who wakes them. Otherwise a text's second thread takes the core from the very call that has just
+//! handed the text in and would be done with it in a tenth of a millisecond: the rewriter is then asked a millisecond
+//! later, and the text's first thread spins for as long as the second is put aside in turn. `docs/embedding.md` has the
+//! measurements.
+
+use std::thread;
+
+/// Does this on a thread of its own that is scheduled as one that computes, and so are all threads that it starts.
+pub(crate) fn on_computing_thread<T: Send>(work: impl FnOnce() -> T + Send) -> thread::Result<T> {
+    thread::scope(|scope| {
+        let computing = scope.spawn(|| {
+            #[cfg(target_os = "linux")]
+            become_batch();
+            work()
+        });
+        computing.join()
+    })
+}
+
+/// Makes this thread batch work. A system that forbids it, or a process that somebody has given another priority than the
+/// usual, is left alone.
+#[cfg(target_os = "linux")]
+fn become_batch() {
+    use thread_priority::{
+        NormalThreadSchedulePolicy, ThreadPriority, ThreadPriorityValue, ThreadSchedulePolicy,
+        set_thread_priority_and_policy, thread_native_id,
+    };
+
+    /// What the crate, which knows 0 to 99, makes a nice value of 0 of.
+    const USUAL: u8 = 49;
+
+    if rustix::process::getpriority_process(None) != Ok(0) {
+        return;
+    }
+    let batch = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Batch);
+    let usual = ThreadPriorityValue::try_from(USUAL).map(ThreadPriority::Crossplatform);
+    let done = usual.map(|usual| set_thread_priority_and_policy(thread_native_id(), usual, batch));
+    if !matches!(done, Ok(Ok(()))) {
+        tracing::debug!(?done, "the embedder's threads are scheduled as all others");
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// This thread's nice value and scheduling policy, fields 19 and 41 of its account (proc_pid_stat(5)).
+    fn scheduled() -> [i32; 2] {
+        let account = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+        // The second field may have spaces in it, and ends with the last parenthesis.
+        let fields: Vec<&str> = account.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        [19, 41].map(|field| fields[field - 3].parse().unwrap())
+    }
+
+    #[test]
+    fn who_computes_and_whom_that_starts_is_batch_work_and_nobody_else_is() {
+        let before = scheduled();
+        if before != [0, 0] {
+            return eprintln!("skipped: this process is not scheduled as usual");
+        }
+        let computing = on_computing_thread(|| (scheduled(), thread::spawn(scheduled).join().unwrap())).unwrap();
+        assert_eq!(computing, ([0, 3], [0, 3]), "SCHED_BATCH is 3");
+        assert_eq!(scheduled(), before);
+    }
+}
