@@ -85,10 +85,12 @@ impl<'a> Call<'a> {
     pub(super) async fn run(self) -> Result<Retrieval, Error> {
         let matched = until(self.budget.legs_end(), self.parts.check_match()).await;
         let channels = self.channels(matched.ok_or_else(|| self.late())??)?;
-        let ((asked, own_hits), rewritten) = tokio::join!(
-            // Polled in this order: the question's own embedding is queued before the rewriter is even asked.
-            self.asked(&channels),
+        let (rewritten, (asked, own_hits)) = tokio::join!(
+            // The longest way first: the model is asked before the cores are busy with the question's embedding, which that
+            // holds up by a tenth of a millisecond. The other way about, the request waits for one or two.
+            biased;
             self.rewritten(&channels),
+            self.asked(&channels),
         );
         let feedback = self.feedback(&asked, &rewritten).await;
         let mut found = Found::default();

@@ -5,11 +5,16 @@ use std::{
     collections::{HashMap, HashSet},
     future::pending,
     panic::AssertUnwindSafe,
+    pin::pin,
     sync::Arc,
+    task::Poll,
 };
 
-use futures::{FutureExt as _, future::join_all};
-use tokio::time::{Instant, sleep_until};
+use futures::{FutureExt as _, future::join_all, poll};
+use tokio::{
+    task::yield_now,
+    time::{Instant, sleep_until},
+};
 
 use super::{
     call::{Call, until},
@@ -35,7 +40,7 @@ impl Call<'_> {
             Ok(rewriter) => rewriter,
             Err(reason) => return Rewritten::Skipped(reason),
         };
-        let asking = self.rewrite(rewriter, channels);
+        let asking = never_at_once(self.rewrite(rewriter, channels));
         let (rewrites, left_out) = match self.timed(Step::Rewrite, Some(Origin::Rewrite), asking).await {
             Ok(rewrites) if self.budget.has_time_for_legs(Instant::now()) => rewrites,
             Ok(_) => return Rewritten::Lost(RewriteError::Deadline { deadline: self.budget.reply_time() }),
@@ -141,6 +146,19 @@ impl Call<'_> {
         self.check_strayed(&searched)?;
         self.tell(|| Event::Variant { variant: searched.variant.clone(), found: searched.found() });
         Ok(searched)
+    }
+}
+
+/// Awaits work that is polled before the question's own is: what is ready at once, such as a rewrite that was remembered,
+/// must not be embedded before the question.
+async fn never_at_once<T>(work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    match poll!(&mut work) {
+        Poll::Ready(done) => {
+            yield_now().await;
+            done
+        }
+        Poll::Pending => work.await,
     }
 }
 
