@@ -71,7 +71,7 @@ impl Serve {
         let server = Server::bind(parts.sidecar(settings, &parts.effective)?).await?;
         let address = server.address();
         let holder = Holder::note(&parts.folders, address);
-        tracing::info!(%address, admin = ?server.admin_address(), "listening");
+        tracing::info!(%address, admin = server.admin_address().map(tracing::field::display), "listening");
         say(format!("asktwice: listening on http://{address}"))?;
         let obeying = obey(signals, server.handle(), || parts.reload(global, &flags));
         tokio::select! {

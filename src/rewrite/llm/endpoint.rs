@@ -244,6 +244,8 @@ impl fmt::Debug for LlmEndpoint {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret as _;
+
     use super::*;
 
     #[test]
