@@ -41,11 +41,12 @@ fn become_batch() {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
 
-    /// This thread's nice value and scheduling policy, fields 19 and 41 of its account (proc_pid_stat(5)).
+    /// This thread's nice value and scheduling policy, fields 19 and 41 of its account (`proc_pid_stat(5)`).
     fn scheduled() -> [i32; 2] {
         let account = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
         // The second field may have spaces in it, and ends with the last parenthesis.
