@@ -96,7 +96,7 @@ impl Embedder for FailsOnTheQuestion {
 }
 
 /// An embedder that remembers what it was asked for.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Remembers(HashEmbedder, Arc<Mutex<Vec<String>>>);
 
 #[async_trait]
@@ -148,10 +148,11 @@ async fn the_question_is_searched_while_the_model_writes() {
 #[tokio::test]
 async fn a_rewrite_that_is_there_at_once_is_embedded_after_the_question() {
     let store = SlowStore::new(Duration::ZERO).await;
-    let embedder = Remembers(HashEmbedder::new(), Arc::default());
-    let retriever = Retriever::new(embedder.clone(), store).with_rewriter(recorded(Duration::ZERO));
+    let asked = Arc::<Mutex<Vec<String>>>::default();
+    let retriever = Retriever::new(Remembers(HashEmbedder::new(), Arc::clone(&asked)), store)
+        .with_rewriter(recorded(Duration::ZERO));
     assert_eq!(retriever.retrieve(QUESTION).await.unwrap().outcome.word(), "full");
-    assert_eq!(*embedder.1.lock().unwrap(), [QUESTION, REWRITE]);
+    assert_eq!(*asked.lock().unwrap(), [QUESTION, REWRITE]);
 }
 
 #[tokio::test]
