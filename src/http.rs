@@ -8,6 +8,8 @@ pub(crate) use retry_after::{retry_after, wall_clock};
 #[cfg(any(feature = "llm", feature = "remote"))]
 mod echo;
 #[cfg(any(feature = "llm", feature = "remote"))]
+pub(crate) use echo::Sent;
+#[cfg(any(feature = "llm", feature = "remote"))]
 mod said;
 #[cfg(any(feature = "llm", feature = "remote"))]
 pub(crate) use said::Said;

@@ -253,7 +253,8 @@ impl Retriever {
     }
 
     /// Asks for a rewrite only where the question's own dense and lexical legs agree less than this (rank-biased
-    /// overlap, from 0 to 1). A rewrite then begins only when both are in.
+    /// overlap, from 0 to 1). A rewrite then begins only when both are in. In a chat a rewriter that condenses is always
+    /// asked: what the last message alone finds says nothing.
     #[must_use]
     pub fn with_gate(self, agreement: f64) -> Self {
         self.with(|parts| parts.gate = Some(agreement))

@@ -13,7 +13,7 @@ use asktwice::{
     embed::{EmbedError, Embedding, Identity, Role},
     ranking::PointId,
     retrieval::{Origin, Step, Timing},
-    rewrite::RecordedRewriter,
+    rewrite::{CacheOptions, CachedRewriter, RecordedRewriter, Rewrite, RewriteKind},
     search::{CollectionInfo, MemoryStore, ScrollPage, ScrollRequest, Search},
 };
 use async_trait::async_trait;
@@ -95,9 +95,24 @@ impl Embedder for FailsOnTheQuestion {
     }
 }
 
-/// An embedder that remembers what it was asked for.
+/// What was done, in its order.
+type Log = Arc<Mutex<Vec<String>>>;
+
+/// A rewriter that notes that it is asked, and answers at once.
 #[derive(Debug)]
-struct Remembers(HashEmbedder, Arc<Mutex<Vec<String>>>);
+struct SaysAtOnce(&'static str, Log);
+
+#[async_trait]
+impl Rewriter for SaysAtOnce {
+    async fn rewrite(&self, _: &RewriteRequest) -> Result<Rewrites, RewriteError> {
+        self.1.lock().unwrap().push(self.0.to_owned());
+        Ok(vec![Rewrite::new(RewriteKind::Paraphrase, REWRITE)].into())
+    }
+}
+
+/// An embedder that notes what it is asked for.
+#[derive(Debug)]
+struct Remembers(HashEmbedder, Log);
 
 #[async_trait]
 impl Embedder for Remembers {
@@ -146,13 +161,23 @@ async fn the_question_is_searched_while_the_model_writes() {
 }
 
 #[tokio::test]
-async fn a_rewrite_that_is_there_at_once_is_embedded_after_the_question() {
-    let store = SlowStore::new(Duration::ZERO).await;
-    let asked = Arc::<Mutex<Vec<String>>>::default();
-    let retriever = Retriever::new(Remembers(HashEmbedder::new(), Arc::clone(&asked)), store)
-        .with_rewriter(recorded(Duration::ZERO));
-    assert_eq!(retriever.retrieve(QUESTION).await.unwrap().outcome.word(), "full");
-    assert_eq!(*asked.lock().unwrap(), [QUESTION, REWRITE]);
+async fn the_model_is_asked_first_and_what_it_says_at_once_is_embedded_after_the_question() {
+    const ASKED: &str = "the model is asked";
+    for is_cached in [false, true] {
+        let log = Log::default();
+        let embedder = Remembers(HashEmbedder::new(), Arc::clone(&log));
+        let retriever = Retriever::new(embedder, SlowStore::new(Duration::ZERO).await);
+        let rewriter = SaysAtOnce(ASKED, Arc::clone(&log));
+        let retriever = if is_cached {
+            retriever.with_rewriter(CachedRewriter::new(rewriter, CacheOptions::default()))
+        } else {
+            retriever.with_rewriter(rewriter)
+        };
+        // In a task of its own, as a server does: what that spawns waits until it gives way.
+        let answered = tokio::spawn(async move { retriever.retrieve(QUESTION).await.unwrap() }).await.unwrap();
+        assert_eq!(answered.outcome.word(), "full");
+        assert_eq!(*log.lock().unwrap(), [ASKED, QUESTION, REWRITE], "cached: {is_cached}");
+    }
 }
 
 #[tokio::test]

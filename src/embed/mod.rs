@@ -66,8 +66,6 @@ pub use precision::{Int8Kernel, Precision};
 pub(crate) mod onnx;
 #[cfg(feature = "remote")]
 mod remote;
-#[cfg(feature = "onnx")]
-pub(crate) mod scheduling;
 #[cfg(feature = "remote")]
 pub use remote::RemoteEmbedder;
 #[cfg(feature = "onnx")]
@@ -76,6 +74,8 @@ mod provider;
 pub use provider::Provider;
 #[cfg(feature = "onnx")]
 mod queue;
+#[cfg(feature = "onnx")]
+pub(crate) mod scheduling;
 #[cfg(feature = "onnx")]
 mod shared;
 #[cfg(feature = "onnx")]

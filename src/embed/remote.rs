@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{EmbedError, Embedder, Embedding, Identity, Role};
 use crate::{
-    http::{self, ReadError, Said},
+    http::{self, ReadError, Said, Sent},
     spans,
 };
 
@@ -143,8 +143,22 @@ impl RemoteEmbedder {
         Ok(self)
     }
 
+    /// What the model wants before a text.
+    fn prefix(&self, role: Role) -> &str {
+        match role {
+            Role::Query => &self.query_prefix,
+            Role::Passage => &self.identity.passage_prefix,
+        }
+    }
+
+    /// A text as somebody wrote it.
+    fn sent<'a>(&self, role: Role, text: &'a str) -> Sent<'a> {
+        let own = text.strip_prefix(self.prefix(role)).unwrap_or(text);
+        if role == Role::Query { Sent::Question(own) } else { Sent::Passage(own) }
+    }
+
     /// One request, within the timeout; once more if the first met a fault that may be gone, and time is left.
-    async fn ask(&self, texts: Vec<String>) -> Result<Vec<Embedding>, EmbedError> {
+    async fn ask(&self, role: Role, texts: Vec<String>) -> Result<Vec<Embedding>, EmbedError> {
         let until = Instant::now() + self.timeout;
         let late = || {
             let problem = format!(
@@ -154,11 +168,11 @@ impl RemoteEmbedder {
             Fault { problem, retry: None, is_passing: true }
         };
         let asked = timeout_at(until, async {
-            match self.call(&texts).await {
+            match self.call(role, &texts).await {
                 Err(Fault { retry: Some(pause), problem, .. }) if Instant::now() + pause < until => {
                     tracing::debug!(%problem, "asking the embedder once more");
                     sleep(pause).await;
-                    self.call(&texts).await
+                    self.call(role, &texts).await
                 }
                 result => result,
             }
@@ -170,7 +184,7 @@ impl RemoteEmbedder {
         Err(EmbedError::Remote { place: http::place(&self.url), problem: fault.problem, is_passing: fault.is_passing })
     }
 
-    async fn call(&self, texts: &[String]) -> Result<Vec<Embedding>, Fault> {
+    async fn call(&self, role: Role, texts: &[String]) -> Result<Vec<Embedding>, Fault> {
         let mut body = self.parameters.clone();
         body.insert("model".into(), json!(self.identity.model));
         body.insert("input".into(), json!(texts));
@@ -191,7 +205,8 @@ impl RemoteEmbedder {
             )),
         })?;
         if !(200..300).contains(&status) {
-            let said = Said::of(&String::from_utf8_lossy(&read), self.key.as_ref(), texts.iter().map(String::as_str));
+            let sent = texts.iter().map(|text| self.sent(role, text));
+            let said = Said::of(&String::from_utf8_lossy(&read), self.key.as_ref(), sent);
             return Err(Fault::status(status, after, &self.identity.model, &said));
         }
         reply::embeddings(&read, texts.len(), self.identity.dimension).map_err(|problem| Fault::lasting(&problem))
@@ -203,15 +218,12 @@ impl Embedder for RemoteEmbedder {
     /// Sends the texts in batches, a few at a time. Tokens are counted by the server for a whole batch; each text is
     /// given an equal part. Whether a text was cut, the server does not say.
     async fn embed(&self, role: Role, texts: Vec<String>) -> Result<Vec<Embedding>, EmbedError> {
-        let prefix = match role {
-            Role::Query => &self.query_prefix,
-            Role::Passage => &self.identity.passage_prefix,
-        };
+        let prefix = self.prefix(role);
         // Some servers refuse a text of nothing, and with it the whole batch.
         let prefixed = |text: &String| if text.is_empty() { format!("{prefix} ") } else { format!("{prefix}{text}") };
         let batches: Vec<Vec<String>> =
             texts.chunks(self.batch).map(|batch| batch.iter().map(prefixed).collect()).collect();
-        let asked = stream::iter(batches).map(|batch| self.ask(batch)).buffered(AT_ONCE);
+        let asked = stream::iter(batches).map(|batch| self.ask(role, batch)).buffered(AT_ONCE);
         spans::embeddings(&self.identity, http::server(&self.url), asked.try_concat()).await
     }
 

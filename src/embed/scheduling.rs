@@ -6,38 +6,48 @@
 
 use std::thread;
 
+use super::EmbedError;
+
 /// Does this on a thread of its own that is scheduled as one that computes, and so are all threads that it starts.
-pub(crate) fn on_computing_thread<T: Send>(work: impl FnOnce() -> T + Send) -> thread::Result<T> {
+///
+/// # Errors
+/// [`EmbedError::Inference`] if no thread can be started, or if it panics.
+pub(crate) fn on_computing_thread<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, EmbedError> {
+    let failed = |problem: String| EmbedError::Inference { problem };
+    let computing = || {
+        #[cfg(target_os = "linux")]
+        become_batch();
+        work()
+    };
     thread::scope(|scope| {
-        let computing = scope.spawn(|| {
-            #[cfg(target_os = "linux")]
-            become_batch();
-            work()
-        });
-        computing.join()
+        let thread = thread::Builder::new().name("embed".to_owned()).spawn_scoped(scope, computing);
+        let thread = thread.map_err(|error| failed(format!("no thread can be started: {error}")))?;
+        thread.join().map_err(|_| failed("it crashed; the log above says where".to_owned()))
     })
 }
 
-/// Makes this thread batch work. A system that forbids it, or a process that somebody has given another priority than the
-/// usual, is left alone.
+/// Makes this thread batch work. Where the system forbids it, or somebody has chosen another policy or priority than the
+/// usual ones, everything stays as it is.
 #[cfg(target_os = "linux")]
 fn become_batch() {
     use thread_priority::{
-        NormalThreadSchedulePolicy, ThreadPriority, ThreadPriorityValue, ThreadSchedulePolicy,
-        set_thread_priority_and_policy, thread_native_id,
+        NormalThreadSchedulePolicy as Policy, ThreadPriority, ThreadPriorityValue, ThreadSchedulePolicy,
+        set_thread_priority_and_policy, thread_native_id, thread_schedule_policy,
     };
 
-    /// What the crate, which knows 0 to 99, makes a nice value of 0 of.
-    const USUAL: u8 = 49;
+    /// What the crate, which counts from 0 to 99, makes a nice value of 0 of.
+    const USUAL: u8 = 48;
 
-    if rustix::process::getpriority_process(None) != Ok(0) {
+    let policy = thread_schedule_policy();
+    let is_usual = matches!(policy, Ok(ThreadSchedulePolicy::Normal(Policy::Other)));
+    if !is_usual || rustix::process::getpriority_process(None) != Ok(0) {
         return;
     }
-    let batch = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Batch);
+    let batch = ThreadSchedulePolicy::Normal(Policy::Batch);
     let usual = ThreadPriorityValue::try_from(USUAL).map(ThreadPriority::Crossplatform);
     let done = usual.map(|usual| set_thread_priority_and_policy(thread_native_id(), usual, batch));
     if !matches!(done, Ok(Ok(()))) {
-        tracing::debug!(?done, "the embedder's threads are scheduled as all others");
+        tracing::debug!(?done, "the threads that compute are scheduled as all others");
     }
 }
 

@@ -96,10 +96,11 @@ impl OnnxEmbedder {
     /// several texts are to be embedded for the first time.
     ///
     /// # Errors
-    /// [`EmbedError::Library`] or [`EmbedError::Model`] say what is missing or wrong, and what to do.
+    /// [`EmbedError::Library`] or [`EmbedError::Model`] say what is missing or wrong, and what to do;
+    /// [`EmbedError::Inference`] if no thread can be started.
     pub fn open_with(folder: impl Into<PathBuf>, options: &OnnxOptions) -> Result<Self, EmbedError> {
         let folder = folder.into();
-        on_computing_thread(|| Self::open_here(folder, options)).map_err(|_| crashed())?
+        on_computing_thread(|| Self::open_here(folder, options))?
     }
 
     /// Opens the first session and starts the workers; all threads of both are scheduled as this one is.

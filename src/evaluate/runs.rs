@@ -146,8 +146,9 @@ impl<'a> Legs<'a> {
         bare.into_iter().map(|leg| leg.with_weight(weights[leg.variant] * leg.weight)).collect()
     }
 
-    /// What each variant counts, as in a retrieval: the question 1, a rewrite by what can be seen of it. Without the
-    /// question there is nothing to compare with, and all count the same.
+    /// What each variant counts, as in a retrieval: the question and feedback 1, a rewrite by what can be seen of it; of a
+    /// fixed weighting, which an evaluation tries, feedback as well. Without the question there is nothing to compare with,
+    /// and all count the same.
     fn weights(&self, weighting: Weighting, legs: &[Weighted<'_>]) -> Vec<f64> {
         if self.variants[0].variant.origin != Origin::Asked {
             return vec![1.0; self.variants.len()];
@@ -156,7 +157,7 @@ impl<'a> Legs<'a> {
         let claims: Vec<Option<Claim>> = self.variants.iter().map(claim).collect();
         let of_rewrites = weighting.of_rewrites(legs, 0, &claims);
         let own = |(own, weight): (&&Searched, Option<f64>)| match (own.variant.origin, weighting) {
-            (Origin::Feedback, Weighting::Fixed(fixed)) => fixed,
+            (Origin::Feedback, Weighting::Fixed(fixed)) => fixed.clamp(0.0, 1.0),
             _ => weight.unwrap_or(own.variant.weight),
         };
         self.variants.iter().zip(of_rewrites).map(own).collect()

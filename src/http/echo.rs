@@ -2,26 +2,38 @@
 
 use std::collections::HashSet;
 
-/// So many words in a row show that a text repeats another.
-const RUN: usize = 3;
-/// A shorter text, in characters, gives nobody away: "ok", "why?".
+/// A text that was sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Sent<'a> {
+    /// A question or a turn of its chat: any three words in a row show that it is repeated, and of a shorter one all.
+    Question(&'a str),
+    /// A passage. Among many of them there is every usual turn of phrase, so that it takes six words in a row.
+    Passage(&'a str),
+}
+
+/// How many words in a row show that a passage is repeated.
+const PASSAGE: usize = 6;
+/// And a question.
+const QUESTION: usize = 3;
+/// A shorter question, in characters, gives nobody away: "ok", "why?".
 const SHORTEST: usize = 5;
 /// So much of a server's message is looked into, in bytes; less of it is ever shown.
 const MOST_LOOKED_AT: usize = 16 << 10;
 
-/// The runs of words of what was sent. Of a text with fewer words than a run has, all of them.
+/// The runs of words of what was sent.
 pub(super) struct Echo {
     runs: HashSet<String>,
 }
 
 impl Echo {
-    /// Of these texts.
-    pub(super) fn of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
-        let texts = texts.into_iter().filter(|text| text.trim().chars().count() >= SHORTEST);
-        let runs = texts.flat_map(|text| {
-            let words = words(text);
-            let length = RUN.min(words.len()).max(1);
-            words.windows(length).map(|run| run.join(" ")).collect::<Vec<_>>()
+    pub(super) fn of<'a>(sent: impl IntoIterator<Item = Sent<'a>>) -> Self {
+        let runs = sent.into_iter().flat_map(|sent| match sent {
+            Sent::Question(text) if text.trim().chars().count() < SHORTEST => vec![],
+            Sent::Question(text) => {
+                let words = words(text);
+                runs(&words, QUESTION.min(words.len()))
+            }
+            Sent::Passage(text) => runs(&words(text), PASSAGE),
         });
         Self { runs: runs.collect() }
     }
@@ -29,8 +41,13 @@ impl Echo {
     /// Whether a message repeats a run.
     pub(super) fn is_in(&self, message: &str) -> bool {
         let words = words(&message[..message.floor_char_boundary(MOST_LOOKED_AT)]);
-        (1..=RUN).any(|length| words.windows(length).any(|run| self.runs.contains(&run.join(" "))))
+        (1..=PASSAGE).any(|length| runs(&words, length).iter().any(|run| self.runs.contains(run)))
     }
+}
+
+/// So many words in a row, from every word on.
+fn runs(words: &[String], length: usize) -> Vec<String> {
+    words.windows(length.max(1)).map(|run| run.join(" ")).collect()
 }
 
 /// The words of a text in lower case. Of scripts that put no spaces between words, each character.
@@ -57,7 +74,7 @@ mod tests {
 
     #[test]
     fn what_was_sent_is_found_in_a_message_and_nothing_else_is() {
-        let echo = |question: &str| Echo::of([question, "My name is Jane Roe."]);
+        let echo = |question| Echo::of([Sent::Question(question), Sent::Question("My name is Jane Roe.")]);
         for (question, message) in [
             ("How do I treat HIV at home?", "invalid input: {\"content\": \"how do I treat…"),
             ("flat bread?", "cannot parse \"Flat bread?\""),
@@ -74,6 +91,14 @@ mod tests {
             ("is the model up", "the model is loading"),
         ] {
             assert!(!echo(question).is_in(message), "{question}: {message}");
+        }
+    }
+    #[test]
+    fn a_passage_is_repeated_only_by_several_words() {
+        let echo = Echo::of(["The input is too long for this form, said Jane.", "Error"].map(Sent::Passage));
+        assert!(echo.is_in("cannot read: \"the input is too long for THIS form\""));
+        for message in ["Error: the input is too long", "error"] {
+            assert!(!echo.is_in(message), "{message}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::echo::Echo;
+use super::echo::{Echo, Sent};
 
 /// In the place of a message that nobody may see.
 const WITHHELD: &str = "its message repeats what was sent and is left out";
@@ -21,7 +21,7 @@ pub(crate) struct Said {
 impl Said {
     /// Reads a body; what it repeats of the key is left out of the message. The message itself is, too, if it repeats
     /// one of the texts that were sent.
-    pub(crate) fn of<'a>(body: &str, key: Option<&SecretString>, sent: impl IntoIterator<Item = &'a str>) -> Self {
+    pub(crate) fn of<'a>(body: &str, key: Option<&SecretString>, sent: impl IntoIterator<Item = Sent<'a>>) -> Self {
         let body = body.trim();
         match serde_json::from_str(body) {
             Ok(value) => Self::in_json(&value, key, sent),
@@ -34,7 +34,7 @@ impl Said {
     pub(crate) fn in_json<'a>(
         body: &Value,
         key: Option<&SecretString>,
-        sent: impl IntoIterator<Item = &'a str>,
+        sent: impl IntoIterator<Item = Sent<'a>>,
     ) -> Self {
         let error = body.get("error").unwrap_or(body);
         let text = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default();
@@ -46,7 +46,7 @@ impl Said {
         message: &str,
         code: String,
         key: Option<&SecretString>,
-        sent: impl IntoIterator<Item = &'a str>,
+        sent: impl IntoIterator<Item = Sent<'a>>,
     ) -> Self {
         let withheld = Echo::of(sent).is_in(message);
         Self { message: excerpt(message, key.map(ExposeSecret::expose_secret)), code, withheld }
@@ -122,7 +122,7 @@ mod tests {
             assert_eq!(Said::of(body, None, []).message, "no such model", "{body}");
         }
         let body = r#"{"error": {"message": "cannot read: my name is Jane", "code": "invalid_input"}}"#;
-        let said = Said::of(body, None, ["hello", "My name is Jane Roe."]);
+        let said = Said::of(body, None, ["hello", "My name is Jane Roe."].map(Sent::Question));
         assert_eq!((said.quoted(), said.is(&["invalid_input"])), (format!("; {WITHHELD}"), true));
         assert_eq!(Said::of("<html><body>502</body></html>", None, []).message, "");
     }

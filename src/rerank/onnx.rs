@@ -72,7 +72,7 @@ impl OnnxReranker {
     /// [`RerankError::Model`] says what is missing or wrong, and what to do.
     pub fn open_with(folder: impl AsRef<Path>, options: &OnnxRerankerOptions) -> Result<Self, RerankError> {
         let path = folder.as_ref();
-        on_computing_thread(|| Self::open_here(path, options)).map_err(|_| crashed())?
+        on_computing_thread(|| Self::open_here(path, options))?
     }
 
     /// Opens the folder and starts the workers; their threads are scheduled as this one is.

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::{RerankError, Reranker};
-use crate::http::{self, ReadError, Said};
+use crate::http::{self, ReadError, Said, Sent};
 
 /// How long a call may take when nothing else is said. A retrieval's own rerank deadline is mostly shorter.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -110,7 +110,7 @@ impl RemoteReranker {
             let said = Said::of(
                 &String::from_utf8_lossy(&read),
                 self.key.as_ref(),
-                passages.iter().copied().chain([question]),
+                passages.iter().copied().map(Sent::Passage).chain([Sent::Question(question)]),
             );
             return Err(self.failed(&describe(status, &said)));
         }

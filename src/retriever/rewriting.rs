@@ -40,8 +40,8 @@ impl Call<'_> {
             Ok(rewriter) => rewriter,
             Err(reason) => return Rewritten::Skipped(reason),
         };
-        let asking = never_at_once(self.rewrite(rewriter, channels));
-        let (rewrites, left_out) = match self.timed(Step::Rewrite, Some(Origin::Rewrite), asking).await {
+        let asking = self.timed(Step::Rewrite, Some(Origin::Rewrite), self.rewrite(rewriter, channels));
+        let (rewrites, left_out) = match never_at_once(asking).await {
             Ok(rewrites) if self.budget.has_time_for_legs(Instant::now()) => rewrites,
             Ok(_) => return Rewritten::Lost(RewriteError::Deadline { deadline: self.budget.reply_time() }),
             Err(error) => return Rewritten::Lost(error),

@@ -155,7 +155,8 @@ pub trait Rewriter: Debug + Send + Sync {
         true
     }
 
-    /// The kinds that it answers with where a request names none; empty: it does not say.
+    /// The kinds that it answers with where a request names none; empty: it does not say. A retrieval asks for those of
+    /// them that it can search with. A rewriter around another one hands its kinds on.
     fn usual_kinds(&self) -> &[RewriteKind] {
         &[]
     }

@@ -80,4 +80,23 @@ mod tests {
         }
         assert_eq!(answered, HashMap::from([("a", 2), ("b", 1), ("c", 4), ("", 4)]));
     }
+    #[test]
+    fn it_is_set_up_for_what_its_rewriter_is() {
+        #[derive(Debug)]
+        struct Condenses;
+
+        #[async_trait]
+        impl Rewriter for Condenses {
+            async fn rewrite(&self, _: &RewriteRequest) -> Result<Rewrites, RewriteError> {
+                Err(RewriteError::NotNeeded)
+            }
+
+            fn usual_kinds(&self) -> &[RewriteKind] {
+                &[RewriteKind::Condense]
+            }
+        }
+
+        let rewriter = Budgeted::new(Condenses, &ServerSettings::default());
+        assert_eq!(rewriter.usual_kinds(), [RewriteKind::Condense]);
+    }
 }

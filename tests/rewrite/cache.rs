@@ -11,7 +11,7 @@ use std::{
 use asktwice::{
     Question, Rewrite, RewriteError, RewriteKind, RewriteRequest, Rewriter, Rewrites,
     question::{Speaker, Turn},
-    rewrite::{CacheOptions, CachedRewriter, Failure, Rejection},
+    rewrite::{CacheOptions, CachedRewriter, Failure, LlmRewriter, Rejection},
 };
 use async_trait::async_trait;
 use tokio::time::{sleep, timeout};
@@ -320,4 +320,12 @@ async fn it_is_counted_what_was_found_and_what_was_not() {
     ] {
         assert!(counted.contains(line), "{line}:\n{counted}");
     }
+}
+
+#[test]
+fn it_is_set_up_for_what_its_rewriter_is() {
+    const KINDS: [RewriteKind; 2] = [RewriteKind::Condense, RewriteKind::Keywords];
+    let llm = LlmRewriter::new("http://localhost:1/v1", "a-model").unwrap().with_kinds(KINDS);
+    let cached: Arc<dyn Rewriter> = Arc::new(CachedRewriter::new(Arc::new(llm), CacheOptions::default()));
+    assert_eq!(cached.usual_kinds(), KINDS);
 }

@@ -94,7 +94,11 @@ impl Flights {
         drop(under_way);
         let landing = Landing { shared: Arc::clone(&self.shared), key, number };
         // In the trace and the span of the first who asks.
-        let flight = trace::carried(fly(landing, ask, background, alone, sender)).in_current_span();
+        let mut flight = Box::pin(trace::carried(fly(landing, ask, background, alone, sender)).in_current_span());
+        // Begun here: the runtime may come to it only after the cores are busy with the question's embedding.
+        if flight.as_mut().now_or_never().is_some() {
+            return Waiting { shared: Arc::clone(&self.shared), key, number, background, reply };
+        }
         let task = tokio::spawn(flight).abort_handle();
         if let Some(flight) = self.shared.lock().flights.get_mut(&key).filter(|flight| flight.number == number) {
             flight.task = Some(task);

@@ -25,7 +25,7 @@ use super::{
     request, sse,
 };
 use crate::{
-    http::{self, Said},
+    http::{self, Said, Sent},
     rewrite::{Prompts, Task},
 };
 
@@ -189,7 +189,7 @@ impl LlmEndpoint {
         let read = self.body(response).await?;
         let read = String::from_utf8_lossy(&read);
         let turns = task.question.history().iter().map(|turn| turn.content.as_str());
-        let sent = turns.chain([task.question.text()]);
+        let sent = turns.chain([task.question.text()]).map(Sent::Question);
         if !status.is_success() {
             let said = Said::of(&read, self.key.as_ref(), sent);
             if structured && is_about_schemas(&said, status.as_u16()) {

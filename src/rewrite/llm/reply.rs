@@ -5,7 +5,10 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use super::sse;
-use crate::{http::Said, rewrite::Rejection};
+use crate::{
+    http::{Said, Sent},
+    rewrite::Rejection,
+};
 
 /// Why a body holds no text to clean.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +41,7 @@ fn unusable(problem: impl Into<String>) -> Problem {
 pub(super) fn read<'a>(
     body: &str,
     key: Option<&SecretString>,
-    sent: impl IntoIterator<Item = &'a str>,
+    sent: impl IntoIterator<Item = Sent<'a>>,
 ) -> Result<Reply, Problem> {
     let body = body.trim_start_matches('\u{feff}').trim();
     let reply: Value = if sse::is_stream(body) {
