@@ -67,12 +67,13 @@ struct SaysAll(usize, &'static [RewriteKind]);
 #[async_trait]
 impl Rewriter for SaysAll {
     async fn rewrite(&self, request: &RewriteRequest) -> Result<Rewrites, RewriteError> {
-        assert!(!request.kinds.is_empty());
+        let kinds = if request.kinds.is_empty() { self.1 } else { &request.kinds };
+        assert!(!kinds.is_empty());
         let of = |kind: &RewriteKind| {
             let kind = *kind;
             (0..self.0).map(move |n| Rewrite::new(kind, format!("{kind} number {n}")))
         };
-        Ok(request.kinds.iter().flat_map(of).collect::<Vec<_>>().into())
+        Ok(kinds.iter().flat_map(of).collect::<Vec<_>>().into())
     }
 
     fn usual_kinds(&self) -> &[RewriteKind] {

@@ -107,7 +107,10 @@ impl Call<'_> {
             if kinds.is_empty() {
                 return Err(RewriteError::NotNeeded);
             }
-            request = request.with_kinds(kinds);
+            // The usual ones go without saying, so that a cache finds what anybody had rewritten who named none.
+            if kinds.len() < wanted.len() || matches!(self.options.rewrite, RewriteChoice::Kinds(_)) {
+                request = request.with_kinds(kinds);
+            }
         }
         request.deadline = self.budget.reply_end();
         // What a stranger's reply does to a rewriter must not reach the question.
