@@ -229,7 +229,11 @@ fn items_of_reply(form: Form, reply: &str, question: &str) -> Result<Vec<String>
 /// The parts of a reply that the model meant as its answer, one line each, tidied once. Keywords and a passage are one
 /// part.
 fn items(form: Form, reply: &str, question: &str) -> Result<Vec<String>, Rejection> {
-    let text = envelope::unwrap(reply);
+    let text = match form {
+        Form::Passage => envelope::unwrap_passage(reply),
+        Form::Keywords => terms::unlabelled(&envelope::unwrap(reply)),
+        Form::Question | Form::Text => envelope::unwrap(reply),
+    };
     let Some(first) = text.lines().find(|line| marks::has_words(line)) else {
         return Err(Rejection::Empty);
     };
@@ -245,7 +249,10 @@ fn items(form: Form, reply: &str, question: &str) -> Result<Vec<String>, Rejecti
     }?;
     Ok(match form {
         Form::Question | Form::Text => found,
-        Form::Keywords => vec![terms::of(&found.join(", "), question)],
+        Form::Keywords => {
+            let found: Vec<String> = found.iter().map(|terms| terms::unlabelled(terms)).collect();
+            vec![terms::of(&found.join(", "), question)]
+        }
         Form::Passage => vec![found.join(" ")],
     })
 }

@@ -4,8 +4,8 @@
 //! queries, begin with "Sure" or say "I can't sleep".
 
 use super::vocabulary::{
-    AFTERTHOUGHTS, ASIDE_NOUNS, CHINESE_NOUNS, COURTESIES, ECHO_NOUNS, FOREIGN_NOUNS, GLOSSES, HERE, HERE_PERHAPS,
-    LABEL_WORDS, META, OPENERS, OUTPUT_NOUNS, QUESTION_NOUNS, REWRITE_STEMS, SEARCHED_FOR,
+    AFTERTHOUGHTS, ASIDE_NOUNS, CHINESE_NOUNS, COURTESIES, ECHO_NOUNS, FOREIGN_NOUNS, FOREIGN_OPENERS, GLOSSES, HERE,
+    HERE_PERHAPS, LABEL_WORDS, META, OPENERS, OUTPUT_NOUNS, QUESTION_NOUNS, REWRITE_STEMS, SEARCHED_FOR,
 };
 
 /// What a label or a key says about the text that follows it.
@@ -119,7 +119,7 @@ pub(super) fn label(line: &str, heading: bool) -> Option<(Kind, &str)> {
         return Some((kind, ""));
     }
     let courteous = plain(line);
-    if [HERE, HERE_PERHAPS, OPENERS].iter().any(|list| begins(&courteous, list)) {
+    if [HERE, HERE_PERHAPS, OPENERS, FOREIGN_OPENERS].iter().any(|list| begins(&courteous, list)) {
         let announced = announced(line, &courteous);
         if announced.is_some() {
             return announced;
@@ -175,7 +175,8 @@ fn announced<'a>(line: &'a str, courteous: &str) -> Option<(Kind, &'a str)> {
     if OPENERS.contains(&courteous.trim_end_matches(|c: char| !c.is_alphanumeric())) {
         return Some((Kind::Question, ""));
     }
-    let opener = OPENERS.iter().find_map(|opener| after(courteous, opener)).unwrap_or(courteous);
+    let openers = || OPENERS.iter().chain(FOREIGN_OPENERS);
+    let opener = openers().find_map(|opener| after(courteous, opener)).unwrap_or(courteous);
     let opener = opener.trim_start_matches(|c: char| !c.is_alphanumeric());
     let here = begins(opener, HERE);
     if !here && !begins(opener, HERE_PERHAPS) {
@@ -255,6 +256,17 @@ pub(super) fn without_courtesies(line: &str) -> &str {
         (begins(&plain(start), COURTESIES) || tail.starts_with(['(', '['])) && super::remark::is_remark(tail)
     });
     without_gloss(tail.map_or(line, |at| line[..at].trim_end()))
+}
+
+/// The question of a line that quotes it and then talks about it: `"Why …?" This keeps the meaning.`
+pub(super) fn without_praise(line: &str) -> &str {
+    const PRAISES: &[&str] = &["this", "it", "the question", "these"];
+    let quoted = [('"', '"'), ('“', '”'), ('«', '»'), ('„', '“')].into_iter().find_map(|(open, close)| {
+        let (quoted, rest) = line.strip_prefix(open)?.split_once(close)?;
+        let praises = rest.starts_with(' ') && begins(&plain(rest), PRAISES) && rest.ends_with(['.', '!']);
+        (praises && quoted.ends_with(['?', '？'])).then_some(quoted)
+    });
+    quoted.unwrap_or(line)
 }
 
 /// Takes off what a model adds to an item of a list to say what it is good for: `Why …? – focuses on causes`,

@@ -4,11 +4,32 @@ use std::iter::Peekable;
 
 /// The reply proper, with `\n` as its only control character.
 pub(super) fn unwrap(reply: &str) -> String {
+    let text = content(reply);
+    fenced(&text).unwrap_or(text)
+}
+
+/// The same of a reply that is to be a passage: code may be a part of it, and is then not the whole.
+pub(super) fn unwrap_passage(reply: &str) -> String {
+    const PREAMBLE: usize = 20;
+    let text = content(reply);
+    let is_fence = |line: &&str| ["```", "~~~"].iter().any(|fence| line.trim_start().starts_with(fence));
+    let mut inside = false;
+    let prose = text.lines().filter(|line| {
+        let fence = is_fence(line);
+        inside ^= fence && !line.trim().trim_matches(['`', '~']).contains(char::is_whitespace);
+        !fence && !inside
+    });
+    if prose.flat_map(str::split_whitespace).count() <= PREAMBLE {
+        return fenced(&text).unwrap_or(text);
+    }
+    text.lines().filter(|line| !is_fence(line)).collect::<Vec<_>>().join("\n")
+}
+
+fn content(reply: &str) -> String {
     let text = without_html(without_entities(readable(reply)));
     let text = without_channels(&text);
     let text = without_reasoning(text);
-    let text = until_next_turn(until_end_mark(&text));
-    fenced(text).unwrap_or_else(|| text.to_owned())
+    until_next_turn(until_end_mark(&text)).to_owned()
 }
 
 /// Drops terminal escapes, invisible and bidirectional characters; makes line ends `\n`, other controls spaces, and

@@ -22,6 +22,8 @@ struct Sorted<'a> {
     marked: Vec<Item<'a>>,
     outputs: Vec<&'a str>,
     plain: Vec<&'a str>,
+    /// What is put into the user's mouth: the question again, or, in the form of the chat that it was shown, the rewrite.
+    turns: Vec<&'a str>,
     headings: Vec<&'a str>,
     chatter: bool,
     /// Whether a line announces an answer: "There are several reasons why bread is flat:".
@@ -118,7 +120,10 @@ impl<'a> Sorted<'a> {
                 self.outputs.push(rest);
                 return answering;
             }
-            Some((Kind::Aside | Kind::Echo, _)) => {
+            Some((Kind::Aside | Kind::Echo, rest)) => {
+                if text.get(..5).is_some_and(|name| name.eq_ignore_ascii_case("user:")) {
+                    self.turns.push(rest);
+                }
                 self.chatter = true;
                 return answering;
             }
@@ -147,7 +152,7 @@ impl<'a> Sorted<'a> {
             // A question, then "Answer: …".
             let answered = self.plain.iter().any(|text| asks(text)) && !self.outputs.iter().any(|text| asks(text));
             let outputs = if answered { vec![] } else { self.outputs };
-            return [outputs, self.plain, self.headings]
+            return [outputs, self.plain, self.headings, self.turns]
                 .into_iter()
                 .find(|group| !group.is_empty())
                 .unwrap_or_default();
@@ -222,7 +227,8 @@ fn tidied(line: &str) -> String {
     if line.len() > MAX_LINE {
         return line.to_owned();
     }
-    let line = marks::unquoted(line);
+    let line = marks::unboxed(line);
+    let line = marks::unquoted(chatter::without_praise(line));
     let line = answer::without_answer(chatter::without_courtesies(line));
     let line = marks::without_emphasis(line);
     let line = line.trim_matches(['\u{200c}', '\u{200d}']);

@@ -151,6 +151,9 @@ fn bullet(line: &str) -> Option<&str> {
 
 /// `1. text`, `1: text`, `#1 text`, `1 - text`, `1️⃣ text`, in lists `1.text`: the number, and what follows its sign.
 fn number(line: &str, in_list: bool) -> Option<(u32, &str)> {
+    if let Some(rest) = ordinal(line).filter(|_| in_list) {
+        return Some((2, rest));
+    }
     let hash = line.strip_prefix('#');
     let (value, rest) = digits(hash.unwrap_or(line))?;
     if let Some(rest) = rest.strip_prefix('\u{fe0f}').unwrap_or(rest).strip_prefix('\u{20e3}') {
@@ -167,6 +170,12 @@ fn number(line: &str, in_list: bool) -> Option<(u32, &str)> {
     let next = rest.chars().next()?;
     let text = next.is_uppercase() || next > '\u{2e80}' || in_list && next.is_alphabetic();
     (text || next.is_whitespace() || "\"“*'".contains(next)).then_some((value, rest))
+}
+
+/// `一、text`
+fn ordinal(line: &str) -> Option<&str> {
+    const ORDINALS: &str = "一二三四五六七八九十";
+    line.strip_prefix(|c| ORDINALS.contains(c))?.strip_prefix(['、', '．'])
 }
 
 /// `1) text`, `(1) text`, `[1] text`, `a) text`: no text begins like this.
@@ -263,6 +272,12 @@ fn without_lone_stars(line: &str) -> &str {
     }
     let loose = line.len() - tail.len() > 1 || tail.ends_with(|c: char| !c.is_alphanumeric());
     if tail.len() < line.len() && !tail.contains('*') && loose { tail.trim_end() } else { line }
+}
+
+/// Takes off the frame that models which were trained on sums put around what it comes to: `\boxed{text}`.
+pub(super) fn unboxed(text: &str) -> &str {
+    let bare = text.trim().trim_matches('$');
+    bare.strip_prefix("\\boxed{").and_then(|rest| rest.strip_suffix('}')).map_or(text, str::trim)
 }
 
 /// The text of a line that is one quotation as a whole.

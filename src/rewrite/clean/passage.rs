@@ -26,7 +26,7 @@ pub(super) fn text(reply: &str) -> Result<String, Rejection> {
             None => bare,
         };
         let outside = first || at + 1 == lines.len();
-        if bare.is_empty() || outside && remark::is_remark(bare) {
+        if bare.is_empty() || outside && (remark::is_remark(bare) || is_about_passage(bare)) {
             continue;
         }
         kept.push(bare);
@@ -38,4 +38,12 @@ pub(super) fn text(reply: &str) -> Result<String, Rejection> {
     let bare = marks::without_emphasis(marks::unquoted(&joined));
     let bare = bare.trim_matches(['\u{200c}', '\u{200d}']);
     Ok(bare.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// Whether a line tells how the passage came about or how long it is.
+fn is_about_passage(line: &str) -> bool {
+    const BEGINNINGS: [&str; 4] =
+        ["word count", "note that this passage", "this passage is", "note that this is a hypo"];
+    let text = chatter::plain(line.trim_start_matches(['(', '[']));
+    BEGINNINGS.iter().any(|begin| text.starts_with(begin))
 }

@@ -164,7 +164,8 @@ fn asks_back(text: &str) -> bool {
                 || you.is_some_and(|rest| ends_here(rest) || begins(rest.trim_start(), &["today", "with", "further"]))
         })
         || after_any(text, WANTING).is_some_and(|rest| {
-            let only = words(rest).all(|word| VAGUE.contains(&word.as_str()) || ABOUT.contains(&word.as_str()));
-            !rest.trim().is_empty() && only || holds(rest, ITS_WORK) || holds(rest, WHAT_YOU)
+            let wanted = rest.split(['?', '.', '!']).next().unwrap_or_default();
+            let only = words(wanted).all(|word| VAGUE.contains(&word.as_str()) || ABOUT.contains(&word.as_str()));
+            !wanted.trim().is_empty() && only || holds(rest, ITS_WORK) || holds(rest, WHAT_YOU)
         })
 }

@@ -50,6 +50,27 @@ pub(super) fn of(text: &str, question: &str) -> String {
     if terms.is_empty() { text.to_owned() } else { terms.join(", ") }
 }
 
+/// A text without the names that its lines give to groups of terms: `**Synonyms:** lukewarm meal, chilled dish`.
+pub(super) fn unlabelled(text: &str) -> String {
+    text.lines().map(|line| group(line).unwrap_or(line)).collect::<Vec<_>>().join("\n")
+}
+
+/// The terms of a line that names them first.
+fn group(line: &str) -> Option<&str> {
+    const LONGEST: usize = 40;
+    #[rustfmt::skip]
+    const NAMES: [&str; 22] = [
+        "key", "main", "core", "terms", "term", "keywords", "keyword", "synonyms", "synonym", "related", "alternative",
+        "alternatives", "similar", "additional", "other", "more", "broader", "narrower", "words", "phrases", "concepts",
+        "search",
+    ];
+    let (name, rest) = line.split_once(':').filter(|(name, _)| name.len() <= LONGEST)?;
+    let mut names = name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).peekable();
+    names.peek()?;
+    let named = names.all(|word| NAMES.contains(&&*word.to_lowercase()));
+    named.then(|| rest.trim_start_matches(['*', '_']).trim())
+}
+
 fn words(text: &str) -> usize {
     text.split_whitespace().filter(|word| marks::has_words(word)).count()
 }

@@ -48,7 +48,7 @@ pub(super) const LABEL_WORDS: &[&str] = &[
     "single", "one", "two", "three", "four", "five", "first", "second", "third", "fourth", "fifth", "last", "main",
     "key", "number", "no", "updated", "corrected", "contextualized", "decontextualized", "list", "here", "made",
     "what", "changed", "it", "specific", "focused", "generated", "simple", "full", "process", "direct", "broader",
-    "broad", "narrow", "narrower", "general", "detailed", "step",
+    "broad", "narrow", "narrower", "general", "detailed", "step", "back", "sub", "autonome", "indépendante",
 ];
 
 /// Words for "question" elsewhere: a label of at most three words with one of them is a label.
@@ -56,11 +56,12 @@ pub(super) const LABEL_WORDS: &[&str] = &[
 pub(super) const FOREIGN_NOUNS: &[&str] = &[
     "frage", "suchfrage", "suchanfrage", "suchanfragen", "anfrage", "umformulierung", "pregunta", "preguntas",
     "consulta", "consultas", "requête", "requêtes", "reformulée", "domanda", "pergunta", "vraag", "вопрос", "запрос",
+    "schlüsselwörter", "stichwörter", "suchbegriffe", "السؤال", "سؤال",
 ];
 
 #[rustfmt::skip]
 pub(super) const CHINESE_NOUNS: &[&str] = &[
-    "问题", "查询", "改写", "問題", "查詢", "質問", "クエリ", "질문",
+    "问题", "查询", "改写", "問題", "查詢", "質問", "クエリ", "질문", "关键词", "關鍵詞", "关键字", "キーワード", "키워드",
 ];
 
 /// What is said before coming to the point.
@@ -71,6 +72,10 @@ pub(super) const OPENERS: &[&str] = &[
     "gladly", "i'd be happy to help", "i'd be glad to help", "i can help with that", "hi there", "hello there",
     "thanks", "thank you",
 ];
+
+/// The same elsewhere: too often the first words of something else to be taken off alone, but not before a preamble.
+pub(super) const FOREIGN_OPENERS: &[&str] =
+    &["claro que sí", "claro", "por supuesto", "bien sûr", "natürlich", "gerne", "selbstverständlich", "certo"];
 
 /// Beginnings of preambles.
 #[rustfmt::skip]

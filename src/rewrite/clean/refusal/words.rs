@@ -110,7 +110,8 @@ pub(super) const FOREIGN_REFUSALS: &[(&str, &str)] = &[
     ("je ne peux", "répondre"), ("no puedo", "ayudar"), ("no puedo", "responder"), ("non posso", "aiut"),
     ("non posso", "rispondere"), ("não posso", "ajud"), ("não posso", "responder"), ("ik kan", "niet helpen"),
     ("ik kan", "niet mee helpen"), ("我无法", "帮"), ("我无法", "回答"), ("我不能", "帮"), ("我不能", "回答"), ("я не могу", "помочь"),
-    ("я не могу", "ответить"), ("죄송", "없습니다"),
+    ("я не могу", "ответить"), ("죄송", "없습니다"), ("عذر", "لا "), ("آسف", "لا "), ("أعتذر", "لا "), ("لا أستطيع", "المساعدة"),
+    ("لا يمكنني", "المساعدة"),
 ];
 
 #[rustfmt::skip]
@@ -204,7 +205,7 @@ pub(super) const ASKING_BACK: &[&str] = &[
     "would you like me to rewrite", "would you like me to rephrase", "what question would you like",
     "what query would you like", "what would you like me to", "what would you like to know", "your question is unclear",
     "your query is unclear", "your message is unclear", "your message is empty", "your message is incomplete",
-    "your message appears", "your message seems", "the question is unclear", "the query is unclear", "it seems your message",
+    "your message appears", "your message seems", "it looks like you want to", "it sounds like you want to", "the question is unclear", "the query is unclear", "it seems your message",
     "it looks like your message", "it is unclear what you", "it's unclear what you", "it is unclear what the question",
     "it's unclear what the question",
 ];
@@ -247,7 +248,7 @@ pub(super) const WANTING: &[&str] = &[
 #[rustfmt::skip]
 pub(super) const VAGUE: &[&str] = &[
     "a", "an", "bit", "more", "some", "additional", "further", "the", "please", "any", "specific", "me", "with", "and", "or",
-    "your", "information", "details", "detail", "it", "actual", "full", "original", "about", "clearer",
+    "your", "context", "information", "details", "detail", "it", "actual", "full", "original", "about", "clearer",
 ];
 
 /// Whom it asks.

@@ -40,6 +40,18 @@ const ONE: &[&str] = &[
     "```\nWhy is my bread flat?\n```",
     "Here you go:\n```text\nWhy is my bread flat?\n```\nHope this helps!",
     "```Why is my bread flat?```",
+    "user: Why is my bread flat?",
+    "**Step-back question:** Why is my bread flat?",
+    "Sub-question 1: Why is my bread flat?",
+    "Question autonome : Why is my bread flat?",
+    "السؤال المعاد صياغته: Why is my bread flat?",
+    "Bien sûr, voici la question reformulée : **Why is my bread flat?**",
+    "Natürlich, hier ist die umformulierte Frage: **Why is my bread flat?**",
+    "Claro, aquí tienes la pregunta reformulada: **Why is my bread flat?**",
+    "\"Why is my bread flat?\" This keeps the meaning and makes it easier to search.",
+    "A more general question would be: \"Why is my bread flat?\" This question addresses the broader topic.",
+    "\\boxed{Why is my bread flat?}",
+    "$\\boxed{Why is my bread flat?}$",
     "<think>\nThe user asks about flat bread.\nMaybe yeast?\n</think>\n\nWhy is my bread flat?",
     "The user asks about flat bread. I should rewrite.\n</think>\n\nWhy is my bread flat?",
     "<THINKING>hm</THINKING>Why is my bread flat?",
@@ -129,6 +141,8 @@ fn lists_are_told_from_what_surrounds_them() {
         "**1. dense sourdough crumb causes**\n**2. how to proof sourdough longer**",
         "Q1. dense sourdough crumb causes\nQ2. how to proof sourdough longer",
         "i. dense sourdough crumb causes\nii. how to proof sourdough longer",
+        "一、dense sourdough crumb causes\n二、how to proof sourdough longer",
+        "Sub-question 1: dense sourdough crumb causes\nSub-question 2: how to proof sourdough longer",
         "① dense sourdough crumb causes\n② how to proof sourdough longer",
         "-dense sourdough crumb causes\n-how to proof sourdough longer",
         "1. dense sourdough crumb causes 2. how to proof sourdough longer",
@@ -335,6 +349,10 @@ fn refusals_and_answers_come_in_many_words() {
 }
 
 const REFUSALS: &[&str] = &[
+    "عذرًا، لا أستطيع المساعدة في هذا الطلب.",
+    "آسف، لا يمكنني المساعدة في ذلك.",
+    "Could you please provide more context? Which order would you like to cancel?",
+    "It looks like you want to cancel an order. Could you tell me which service you used?",
     "I won't be able to help with that.",
     "I'm not able to provide assistance with that.",
     "I apologize, but this request goes against my guidelines.",
@@ -393,3 +411,34 @@ const USELESS: &[&str] = &[
     "<question>",
     "...",
 ];
+
+#[test]
+fn passages_keep_code_and_lose_what_is_said_of_them() {
+    for (reply, passage) in [
+        (
+            "Use `git reset --soft HEAD~1` to undo the last commit and keep its changes, or `git reset --hard HEAD~1` to \
+             throw them away for good.\n```bash\ngit reset --soft HEAD~1\n```\nThe first leaves the index alone.",
+            "Use `git reset --soft HEAD~1` to undo the last commit and keep its changes, or `git reset --hard HEAD~1` to \
+             throw them away for good. git reset --soft HEAD~1 The first leaves the index alone.",
+        ),
+        ("Here it is:\n```\nBread is flat when its yeast is dead.\n```", "Bread is flat when its yeast is dead."),
+        ("Flat bread needs time.\n\n(Word count: 4)", "Flat bread needs time."),
+        ("\"Flat bread needs time.\"\n\nNote that this passage is made up.", "Flat bread needs time."),
+    ] {
+        assert_eq!(Limits::passage().clean(reply, "git undo last commit").rewrites, [passage], "{reply}");
+    }
+}
+
+#[test]
+fn keywords_lose_the_names_of_their_groups() {
+    for reply in [
+        "**Key terms:** cold food, refund\n**Synonyms:** lukewarm meal, chilled dish\n**Related:** thermal bag",
+        "cold food, refund\nSynonyms: lukewarm meal, chilled dish\nRelated terms: thermal bag",
+        "- Key terms: cold food, refund\n- Synonyms: lukewarm meal, chilled dish\n- Related: thermal bag",
+        "Keywords: cold food, refund, lukewarm meal, chilled dish, thermal bag",
+        r#"{"keywords": ["cold food, refund", "Synonyms: lukewarm meal, chilled dish", "Related: thermal bag"]}"#,
+    ] {
+        let cleaned = Limits::keywords().clean(reply, "food arrived cold").rewrites;
+        assert_eq!(cleaned, ["cold food, refund, lukewarm meal, chilled dish, thermal bag"], "{reply}");
+    }
+}
