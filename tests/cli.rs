@@ -375,6 +375,8 @@ fn eval_prints_the_promised_json_and_keeps_its_index() {
     let table = home.run(&["eval", "--data", &data, "--fusion", "rrf:10", "--configuration", parts, "--gate"]);
     assert!(table.out.contains("rrf:10") && table.out.contains("half"), "{}", table.out);
     home.run(&["eval", "--data", &data, "--configuration", "half=weight:2"]).failed(2, &["weight:2"]);
+    home.run(&["eval"]).failed(2, &["--data", "--questions"]);
+    home.run(&["eval", "--data", &data, "--precision", "fp16"]).failed(2, &["embed.precision", "auto, int8 or fp32"]);
     let report = home.run(&["eval", "--data", &data, "--rewrites", &rewrites, "--html", "report.html"]);
     assert!(report.err.contains("report.html"), "{}", report.err);
     let ablation = home.run(&["eval", "--data", &data, "--rewrites", &rewrites, "--ablation", "--fusion", "rrf"]);

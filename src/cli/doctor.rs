@@ -7,13 +7,13 @@ use std::{
 
 use clap::Args;
 
-use super::{chain, parts, say};
+use super::{chain, holder, parts, say};
 use crate::{
     config::Settings,
     embed::{Embedder as _, Head, ModelFolder, Role, library},
     question::Question,
     rewrite::{RewriteRequest, Rewriter as _},
-    search::{Quantization, VectorStore as _},
+    search::{Quantization, StoreError, VectorStore as _},
 };
 
 /// How long the language model may take for its first words.
@@ -71,7 +71,14 @@ async fn model(settings: &Settings) -> anyhow::Result<String> {
 async fn store(settings: &Settings) -> anyhow::Result<String> {
     let url = &settings.store.url;
     let collection = &settings.store.collection;
-    let Some(info) = parts::store(&settings.store)?.info().await? else {
+    let opened = parts::store(&settings.store);
+    if let Err(error) = &opened
+        && matches!(error.downcast_ref(), Some(StoreError::Locked { .. }))
+        && let Some(who) = parts::folder(&settings.store, collection).and_then(|folder| holder::of(&folder))
+    {
+        return Ok(format!("{url}, {who}"));
+    }
+    let Some(info) = opened?.info().await? else {
         return Ok(format!("{url}, no collection {collection:?} yet; `asktwice index` makes it"));
     };
     // Whether the model itself is sound is another check's business.

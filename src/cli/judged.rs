@@ -3,7 +3,7 @@
 use std::{num::NonZeroUsize, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use indicatif::ProgressBar;
 
 use super::{
@@ -22,9 +22,10 @@ const LEAST_DEPTH: usize = 100;
 
 /// Judged questions and their rewrites.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("judged").required(true).args(["data", "questions"])))]
 pub(super) struct Judged {
     /// A folder in BEIR's layout: corpus.jsonl, queries.jsonl, qrels/SPLIT.tsv. Its corpus is indexed and kept.
-    #[arg(long, value_name = "DIR", required_unless_present = "questions", conflicts_with = "questions")]
+    #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// A file of questions, lines of {"question": …, "answers": [id, …]}, to ask the collection that the settings name.
     #[arg(long, value_name = "FILE")]

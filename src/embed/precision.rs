@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The numbers that a model calculates with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase", try_from = "String")]
 #[non_exhaustive]
 pub enum Precision {
     /// What the CPU at hand is fast with, of what the model's folder has.
@@ -67,6 +67,15 @@ impl std::str::FromStr for Precision {
             "fp32" => Ok(Self::Fp32),
             _ => Err(format!("{name:?} is not a precision; use auto, int8 or fp32")),
         }
+    }
+}
+
+/// As it is written in settings and manifests.
+impl TryFrom<String> for Precision {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        name.parse()
     }
 }
 

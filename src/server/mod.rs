@@ -262,9 +262,11 @@ fn listen(address: SocketAddr, line: u32, setting: &str) -> io::Result<TcpListen
         socket.bind(address)?;
         socket.listen(line)
     };
-    let refused =
-        |error: io::Error| io::Error::new(error.kind(), format!("{setting}: cannot listen on {address}: {error}"));
-    listen().map_err(refused)
+    listen().map_err(|error| {
+        let problem =
+            format!("{setting}: cannot listen on {address}: {error}; set {setting} to an address that is free here");
+        io::Error::new(error.kind(), problem)
+    })
 }
 
 /// How many connections there may be: as many as wanted, but no more than leave the stores their files. Raises the limit
