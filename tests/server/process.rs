@@ -110,6 +110,9 @@ async fn it_serves_an_empty_folder_keeps_what_is_written_and_says_who_holds_it()
     let said = error(&locked);
     assert!(said.contains(&format!("http://{}", served.address)) && said.contains("--server"), "{said}");
     assert!(said.contains(&served.child.id().to_string()), "{said}");
+    let doctor = home.run(&["doctor"]);
+    let found = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(doctor.status.success() && found.contains("holds it"), "{found}");
     served.signal("TERM");
     let (code, log) = served.end();
     assert_eq!(code, Some(0), "{log}");
