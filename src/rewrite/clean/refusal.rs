@@ -24,7 +24,8 @@ pub(super) fn is_refusal(line: &str) -> bool {
         || FOREIGN_REFUSALS.iter().any(|(begin, verb)| text.starts_with(begin) && text.contains(verb))
         || confesses(&text)
         || is_filtered(&text)
-        || asks_back(&text);
+        || asks_back(&text)
+        || consoles(&text);
     certain
         || !is_own_matter(&text)
             && !is_searched_for(&text)
@@ -69,6 +70,21 @@ fn is_sorry(text: &str) -> bool {
     // "Unfortunately I cannot attend interview email"
     let sought = EVERYDAY.contains(begin) && !text.contains(['.', '!']) && !holds(rest, REFUSED);
     !another && !impersonal && !sought && holds(text, NOT)
+}
+
+/// "I'm sorry to hear that. I have forwarded your complaint.": a model that takes itself for the help desk.
+fn consoles(text: &str) -> bool {
+    const CONSOLING: &[&str] = &[
+        "i'm sorry to hear",
+        "i'm so sorry to hear",
+        "i am sorry to hear",
+        "sorry to hear that",
+        "i apologize for the inconvenience",
+        "i apologize for the bad",
+        "i apologize for any",
+        "we apologize for",
+    ];
+    begins(text, CONSOLING) && text.contains(". ") && text.ends_with(['.', '!'])
 }
 
 /// "I can't help with that", "I must decline to answer", "Cannot comply": what is refused has to be the model's own work.

@@ -349,6 +349,8 @@ fn refusals_and_answers_come_in_many_words() {
 }
 
 const REFUSALS: &[&str] = &[
+    "I'm sorry to hear that your driver was rude. I have forwarded your complaint to the team.",
+    "I apologize for the bad experience with our driver. I have forwarded your complaint.",
     "عذرًا، لا أستطيع المساعدة في هذا الطلب.",
     "آسف، لا يمكنني المساعدة في ذلك.",
     "Could you please provide more context? Which order would you like to cancel?",
