@@ -91,7 +91,7 @@ bench-index: setup ## SciFact, from text to searchable, in the embedded engine. 
 	@python3 bench/index.py $(ASKTWICE) $(SCIFACT)
 
 COUNT := 1000000
-soak: setup ## Hours: memory over a million embeddings of 1 to 512 tokens. COUNT=N takes fewer.
+soak: setup ## An hour or more: memory over a million embeddings of 1 to 512 tokens. COUNT=N takes fewer.
 	@program=$$(scripts/built.sh embed) && "$$program" soak count=$(COUNT)
 
 RECORDED = $(foreach file,$(wildcard $(SCIFACT)/rewrites/*_paraphrase.jsonl),--rewrites $(file):paraphrase) \
