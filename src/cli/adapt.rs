@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use indicatif::ProgressBar;
 
 use super::{
@@ -26,9 +26,10 @@ use crate::{
 };
 
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("judged").required(true).multiple(true).args(["data", "questions", "apply"])))]
 pub(super) struct Adapt {
     /// A folder in BEIR's layout: corpus.jsonl, queries.jsonl, qrels/SPLIT.tsv. Its corpus is indexed and kept.
-    #[arg(long, value_name = "DIR", required_unless_present_any = ["questions", "apply"])]
+    #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// A file of questions, lines of {"question": …, "answers": [id, …]}, about the collection that the settings name.
     #[arg(long, value_name = "FILE", conflicts_with = "data")]

@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -24,12 +24,13 @@ use crate::{
 };
 
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("judged").required(true).args(["data", "questions"])))]
 pub(super) struct CompareModels {
     /// The models' folders.
     #[arg(required = true)]
     models: Vec<PathBuf>,
     /// A folder in BEIR's layout: corpus.jsonl, queries.jsonl, qrels/SPLIT.tsv. Its corpus is indexed for each model.
-    #[arg(long, value_name = "DIR", required_unless_present = "questions", conflicts_with_all = ["questions", "documents"])]
+    #[arg(long, value_name = "DIR", conflicts_with = "documents")]
     data: Option<PathBuf>,
     /// A file of questions, lines of {"question": …, "answers": [id, …]}, about --documents.
     #[arg(long, value_name = "FILE", requires = "documents")]

@@ -13,7 +13,7 @@ use crate::{
     embed::{Embedder as _, Head, ModelFolder, Role, library},
     question::Question,
     rewrite::{RewriteRequest, Rewriter as _},
-    search::{Quantization, StoreError, VectorStore as _},
+    search::{Quantization, VectorStore as _},
 };
 
 /// How long the language model may take for its first words.
@@ -73,7 +73,7 @@ async fn store(settings: &Settings) -> anyhow::Result<String> {
     let collection = &settings.store.collection;
     let opened = parts::store(&settings.store);
     if let Err(error) = &opened
-        && matches!(error.downcast_ref(), Some(StoreError::Locked { .. }))
+        && parts::is_locked(error)
         && let Some(who) = parts::folder(&settings.store, collection).and_then(|folder| holder::of(&folder))
     {
         return Ok(format!("{url}, {who}"));

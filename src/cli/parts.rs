@@ -155,13 +155,18 @@ pub(super) fn embedded(settings: &StoreSettings) -> anyhow::Result<Option<Arc<Ed
 /// A collection of the embedded engine. If a sidecar holds it, the error says which.
 pub(super) fn edge(folder: &Path, collection: &str, settings: &StoreSettings) -> anyhow::Result<EdgeStore> {
     let folder = folder.join(collection);
-    let opened = EdgeStore::open_with(&folder, edge_options(settings)?);
+    let opened = EdgeStore::open_with(&folder, edge_options(settings)?).map_err(anyhow::Error::from);
     match (&opened, holder::of(&folder)) {
         (Ok(_), _) => holder::forget(&folder),
-        (Err(StoreError::Locked { .. }), Some(who)) => return opened.context(who),
+        (Err(error), Some(who)) if is_locked(error) => return opened.context(who),
         _ => {}
     }
-    Ok(opened?)
+    opened
+}
+
+/// Whether a collection could not be opened because another process has it open.
+pub(super) fn is_locked(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(StoreError::Locked { .. }))
 }
 
 fn edge_options(settings: &StoreSettings) -> Result<EdgeOptions, SettingsError> {
@@ -174,9 +179,8 @@ fn edge_options(settings: &StoreSettings) -> Result<EdgeOptions, SettingsError> 
 /// A successor of the collection that the settings name, also while a sidecar has that open.
 pub(super) async fn successor(settings: &StoreSettings, identity: &Identity) -> anyhow::Result<Successor> {
     let store = store(settings);
-    let locked = |error: &anyhow::Error| matches!(error.downcast_ref(), Some(StoreError::Locked { .. }));
     match (&store, folder(settings, &settings.collection)) {
-        (Err(error), Some(folder)) if locked(error) => {
+        (Err(error), Some(folder)) if is_locked(error) => {
             Ok(EdgeStore::successor_beside(folder, edge_options(settings)?, identity).await?)
         }
         _ => Ok(store?.successor(identity).await?),

@@ -300,6 +300,15 @@ pub enum EmbedError {
 }
 
 impl EmbedError {
+    fn inference(problem: impl Into<String>) -> Self {
+        Self::Inference { problem: problem.into() }
+    }
+
+    /// The thread that computes panicked.
+    fn crashed() -> Self {
+        Self::inference("it crashed; the log above says where")
+    }
+
     /// The broad class of this error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

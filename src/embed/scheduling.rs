@@ -13,7 +13,6 @@ use super::EmbedError;
 /// # Errors
 /// [`EmbedError::Inference`] if no thread can be started, or if it panics.
 pub(crate) fn on_computing_thread<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, EmbedError> {
-    let failed = |problem: String| EmbedError::Inference { problem };
     let computing = || {
         #[cfg(target_os = "linux")]
         become_batch();
@@ -21,8 +20,8 @@ pub(crate) fn on_computing_thread<T: Send>(work: impl FnOnce() -> T + Send) -> R
     };
     thread::scope(|scope| {
         let thread = thread::Builder::new().name("embed".to_owned()).spawn_scoped(scope, computing);
-        let thread = thread.map_err(|error| failed(format!("no thread can be started: {error}")))?;
-        thread.join().map_err(|_| failed("it crashed; the log above says where".to_owned()))
+        let thread = thread.map_err(|error| EmbedError::inference(format!("no thread can be started: {error}")))?;
+        thread.join().map_err(|_| EmbedError::crashed())
     })
 }
 

@@ -110,7 +110,8 @@ impl OnnxEmbedder {
         for _ in 0..crew.plan.workers() {
             let (queue, plan) = (Arc::clone(&crew.queue), Arc::clone(&crew.plan));
             let worker = thread::Builder::new().name("embed".to_owned()).spawn(move || work(&plan, &queue));
-            crew.workers.push(worker.map_err(|error| failed(format!("no thread can be started: {error}")))?);
+            crew.workers
+                .push(worker.map_err(|error| EmbedError::inference(format!("no thread can be started: {error}")))?);
         }
         Ok(Self { crew: Arc::new(crew) })
     }
@@ -150,7 +151,7 @@ impl Plan {
         let (onnx, path) = folder.onnx_and_path(options.precision)?;
         // The tokenizer takes as long to read as a session to open, so it is read meanwhile.
         let encoder = thread::spawn(move || Encoder::open(folder).map(Arc::new));
-        let encoder = || encoder.join().map_err(|_| crashed())?;
+        let encoder = || encoder.join().map_err(|_| EmbedError::crashed())?;
         let environment = library::load(&options.library)?;
         if let Some(session) = accelerated(&environment, &onnx, options) {
             let (encoder, provider) = (encoder()?, options.provider);
@@ -179,13 +180,13 @@ impl Plan {
         let mut attempt = |jobs: &[Job]| {
             let embed = AssertUnwindSafe(|| self.embed(jobs, alone, own));
             // A panic over one text must not take the worker, and every later text, with it.
-            catch_unwind(embed).unwrap_or_else(|_| Err(crashed()))
+            catch_unwind(embed).unwrap_or_else(|_| Err(EmbedError::crashed()))
         };
         match attempt(jobs) {
             Ok(embedded) => embedded.into_iter().map(Ok).collect(),
             Err(error) if jobs.len() == 1 => vec![Err(error)],
             Err(_) => {
-                let by_itself = |job| attempt(std::slice::from_ref(job))?.pop().ok_or_else(crashed);
+                let by_itself = |job| attempt(std::slice::from_ref(job))?.pop().ok_or_else(EmbedError::crashed);
                 jobs.iter().map(by_itself).collect()
             }
         }
@@ -260,14 +261,6 @@ fn work(plan: &Plan, queue: &Queue) {
     }
 }
 
-fn crashed() -> EmbedError {
-    failed("it crashed; the log above says where".to_owned())
-}
-
-fn failed(problem: String) -> EmbedError {
-    EmbedError::Inference { problem }
-}
-
 impl OnnxEmbedder {
     /// Passages wait for a place in the queue; questions are refused when it is full, because nobody waits that long.
     async fn embed_all(&self, role: Role, texts: Vec<String>) -> Result<Vec<Embedding>, EmbedError> {
@@ -283,7 +276,7 @@ impl OnnxEmbedder {
                     queue.ask(Job { text, single, reply })?;
                 }
             }
-            replies.push(async { embedded.await.unwrap_or_else(|_| Err(crashed())) });
+            replies.push(async { embedded.await.unwrap_or_else(|_| Err(EmbedError::crashed())) });
         }
         try_join_all(replies).await
     }

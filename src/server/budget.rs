@@ -80,6 +80,7 @@ mod tests {
         }
         assert_eq!(answered, HashMap::from([("a", 2), ("b", 1), ("c", 4), ("", 4)]));
     }
+
     #[test]
     fn it_is_set_up_for_what_its_rewriter_is() {
         #[derive(Debug)]
