@@ -7,7 +7,9 @@ OUT_FOLDER gets
 - half.jsonl: each question's first four content words, so that the rest is lost;
 - other-NAME.jsonl for each file of recorded rewrites: the rewrite of another question;
 - short/: the collection with those four words as questions, and
-- short/frame.jsonl: the short question in a frame that adds nothing.
+- short/frame.jsonl: the short question in a frame that adds nothing;
+- polite/: the collection with the questions in the words of somebody who chats, and
+- polite/bare.jsonl: the question without them.
 
 `asktwice eval --data … --rewrites …` measures them.
 """
@@ -30,6 +32,12 @@ FRAMES = [
     "What are the effects of {} on health?",
     "Can you explain the role of {}?",
 ]
+POLITE = [
+    "Hi there, I would like to know whether it is true that {}, can you help me with that please?",
+    "Hello! My sister told me yesterday that {} and now I am not sure what to think, is she right?",
+    "hey, quick question: somebody at work says that {} - do you have anything about that? thanks a lot",
+    "Good morning, I am writing something for school and I need to find out if {}. Where could I read about it?",
+]
 
 
 def lines(path):
@@ -46,21 +54,36 @@ def shortened(text):
     return " ".join([word for word in WORD.findall(text) if word.lower() not in STOP][:4])
 
 
-def main(data, out, recorded):
-    short = os.path.join(out, "short")
-    os.makedirs(short, exist_ok=True)
+def framed(frames, number, text):
+    return frames[number % len(frames)].format(text)
+
+
+def rewritten(queries, texts):
+    return [{"_id": query["_id"], "rewrites": [text]} for query, text in zip(queries, texts)]
+
+
+def collection(data, folder, queries, texts):
+    """The same passages and judgements with other questions."""
+    os.makedirs(folder, exist_ok=True)
     for name in ("corpus.jsonl", "qrels"):
-        if not os.path.lexists(os.path.join(short, name)):
-            os.symlink(os.path.abspath(os.path.join(data, name)), os.path.join(short, name))
+        if not os.path.lexists(os.path.join(folder, name)):
+            os.symlink(os.path.abspath(os.path.join(data, name)), os.path.join(folder, name))
+    rows = [{"_id": query["_id"], "text": text} for query, text in zip(queries, texts)]
+    write(os.path.join(folder, "queries.jsonl"), rows)
+    return folder
+
+
+def main(data, out, recorded):
     queries = lines(os.path.join(data, "queries.jsonl"))
-    half = [{"_id": query["_id"], "text": shortened(query["text"])} for query in queries]
-    write(os.path.join(short, "queries.jsonl"), half)
-    write(os.path.join(out, "half.jsonl"), [{"_id": query["_id"], "rewrites": [query["text"]]} for query in half])
-    frames = [
-        {"_id": query["_id"], "rewrites": [FRAMES[number % len(FRAMES)].format(query["text"])]}
-        for number, query in enumerate(half)
-    ]
-    write(os.path.join(short, "frame.jsonl"), frames)
+    bare = [query["text"].rstrip(". ") for query in queries]
+    half = [shortened(text) for text in bare]
+    short = collection(data, os.path.join(out, "short"), queries, half)
+    write(os.path.join(out, "half.jsonl"), rewritten(queries, half))
+    frames = [framed(FRAMES, number, text) for number, text in enumerate(half)]
+    write(os.path.join(short, "frame.jsonl"), rewritten(queries, frames))
+    asked = [framed(POLITE, number, text) for number, text in enumerate(bare)]
+    polite = collection(data, os.path.join(out, "polite"), queries, asked)
+    write(os.path.join(polite, "bare.jsonl"), rewritten(queries, bare))
     for path in recorded:
         rows = lines(path)
         # Far enough along that neighbours in the file, which are often alike, are not taken.

@@ -153,7 +153,7 @@ impl<'a> Legs<'a> {
         if self.variants[0].variant.origin != Origin::Asked {
             return vec![1.0; self.variants.len()];
         }
-        let claim = |own: &&Searched| Some(Claim::new(own.variant.kind?, own.strayed, Some(own.cosine)));
+        let claim = |own: &&Searched| Some(Claim::new(own.variant.kind?, own.signs, Some(own.cosine)));
         let claims: Vec<Option<Claim>> = self.variants.iter().map(claim).collect();
         let of_rewrites = weighting.of_rewrites(legs, 0, &claims);
         let own = |(own, weight): (&&Searched, Option<f64>)| match (own.variant.origin, weighting) {

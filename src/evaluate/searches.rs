@@ -15,7 +15,7 @@ use crate::{
     embed::{EmbedError, Embedder, Role, SparseEncoder, cosine},
     ranking::{PointId, Ranking},
     retrieval::Variant,
-    rewrite::{Feedback, LeastCosines},
+    rewrite::{Feedback, LeastCosines, Signs},
     search::{Channel, Search, StoreError, VectorStore},
 };
 
@@ -50,8 +50,8 @@ pub(super) struct Searched {
     pub(super) vector: Vec<f32>,
     /// The similarity of its embedding to the question's.
     pub(super) cosine: f64,
-    /// How many signs of having strayed its text shows.
-    pub(super) strayed: usize,
+    /// What its text shows.
+    pub(super) signs: Signs,
     pub(super) legs: Vec<(Channel, Ranking)>,
     /// How long embedding and searching took.
     pub(super) took: Duration,
@@ -104,7 +104,7 @@ impl Searcher<'_> {
     /// Searches with the question that stands at a place of the dataset.
     pub(super) async fn question(self, place: usize) -> Result<SearchedQuestion, EvaluateError> {
         let judged = self.dataset.questions[place].clone();
-        let asked = self.text(&judged, Variant::asked(&judged.text), 0).await?;
+        let asked = self.text(&judged, Variant::asked(&judged.text), Signs::default()).await?;
         let mut companions = Vec::with_capacity(self.companions.len());
         for companion in self.companions {
             let mut searched = match companion {
@@ -134,7 +134,7 @@ impl Searcher<'_> {
     ) -> Result<Vec<Searched>, EvaluateError> {
         let mut searched = vec![];
         for rewrite in set.replies.get(place).map_or(&[][..], |reply| &reply.rewrites) {
-            searched.push(self.text(judged, Variant::rewrite(rewrite.clone()), rewrite.strayed).await?);
+            searched.push(self.text(judged, Variant::rewrite(rewrite.clone()), rewrite.signs).await?);
         }
         Ok(searched)
     }
@@ -157,11 +157,11 @@ impl Searcher<'_> {
         let legs = self.search(search).await.map_err(failed)?.into_iter().map(|found| (Channel::Dense, found));
         let variant = Variant::feedback(vector.clone());
         let legs = legs.collect();
-        Ok(vec![Searched { variant, vector, cosine: 1.0, strayed: 0, legs, took: started.elapsed() }])
+        Ok(vec![Searched { variant, vector, cosine: 1.0, signs: Signs::default(), legs, took: started.elapsed() }])
     }
 
     /// Embeds a variant's text and searches with it through every channel that it is for, as a retriever does.
-    async fn text(self, judged: &JudgedQuestion, variant: Variant, strayed: usize) -> Result<Searched, EvaluateError> {
+    async fn text(self, judged: &JudgedQuestion, variant: Variant, signs: Signs) -> Result<Searched, EvaluateError> {
         let started = Instant::now();
         let vector = self.embed(variant.role, variant.text()).await;
         let vector = vector.map_err(|source| EvaluateError::Embed { question: judged.id.clone(), source })?;
@@ -174,7 +174,7 @@ impl Searcher<'_> {
         let found = self.search(searches).await;
         let found = found.map_err(|source| EvaluateError::Search { question: judged.id.clone(), source })?;
         let legs = channels.into_iter().zip(found).collect();
-        Ok(Searched { variant, vector, cosine: 1.0, strayed, legs, took: started.elapsed() })
+        Ok(Searched { variant, vector, cosine: 1.0, signs, legs, took: started.elapsed() })
     }
 
     async fn embed(self, role: Role, text: &str) -> Result<Vec<f32>, EmbedError> {

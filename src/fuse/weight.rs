@@ -5,8 +5,10 @@
 //! question of a chat does. And the less, the more the question's own channels agree.
 //!
 //! ```text
-//! weight = ceiling(kind) · min(1, near · answered / 2) · (1 − agreed²) · 0.8 ^ strayed / √rewrites
+//! weight = ceiling(kind) · min(1, said · answered) · (1 − agreed²) · 0.8 ^ strayed / √rewrites
+//! said     = near / 2, or of a rewrite without a word of its own 2 − 6 · apart, from 0 to 1
 //! near     = (cosine − last) / (first − last), from 0 to 1
+//! apart    = (1 − cosine) / (1 − first)
 //! answered = product over the channels of (rewrite's best score / question's best score)
 //! agreed   = rank-biased overlap of the question's own legs; 0 for a kind that replaces the question
 //! ```
@@ -18,14 +20,24 @@
 //! question, which come from one model and are not n independent voters. Where embeddings and words find the same, they
 //! are mostly right, and a rewrite has little to add; its square leaves the usual, middling agreement almost alone. How
 //! much a rewrite's legs agree with the question's is deliberately not among it: where they agree least, a good rewrite
-//! helps most. `docs/evaluation.md` has the measurements.
+//! helps most.
+//!
+//! A rewrite that only leaves words out brings nothing in. It may have dropped "Hi, can you tell me", and is then the
+//! better question, or the half of what was asked, and its words do not tell which: the collection may answer both
+//! gladly. But it was to say the same, so its embedding has to stay where the question's is. It counts in full up to a
+//! sixth of the way from the question to the best passage, and nothing from a third on. `docs/evaluation.md` has the
+//! measurements.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Weighted, agreement_within, number};
-use crate::{ranking::Scored, rewrite::RewriteKind, search::Channel};
+use crate::{
+    ranking::Scored,
+    rewrite::{RewriteKind, Signs},
+    search::Channel,
+};
 
 /// What is seen of a rewrite before fusing.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -33,12 +45,14 @@ use crate::{ranking::Scored, rewrite::RewriteKind, search::Channel};
 pub struct Signals {
     /// What the rewrite was to do.
     pub kind: RewriteKind,
-    /// How many signs of straying the cleaner counted, such as a lost number, negation or name.
-    pub strayed: usize,
+    /// What its text shows.
+    pub signs: Signs,
     /// How many rewrites of the question are searched with, this one included.
     pub rewrites: usize,
     /// How near it is to the question: 0 no nearer than the question's last dense hit, 1 as near as its first or nearer.
     pub near: f64,
+    /// How far from the question it is: 0 the same, 1 as far as the question's first dense hit; `None` if not known.
+    pub apart: Option<f64>,
     /// How strongly the collection answers it: 1 as strongly as the question.
     pub answered: f64,
     /// How much the question's own legs agree: 0 not at all, 1 they found the same.
@@ -49,13 +63,13 @@ impl Signals {
     /// A rewrite of which nothing is seen that speaks for or against it.
     #[must_use]
     pub fn new(kind: RewriteKind) -> Self {
-        Self { kind, strayed: 0, rewrites: 1, near: 1.0, answered: 1.0, agreed: 0.0 }
+        Self { kind, signs: Signs::default(), rewrites: 1, near: 1.0, apart: None, answered: 1.0, agreed: 0.0 }
     }
 
-    /// Sets how many signs of straying its text shows.
+    /// Sets what its text shows.
     #[must_use]
-    pub fn with_strayed(mut self, strayed: usize) -> Self {
-        self.strayed = strayed;
+    pub fn with_signs(mut self, signs: Signs) -> Self {
+        self.signs = signs;
         self
     }
 
@@ -85,6 +99,7 @@ impl Signals {
         };
         if let (Some(cosine), Some(hits)) = (cosine, hits(asked, Channel::Dense)) {
             self.near = near(cosine, hits);
+            self.apart = apart(cosine, hits);
         }
         let answered = [Channel::Dense, Channel::Bm25].into_iter().filter_map(|channel| {
             let best = |hits: &[Scored]| hits.first().map(|hit| f64::from(hit.score)).filter(|score| *score > 0.0);
@@ -101,8 +116,8 @@ impl Signals {
 pub struct Claim {
     /// What it was to do.
     pub kind: RewriteKind,
-    /// How many signs of straying its text shows.
-    pub strayed: usize,
+    /// What its text shows.
+    pub signs: Signs,
     /// The cosine of its embedding and the question's, where both are known.
     pub cosine: Option<f64>,
 }
@@ -110,8 +125,8 @@ pub struct Claim {
 impl Claim {
     /// A rewrite of which this was seen.
     #[must_use]
-    pub fn new(kind: RewriteKind, strayed: usize, cosine: Option<f64>) -> Self {
-        Self { kind, strayed, cosine }
+    pub fn new(kind: RewriteKind, signs: Signs, cosine: Option<f64>) -> Self {
+        Self { kind, signs, cosine }
     }
 }
 
@@ -120,6 +135,12 @@ fn near(cosine: f64, hits: &[Scored]) -> f64 {
     let (Some(first), Some(last)) = (hits.first(), hits.last()) else { return 1.0 };
     let (first, last) = (f64::from(first.score), f64::from(last.score));
     if cosine >= first { 1.0 } else { within((cosine - last) / (first - last)) }
+}
+
+/// How far from the question a cosine is, in distances of the first hit. A question that is a passage leaves no room.
+fn apart(cosine: f64, hits: &[Scored]) -> Option<f64> {
+    let first = 1.0 - f64::from(hits.first()?.score);
+    (first > 0.0).then(|| (1.0 - cosine) / first)
 }
 
 /// How a rewrite gets its weight. In settings: `adaptive`, or a number.
@@ -135,6 +156,8 @@ pub enum Weighting {
 
 /// What a rewrite counts that is answered as strongly as the question.
 const EQUAL: f64 = 0.5;
+/// How far from the question a rewrite that only leaves words out counts in full, and from where on nothing.
+const SHORTENED: (f64, f64) = (1.0 / 6.0, 1.0 / 3.0);
 /// What each sign of straying leaves.
 const STRAYED: f64 = 0.8;
 
@@ -147,8 +170,13 @@ impl Weighting {
             Self::Fixed(weight) => within(*weight),
             Self::Adaptive => {
                 // A hundred signs of straying say no more than fifty.
-                let strayed = STRAYED.powi(i32::try_from(signals.strayed).unwrap_or(i32::MAX));
-                let seen = within(EQUAL * within(signals.near) * signals.answered.max(0.0));
+                let strayed = STRAYED.powi(i32::try_from(signals.signs.strayed).unwrap_or(i32::MAX));
+                let (full, nothing) = SHORTENED;
+                let said = match signals.apart.filter(|_| signals.signs.shortened) {
+                    Some(apart) => within((nothing - apart) / (nothing - full)),
+                    None => EQUAL * within(signals.near),
+                };
+                let seen = within(said * signals.answered.max(0.0));
                 let profile = signals.kind.profile();
                 let open = if profile.replaces { 1.0 } else { 1.0 - within(signals.agreed).powi(2) };
                 profile.weight * seen * open * strayed / number(signals.rewrites.max(1)).sqrt()
@@ -166,8 +194,8 @@ impl Weighting {
             _ => 0.0,
         };
         let weight = |(at, claim): (usize, &Option<Claim>)| {
-            let Claim { kind, strayed, cosine } = (*claim)?;
-            let signals = Signals::new(kind).with_strayed(strayed).with_rewrites(rewrites).with_agreed(agreed);
+            let Claim { kind, signs, cosine } = (*claim)?;
+            let signals = Signals::new(kind).with_signs(signs).with_rewrites(rewrites).with_agreed(agreed);
             Some(self.weight(&signals.with_legs(legs, asked, at, cosine)))
         };
         claims.iter().enumerate().map(weight).collect()

@@ -7,7 +7,7 @@ use crate::{
     fuse::{Claim, Weighted},
     ranking::Ranking,
     retrieval::{AskedOnly, Degradation, Leg, Lost, Origin, Outcome, Variant},
-    rewrite::RewriteError,
+    rewrite::{RewriteError, Signs},
     search::Channel,
 };
 
@@ -20,8 +20,8 @@ pub(super) struct Searched {
     pub(super) vector: Option<Vec<f32>>,
     /// The similarity of its embedding to the question's.
     pub(super) cosine: Option<f32>,
-    /// How many signs of having strayed its text shows.
-    pub(super) strayed: usize,
+    /// What its text shows.
+    pub(super) signs: Signs,
     pub(super) legs: Vec<(Channel, Result<Ranking, Error>)>,
 }
 
@@ -31,7 +31,7 @@ impl Searched {
         vector: Option<Vec<f32>>,
         legs: Vec<(Channel, Result<Ranking, Error>)>,
     ) -> Self {
-        Self { variant, vector, cosine: None, strayed: 0, legs }
+        Self { variant, vector, cosine: None, signs: Signs::default(), legs }
     }
 
     /// What a leg found, if it answered.
@@ -92,7 +92,7 @@ impl Found {
     /// Takes a variant in.
     pub(super) fn add(&mut self, searched: Searched) {
         let (at, origin) = (self.variants.len(), searched.variant.origin);
-        let claim = |kind| Claim::new(kind, searched.strayed, searched.cosine.map(f64::from));
+        let claim = |kind| Claim::new(kind, searched.signs, searched.cosine.map(f64::from));
         self.claims.push(searched.variant.kind.map(claim));
         self.variants.push(searched.variant);
         for (channel, leg) in searched.legs {

@@ -124,7 +124,7 @@ impl Call<'_> {
 
     /// A rewrite's legs. They may take as long as the question's own, but hold up the answer no longer than agreed.
     async fn rewrite_legs(&self, rewrite: Rewrite, channels: &[Channel]) -> Result<Searched, Degradation> {
-        let (kind, strayed) = (rewrite.kind, rewrite.strayed);
+        let (kind, signs) = (rewrite.kind, rewrite.signs);
         let variant = Variant::rewrite(rewrite);
         let channels: Vec<Channel> = channels.iter().copied().filter(|channel| kind.is_for(*channel)).collect();
         let overdue = async {
@@ -145,7 +145,7 @@ impl Call<'_> {
         let (mut searched, chat) = tokio::join!(self.search_with(variant, &channels, overdue.clone()), chat);
         let question = chat.as_ref().or(self.asked_vector.get());
         searched.cosine = question.zip(searched.vector.as_ref()).and_then(|(a, b)| cosine(a, b));
-        searched.strayed = strayed;
+        searched.signs = signs;
         self.check_strayed(&searched)?;
         self.tell(|| Event::Variant { variant: searched.variant.clone(), found: searched.found() });
         Ok(searched)

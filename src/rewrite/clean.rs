@@ -7,7 +7,7 @@
 //! preamble and a label look like, [`remark`] and [`refusal`] what they are called after, [`passage`] puts a passage together, [`terms`] a list of keywords.
 //!
 //! The steps run again on each rewrite until it no longer changes, so cleaning a cleaned rewrite gives itself. Then
-//! [`answer`] and [`language`] look at what it says, and [`strayed`] counts what it lost of the question.
+//! [`answer`] and [`language`] look at what it says, and [`signs`] at what it lost of the question.
 
 mod answer;
 mod chatter;
@@ -22,7 +22,7 @@ mod passage;
 mod refusal;
 mod rejection;
 mod remark;
-mod strayed;
+mod signs;
 mod terms;
 mod vocabulary;
 
@@ -128,9 +128,10 @@ impl Task {
             // A list of words, or of sentences, is one rewrite.
             let one = matches!(limits.form, Form::Keywords | Form::Passage);
             let replies = if one { vec![replies.join("\n")] } else { replies };
-            rewrites.extend(sieve.pass(&limits, replies).into_iter().map(|text| {
-                let strayed = if profile.faithful { strayed::count(question, &text) } else { 0 };
-                Rewrite { kind, text, strayed }
+            rewrites.extend(sieve.pass(&limits, replies).into_iter().map(|text| Rewrite {
+                signs: signs::of(&profile, question, &text),
+                kind,
+                text,
             }));
         }
         let given = |kind: &RewriteKind| rewrites.iter().any(|rewrite: &Rewrite| rewrite.kind == *kind);
@@ -159,10 +160,17 @@ impl<'a> Sieve<'a> {
     fn pass<R: AsRef<str>>(&mut self, limits: &Limits, replies: impl IntoIterator<Item = R>) -> Vec<String> {
         let mut rewrites = vec![];
         for reply in replies {
-            let items = items_of_reply(limits.form, reply.as_ref(), self.question).unwrap_or_else(|rejection| {
+            let mut items = items_of_reply(limits.form, reply.as_ref(), self.question).unwrap_or_else(|rejection| {
                 self.rejected.push(rejection);
                 vec![]
             });
+            if let [line] = &items[..]
+                && limits.form == Form::Question
+                && limits.max_rewrites > 1
+                && let Some(questions) = lines::questions(line)
+            {
+                items = questions;
+            }
             for item in items {
                 if rewrites.len() == limits.max_rewrites || self.rejected.len() >= MAX_REJECTED {
                     self.rejected.push(Rejection::TooMany);
@@ -229,11 +237,7 @@ fn items_of_reply(form: Form, reply: &str, question: &str) -> Result<Vec<String>
 /// The parts of a reply that the model meant as its answer, one line each, tidied once. Keywords and a passage are one
 /// part.
 fn items(form: Form, reply: &str, question: &str) -> Result<Vec<String>, Rejection> {
-    let text = match form {
-        Form::Passage => envelope::unwrap_passage(reply),
-        Form::Keywords => terms::unlabelled(&envelope::unwrap(reply)),
-        Form::Question | Form::Text => envelope::unwrap(reply),
-    };
+    let text = if form == Form::Passage { envelope::unwrap_passage(reply) } else { envelope::unwrap(reply) };
     let Some(first) = text.lines().find(|line| marks::has_words(line)) else {
         return Err(Rejection::Empty);
     };
@@ -241,18 +245,18 @@ fn items(form: Form, reply: &str, question: &str) -> Result<Vec<String>, Rejecti
     if refusal::is_refusal(first) && !refusal::is_refusal(question) {
         return Err(Rejection::Refusal);
     }
-    let found = match json::strings(&text) {
-        Some(strings) if strings.is_empty() => Err(Rejection::NotText),
-        Some(strings) => Ok(strings),
-        None if form == Form::Passage => passage::text(&text).map(|text| vec![text]),
-        None => lines::items(&text, question),
-    }?;
+    let structured = form != Form::Passage || json::is_whole(&text);
+    let found = match (structured.then(|| json::strings(&text)).flatten(), form) {
+        (Some(strings), _) if strings.is_empty() => return Err(Rejection::NotText),
+        (Some(strings), Form::Keywords) => strings.iter().map(|terms| terms::unlabelled(terms)).collect(),
+        (Some(strings), _) => marks::unnumbered(strings),
+        (None, Form::Passage) => vec![passage::text(&text)?],
+        (None, Form::Keywords) => lines::items(&terms::unlabelled(&text), question)?,
+        (None, Form::Question | Form::Text) => lines::items(&text, question)?,
+    };
     Ok(match form {
         Form::Question | Form::Text => found,
-        Form::Keywords => {
-            let found: Vec<String> = found.iter().map(|terms| terms::unlabelled(terms)).collect();
-            vec![terms::of(&found.join(", "), question)]
-        }
+        Form::Keywords => vec![terms::of(&found.join(", "), question)],
         Form::Passage => vec![found.join(" ")],
     })
 }

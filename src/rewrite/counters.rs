@@ -26,7 +26,7 @@ pub(crate) fn replied(reply: Result<&Rewrites, &RewriteError>) {
             rejected(&rewrites.rejected);
             for rewrite in &rewrites.rewrites {
                 counter!("asktwice_rewrite_kept_total", "kind" => rewrite.kind.name()).increment(1);
-                if rewrite.strayed > 0 {
+                if rewrite.signs.strayed > 0 {
                     counter!("asktwice_rewrite_strayed_total", "kind" => rewrite.kind.name()).increment(1);
                 }
             }

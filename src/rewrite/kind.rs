@@ -89,9 +89,7 @@ impl RewriteKind {
             Self::Paraphrase => question,
             Self::Multi => Profile { name: "multi", many: true, tokens: 128, ..question },
             // Made for the lexical channel; on SciFact its dense leg helps, too.
-            Self::Keywords => {
-                Profile { name: "keywords", limits: Limits::keywords(), faithful: false, tokens: 384, ..question }
-            }
+            Self::Keywords => Profile { name: "keywords", limits: Limits::keywords(), tokens: 384, ..question },
             // Its words are guesses: near the right passages in meaning, but nothing to match literally.
             Self::Hyde => Profile {
                 name: "hyde",

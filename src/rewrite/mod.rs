@@ -95,15 +95,25 @@ pub struct Rewrite {
     pub kind: RewriteKind,
     /// What it says.
     pub text: String,
-    /// How many signs it shows of having strayed: a number, a negation or a name of the question that it lacks. Real
-    /// paraphrases say "zero dimensions" for "0-dimensional", so that a sign lowers the weight and rejects nothing.
+    /// What its text shows, beside the question's.
+    pub signs: Signs,
+}
+
+/// What the text of a rewrite shows, beside the question's: it lowers the weight and rejects nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Signs {
+    /// How many numbers, negations and names of the question it lacks. Signs, not proofs: real paraphrases say "zero
+    /// dimensions" for "0-dimensional".
     pub strayed: usize,
+    /// Whether all of its words are the question's own: then it says the same in fewer words, or less.
+    pub shortened: bool,
 }
 
 impl Rewrite {
     /// A rewrite that shows no sign of having strayed.
     pub fn new(kind: RewriteKind, text: impl Into<String>) -> Self {
-        Self { kind, text: text.into(), strayed: 0 }
+        Self { kind, text: text.into(), signs: Signs::default() }
     }
 }
 

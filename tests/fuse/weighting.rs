@@ -3,6 +3,7 @@
 use asktwice::{
     RewriteKind,
     fuse::{Signals, Weighting},
+    rewrite::Signs,
 };
 
 use super::*;
@@ -13,13 +14,22 @@ fn signals(kind: RewriteKind, near: f64, answered: f64) -> Signals {
     signals
 }
 
+fn signs(strayed: usize, shortened: bool) -> Signs {
+    let mut signs = Signs::default();
+    (signs.strayed, signs.shortened) = (strayed, shortened);
+    signs
+}
+
 fn any_signals() -> impl Strategy<Value = Signals> {
-    let counts = (0..20usize, 0..9usize);
-    (prop::sample::select(&RewriteKind::ALL[..]), 0.0..=1.0, 0.0..=9.0, 0.0..=1.0, counts).prop_map(
-        |(kind, near, answered, agreed, (strayed, rewrites))| {
-            signals(kind, near, answered).with_strayed(strayed).with_rewrites(rewrites).with_agreed(agreed)
-        },
-    )
+    let kind = prop::sample::select(&RewriteKind::ALL[..]);
+    let text = (0..20usize, any::<bool>(), 0..9usize);
+    let legs = (0.0..=1.0, prop::option::of(0.0..=2.0), 0.0..=9.0, 0.0..=1.0);
+    (kind, text, legs).prop_map(|(kind, (strayed, shortened, rewrites), (near, apart, answered, agreed))| {
+        let signs = signs(strayed, shortened);
+        let mut signals = signals(kind, near, answered).with_signs(signs).with_rewrites(rewrites).with_agreed(agreed);
+        signals.apart = apart;
+        signals
+    })
 }
 
 fn adaptive(signals: Signals) -> f64 {
@@ -38,10 +48,13 @@ proptest! {
             (changed.near, changed.answered, changed.agreed) = (near, answered, agreed);
             adaptive(changed)
         };
+        let mut farther = given;
+        farther.apart = given.apart.map(|apart| apart + more);
+        prop_assert!(adaptive(farther) <= weight);
         prop_assert!(change(f64::min(given.near + more, 1.0), given.answered, given.agreed) >= weight);
         prop_assert!(change(given.near, given.answered + more, given.agreed) >= weight);
         prop_assert!(change(given.near, given.answered, f64::min(given.agreed + more, 1.0)) <= weight);
-        prop_assert!(adaptive(given.with_strayed(given.strayed + 1)) <= weight);
+        prop_assert!(adaptive(given.with_signs(signs(given.signs.strayed + 1, given.signs.shortened))) <= weight);
         prop_assert!(adaptive(given.with_rewrites(given.rewrites + 1)) <= weight);
     }
 
@@ -67,9 +80,23 @@ fn the_same_again_counts_half_and_twice_the_answer_counts_whole() {
     let four = signals(RewriteKind::Multi, 1.0, 2.0).with_rewrites(4);
     assert_eq!(adaptive(four), 0.5, "four rewrites count together as much as two questions");
     // What is no number, or far too much, does no harm.
-    for odd in [signals(RewriteKind::Multi, f64::NAN, f64::INFINITY), four.with_strayed(usize::MAX)] {
+    for odd in [signals(RewriteKind::Multi, f64::NAN, f64::INFINITY), four.with_signs(signs(usize::MAX, false))] {
         assert!((0.0..=1.0).contains(&adaptive(odd)));
     }
+}
+
+#[test]
+fn what_only_leaves_words_out_has_to_stay_where_the_question_is() {
+    let weight = |apart, shortened| {
+        let mut signals = signals(RewriteKind::Paraphrase, 1.0, 1.0).with_signs(signs(0, shortened));
+        signals.apart = apart;
+        adaptive(signals)
+    };
+    for (apart, weighs) in [(0.0, 1.0), (0.16, 1.0), (0.25, 0.5), (0.34, 0.0), (5.0, 0.0), (f64::NAN, 0.0)] {
+        assert!((weight(Some(apart), true) - weighs).abs() < 1e-9, "{apart}");
+        assert_eq!(weight(Some(apart), false), 0.5);
+    }
+    assert_eq!(weight(None, true), 0.5, "what is not known speaks neither for nor against it");
 }
 
 #[test]
@@ -97,6 +124,9 @@ fn the_legs_show_how_near_a_rewrite_is_and_how_strongly_it_is_answered() {
     close(seen(&legs, Some(0.4)), (0.5, 2.25));
     close(seen(&legs, Some(0.7)), (1.0, 2.25));
     close(seen(&legs, Some(-0.1)), (0.0, 2.25));
+    let apart = |cosine| Signals::new(RewriteKind::Paraphrase).with_legs(&legs, 0, 1, cosine).apart;
+    assert!((apart(Some(0.8)).unwrap() - 0.5).abs() < 1e-6, "0.2 / 0.4");
+    assert_eq!(apart(None), None);
     // What is not known speaks neither for nor against it.
     close(seen(&legs, None), (1.0, 2.25));
     close(seen(&legs[..3], Some(0.4)), (0.5, 1.5));

@@ -4,8 +4,8 @@
 mod words;
 
 use self::words::{
-    ADVERBS, ADVICE, ARTICLES, ASKING, BEGINNINGS, FINITE, GUESSED, GUESSES, PARTS, REASONS, RECOMMENDING, SEARCHING,
-    SOUGHT, SPEAKER, VERDICTS,
+    ADVERBS, ADVICE, ARTICLES, ASKING, BEGINNINGS, FINITE, GUESSED, GUESSES, INSTRUCTED, INSTRUCTIONS, PARTS, REASONS,
+    RECOMMENDING, SEARCHING, SOUGHT, SPEAKER, VERDICTS,
 };
 use super::chatter::{is_searched_for, plain, words};
 
@@ -42,7 +42,9 @@ pub(super) fn is_answer(text: &str, question: &str) -> bool {
         let begin = said.join(" ");
         // "Use of ibuprofen in pregnancy."
         let advises = starts_with(&begin, ADVICE) && said.get(1).is_none_or(|word| word != "of");
-        let advice = advises || first || begin.starts_with("to ") && text.contains(", ");
+        let word = |at: usize, list: &[&str]| said.get(at).is_some_and(|word| list.contains(&word.as_str()));
+        let instructs = word(0, INSTRUCTIONS) && word(1, INSTRUCTED);
+        let advice = advises || instructs || first || begin.starts_with("to ") && text.contains(", ");
         let usual = said.windows(2).any(|pair| ADVERBS.contains(&pair[0].as_str()) && goes_on(&pair[1]));
         let bare = said.len() <= 2 && !said.iter().any(|word| asked.contains(word));
         return guesses(&begin, ends)

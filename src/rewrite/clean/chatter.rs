@@ -4,8 +4,9 @@
 //! queries, begin with "Sure" or say "I can't sleep".
 
 use super::vocabulary::{
-    AFTERTHOUGHTS, ASIDE_NOUNS, CHINESE_NOUNS, COURTESIES, ECHO_NOUNS, FOREIGN_NOUNS, FOREIGN_OPENERS, GLOSSES, HERE,
-    HERE_PERHAPS, LABEL_WORDS, META, OPENERS, OUTPUT_NOUNS, QUESTION_NOUNS, REWRITE_STEMS, SEARCHED_FOR,
+    AFTERTHOUGHTS, ASIDE_NOUNS, CHINESE_NOUNS, COURTESIES, EAST_ASIAN_HERE, ECHO_NOUNS, FOREIGN_ASIDES,
+    FOREIGN_KEYWORDS, FOREIGN_NOUNS, FOREIGN_OPENERS, GLOSSES, HERE, HERE_PERHAPS, LABEL_WORDS, META, OPENERS,
+    OUTPUT_NOUNS, QUESTION_NOUNS, REWRITE_STEMS, SEARCHED_FOR,
 };
 
 /// What a label or a key says about the text that follows it.
@@ -17,6 +18,9 @@ pub(super) enum Kind {
     Output,
     /// It is the question as it was asked.
     Echo,
+    /// It is put into the user's mouth: the question again or, in the form of the chat that the model was shown, the
+    /// rewrite.
+    Turn,
     /// It is about the rewrite.
     Aside,
 }
@@ -56,7 +60,13 @@ pub(super) fn has_meta(text: &str) -> bool {
 fn named(text: &str) -> Option<Kind> {
     let words: Vec<String> =
         words(text).map(|word| word.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned()).collect();
-    if words == ["a"] {
+    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["a"] => return Some(Kind::Output),
+        ["user"] => return Some(Kind::Turn),
+        [word] if FOREIGN_ASIDES.contains(&word) => return Some(Kind::Aside),
+        _ => {}
+    }
+    if FOREIGN_KEYWORDS.contains(&words.join(" ").as_str()) {
         return Some(Kind::Output);
     }
     let is = |nouns: &[&str]| words.iter().any(|word| nouns.contains(&word.as_str()));
@@ -118,6 +128,10 @@ pub(super) fn label(line: &str, heading: bool) -> Option<(Kind, &str)> {
     {
         return Some((kind, ""));
     }
+    let preamble = line.ends_with('。') && line.chars().count() <= 40;
+    if preamble && EAST_ASIAN_HERE.iter().any(|begin| line.starts_with(begin)) {
+        return Some((Kind::Question, ""));
+    }
     let courteous = plain(line);
     if [HERE, HERE_PERHAPS, OPENERS, FOREIGN_OPENERS].iter().any(|list| begins(&courteous, list)) {
         let announced = announced(line, &courteous);
@@ -148,15 +162,19 @@ fn announces(name: &str) -> bool {
     STARTS.iter().any(|start| text.starts_with(start)) && ENDS.iter().any(|verb| end.ends_with(verb)) && has_meta(&text)
 }
 
+/// Signs that lead from a label to its text, if the label has more than one word.
+const ARROWS: [&str; 3] = [" → ", " -> ", " => "];
+
 /// Splits a line at the sign after its label.
 fn split(line: &str) -> Option<(&str, &str)> {
     let end = line.char_indices().nth(80).map_or(line.len(), |(at, _)| at);
     let start = &line[..end];
     // `Query 1 - text`, `Q1. text`, `Rephrased question - text`: signs that stand in questions too.
     let counts = |name: &str| name.trim_end_matches('*').ends_with(|c: char| c.is_ascii_digit());
-    let weak = [" - ", " – ", " — ", ". ", ") "].into_iter().find_map(|sign| {
+    let weak = [" - ", " – ", " — ", ". ", ") "].into_iter().chain(ARROWS).find_map(|sign| {
         let (name, _) = start.split_once(sign)?;
         let rewrites = words(name).any(|word| REWRITE_STEMS.iter().any(|stem| word.starts_with(stem)));
+        let rewrites = rewrites || ARROWS.contains(&sign) && words(name).nth(1).is_some();
         let label = (counts(name) || rewrites && sign.starts_with(' ')) && named(name).is_some();
         label.then(|| (name, &line[name.len() + sign.len()..]))
     });

@@ -2,34 +2,30 @@
 
 use std::iter::Peekable;
 
-/// The reply proper, with `\n` as its only control character.
+use super::chatter;
+
+/// The reply proper, with `\n` as its only control character. Where code fences hold something, that is it: the model
+/// marked it as its answer.
 pub(super) fn unwrap(reply: &str) -> String {
     let text = content(reply);
-    fenced(&text).unwrap_or(text)
+    joined(unfenced(&text).into_iter().filter(|line| line.fenced)).unwrap_or(text)
 }
 
 /// The same of a reply that is to be a passage: code may be a part of it, and is then not the whole.
 pub(super) fn unwrap_passage(reply: &str) -> String {
     const PREAMBLE: usize = 20;
     let text = content(reply);
-    let is_fence = |line: &&str| ["```", "~~~"].iter().any(|fence| line.trim_start().starts_with(fence));
-    let mut inside = false;
-    let prose = text.lines().filter(|line| {
-        let fence = is_fence(line);
-        inside ^= fence && !line.trim().trim_matches(['`', '~']).contains(char::is_whitespace);
-        !fence && !inside
-    });
-    if prose.flat_map(str::split_whitespace).count() <= PREAMBLE {
-        return fenced(&text).unwrap_or(text);
-    }
-    text.lines().filter(|line| !is_fence(line)).collect::<Vec<_>>().join("\n")
+    let lines = unfenced(&text);
+    let prose = lines.iter().filter(|line| !line.fenced).flat_map(|line| line.text.split_whitespace()).count();
+    let fenced = if prose <= PREAMBLE { joined(lines.iter().copied().filter(|line| line.fenced)) } else { None };
+    fenced.or_else(|| joined(lines.into_iter())).unwrap_or_default()
 }
 
 fn content(reply: &str) -> String {
     let text = without_html(without_entities(readable(reply)));
     let text = without_channels(&text);
     let text = without_reasoning(text);
-    until_next_turn(until_end_mark(&text)).to_owned()
+    without_thinking_aloud(until_next_turn(until_end_mark(&text))).to_owned()
 }
 
 /// Drops terminal escapes, invisible and bidirectional characters; makes line ends `\n`, other controls spaces, and
@@ -99,13 +95,18 @@ fn is_invisible(c: char) -> bool {
         | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Takes the final channel of the "harmony" format, which some servers pass on raw.
+/// Takes the final channel of the "harmony" format, which some servers pass on raw, and others without its marks.
 fn without_channels(text: &str) -> &str {
     const FINAL: &str = "<|channel|>final<|message|>";
-    match text.rfind(FINAL) {
-        Some(at) => &text[at + FINAL.len()..],
-        None if text.trim_start().starts_with("<|channel|>") => "",
-        None => text,
+    const UNMARKED: &str = "assistantfinal";
+    if let Some(at) = text.rfind(FINAL) {
+        return &text[at + FINAL.len()..];
+    }
+    let start = text.trim_start();
+    match text.rfind(UNMARKED) {
+        _ if start.starts_with("<|channel|>") => "",
+        Some(at) if start.starts_with("analysis") => &text[at + UNMARKED.len()..],
+        _ => text,
     }
 }
 
@@ -134,7 +135,9 @@ fn without_reasoning(text: &str) -> String {
     while let Some(at) = rest.find(['<', '[', '◁']) {
         let (before, tail) = rest.split_at(at);
         let line_starts = push(&mut out, if thinking { "" } else { before });
-        let Some((closing, length)) = reasoning_tag(tail) else {
+        // A tag in a list of words is one of them.
+        let tag = reasoning_tag(tail).filter(|(_, length)| !tail[*length..].starts_with([',', ';', '.', ')']));
+        let Some((closing, length)) = tag else {
             let next = tail.chars().next().map_or(0, char::len_utf8);
             push(&mut out, if thinking { "" } else { &tail[..next] });
             rest = &tail[next..];
@@ -156,6 +159,34 @@ fn without_reasoning(text: &str) -> String {
         out.push_str(rest);
     }
     out
+}
+
+/// What comes out where a model thinks aloud on the very line that it ends with its answer: "We need to rewrite the
+/// question. … So: Why is bread flat?"
+fn without_thinking_aloud(text: &str) -> &str {
+    const ALOUD: &[&str] = &[
+        "we need to",
+        "we have to",
+        "we are asked",
+        "we're asked",
+        "okay, so",
+        "okay, the user",
+        "ok, the user",
+        "alright, the user",
+        "the user is asking",
+        "the user wants",
+        "the user asks",
+        "user wants",
+        "user asks",
+        "let me think",
+        "let's think",
+        "first, i need",
+        "i need to",
+    ];
+    let line = text.trim();
+    let aloud = !line.contains('\n') && chatter::begins(&chatter::plain(line), ALOUD) && chatter::has_meta(line);
+    let outcome = line.rsplit_once(": ").map(|(_, outcome)| outcome).filter(|outcome| outcome.contains(' '));
+    outcome.filter(|_| aloud).unwrap_or(text)
 }
 
 /// Reads a reasoning tag at the start of a text: whether it closes, and how long it is.
@@ -218,30 +249,41 @@ fn template_mark(text: &str) -> Option<usize> {
     name[end..].starts_with("|>").then_some(end + 4)
 }
 
-/// What stands in code fences, if there are any that hold something: the model marked it as its answer.
-fn fenced(text: &str) -> Option<String> {
-    let mut inside = false;
-    let mut kept: Vec<&str> = vec![];
+/// A line of a reply, without the marks of code fences.
+#[derive(Clone, Copy)]
+struct Line<'a> {
+    text: &'a str,
+    fenced: bool,
+}
+
+/// The lines of a reply, and which of them stand in code fences.
+fn unfenced(text: &str) -> Vec<Line<'_>> {
+    let mut fenced = false;
+    let mut lines = vec![];
     for line in text.lines() {
         let trimmed = line.trim();
         let Some(info) = trimmed.strip_prefix("```").or_else(|| trimmed.strip_prefix("~~~")) else {
-            if inside {
-                kept.push(line);
-            }
+            lines.push(Line { text: line, fenced });
             continue;
         };
         let info = info.trim_start_matches(['`', '~']);
         if let Some(whole) = info.strip_suffix("```").or_else(|| info.strip_suffix("~~~")) {
             // Opened and closed on one line.
-            kept.push(without_language(whole));
+            lines.push(Line { text: without_language(whole), fenced: true });
             continue;
         }
-        inside = !inside;
-        if inside && !is_language(info) {
-            kept.push(info);
+        fenced = !fenced;
+        if fenced && !is_language(info) {
+            lines.push(Line { text: info, fenced });
         }
     }
-    kept.iter().any(|line| !line.trim().is_empty()).then(|| kept.join("\n"))
+    lines
+}
+
+/// These lines as a text, if they say anything.
+fn joined<'a>(lines: impl Iterator<Item = Line<'a>>) -> Option<String> {
+    let lines: Vec<&str> = lines.map(|line| line.text).collect();
+    lines.iter().any(|line| !line.trim().is_empty()).then(|| lines.join("\n"))
 }
 
 /// Whether what follows the opening fence names a language rather than being text.

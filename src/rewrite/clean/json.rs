@@ -56,14 +56,25 @@ fn chosen(entries: Vec<Entry>) -> Vec<String> {
     entries.into_iter().filter(|entry| entry.kind == wanted).map(|entry| entry.text).collect()
 }
 
+/// Whether a reply is structured as a whole, but for a line or two of prose around it.
+pub(super) fn is_whole(text: &str) -> bool {
+    const PROSE: usize = 20;
+    let text = text.trim();
+    let Some(start) = structure_start(text) else { return false };
+    let end = text.rfind([']', '}']).map_or(text.len(), |at| at + 1).max(start);
+    let words = |prose: &str| prose.split_whitespace().count();
+    words(&text[..start]) + words(&text[end..]) <= PROSE
+        && (start == 0 || text[..start].trim_end().ends_with([':', '.']))
+}
+
 /// Where structure begins: a bracket at the start of a line or after a colon, followed by a quote or another bracket.
 fn structure_start(text: &str) -> Option<usize> {
     let mut opens = true;
     for (at, c) in text.char_indices() {
         match c {
             '[' | '{' if opens => {
-                let next = text[at + 1..].chars().find(|c| !c.is_whitespace());
-                if next.is_some_and(|c| "\"'[{".contains(c)) {
+                let next = text[at + 1..].trim_start();
+                if next.starts_with(['"', '\'', '[', '{']) || next.starts_with("//") {
                     return Some(at);
                 }
                 opens = false;
@@ -97,11 +108,17 @@ impl Found {
             }
             Value::Array(values) => values.iter().for_each(|value| self.collect(value, kind)),
             Value::Object(fields) => {
-                for (key, value) in fields {
+                // {"kind": "keywords", "text": "…"}
+                let kind_key = ["kind", "type"].into_iter().find(|key| fields.get(*key).is_some_and(Value::is_string));
+                let named = kind_key.filter(|_| fields.len() > 1);
+                let depth = self.keys.len();
+                self.keys.extend(named.and_then(|key| fields[key].as_str()).map(str::to_owned));
+                for (key, value) in fields.iter().filter(|(key, _)| Some(key.as_str()) != named) {
                     self.keys.push(key.clone());
                     self.collect(value, chatter::key(key));
                     self.keys.pop();
                 }
+                self.keys.truncate(depth);
             }
             _ => {}
         }
@@ -140,6 +157,11 @@ fn scan(text: &str) -> Scanned {
         match c {
             '[' | '{' => depth += 1,
             ']' | '}' => depth = depth.saturating_sub(1),
+            // A comment.
+            '/' if rest.starts_with('/') && matches!(before, '[' | '{' | ',') => {
+                rest = rest.find('\n').map_or("", |end| &rest[end..]);
+                continue;
+            }
             _ => {}
         }
         if matches!(c, '"' | '\'') && matches!(before, '[' | '{' | ',' | ':' | ' ') {
@@ -216,7 +238,9 @@ fn unescaped(text: &str) -> Option<(Option<char>, &str)> {
             Some(code) => (char::from_u32(code), &rest[4..]),
             None => (None, rest),
         },
-        escaped => (Some(escaped), rest),
+        '"' | '\'' | '\\' | '/' | '`' => (Some(c), rest),
+        // `C:\Windows`: what escapes nothing stands for itself.
+        _ => (Some('\\'), text),
     })
 }
 

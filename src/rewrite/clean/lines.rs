@@ -22,7 +22,7 @@ struct Sorted<'a> {
     marked: Vec<Item<'a>>,
     outputs: Vec<&'a str>,
     plain: Vec<&'a str>,
-    /// What is put into the user's mouth: the question again, or, in the form of the chat that it was shown, the rewrite.
+    /// Taken only if there is nothing else: they may repeat the question.
     turns: Vec<&'a str>,
     headings: Vec<&'a str>,
     chatter: bool,
@@ -65,6 +65,17 @@ pub(super) fn items(text: &str, question: &str) -> Result<Vec<String>, Rejection
     }
 }
 
+/// The questions of a line that holds several: "Why is bread flat? Which flour rises best?"
+pub(super) fn questions(line: &str) -> Option<Vec<String>> {
+    const FEWEST_CHARS: usize = 8;
+    let questions: Vec<&str> = line.split_inclusive(['?', '？']).map(str::trim).collect();
+    let asks = |text: &&str| {
+        let begins = text.starts_with(|c: char| c.is_uppercase() || c == '¿' || c > '\u{2e80}');
+        begins && text.ends_with(['?', '？']) && text.chars().count() >= FEWEST_CHARS
+    };
+    (questions.len() > 1 && questions.iter().all(asks)).then(|| questions.into_iter().map(str::to_owned).collect())
+}
+
 impl<'a> Sorted<'a> {
     /// Sorts a line in; returns whether the next lines are part of the answer.
     #[expect(clippy::too_many_lines, reason = "one list of cases, in the order in which they are looked for")]
@@ -75,7 +86,7 @@ impl<'a> Sorted<'a> {
             self.plain.push(line);
             return answering;
         }
-        let line = untagged(line);
+        let line = without_language(untagged(line));
         if line.is_empty() {
             self.chatter = true;
             return answering;
@@ -91,21 +102,25 @@ impl<'a> Sorted<'a> {
         }
         let heading = marks::heading(line);
         let (mark, text) = match marks::mark(heading.unwrap_or(line), numbering) {
-            // What the question itself begins with is not a mark: "1. FC Köln" stays.
-            (Mark::Number, rest) if begins_like(question, line, rest) => (Mark::None, line),
+            // What the question itself has is not a mark: "1. FC Köln" and "> vs >>" stay.
+            (Mark::Number, rest) if has_mark(question, line, rest) => (Mark::None, line),
+            (Mark::Quote, _) if question.contains('>') => (Mark::None, line),
             marked => marked,
         };
         // A question about search queries has their names in it; what it says itself is not a label.
-        let asked_for = |rest: &str| !rest.is_empty() && begins_like(question, text, rest);
+        let asked_for = |kind: Kind, rest: &str| {
+            !rest.is_empty()
+                && (begins_like(question, text, rest) || kind == Kind::Aside && is_about(question, text, rest))
+        };
         if self.several && chatter::is_title(text) {
             self.chatter = true;
-            return !matches!(chatter::key(text), Some(Kind::Aside | Kind::Echo));
+            return !matches!(chatter::key(text), Some(Kind::Aside | Kind::Echo | Kind::Turn));
         }
-        match chatter::label(text, heading.is_some()).filter(|(_, rest)| !asked_for(rest)) {
+        match chatter::label(text, heading.is_some()).filter(|(kind, rest)| !asked_for(*kind, rest)) {
             Some((kind, "")) => {
                 self.chatter = true;
                 self.answers |= answer::announces(text, question);
-                return !matches!(kind, Kind::Aside | Kind::Echo);
+                return !matches!(kind, Kind::Aside | Kind::Echo | Kind::Turn);
             }
             // Of a list, all items are meant, whether they have labels or not.
             Some((Kind::Question, rest)) if mark != Mark::None => {
@@ -120,10 +135,12 @@ impl<'a> Sorted<'a> {
                 self.outputs.push(rest);
                 return answering;
             }
-            Some((Kind::Aside | Kind::Echo, rest)) => {
-                if text.get(..5).is_some_and(|name| name.eq_ignore_ascii_case("user:")) {
-                    self.turns.push(rest);
-                }
+            Some((Kind::Turn, rest)) => {
+                self.turns.push(rest);
+                self.chatter = true;
+                return answering;
+            }
+            Some((Kind::Aside | Kind::Echo, _)) => {
                 self.chatter = true;
                 return answering;
             }
@@ -152,10 +169,8 @@ impl<'a> Sorted<'a> {
             // A question, then "Answer: …".
             let answered = self.plain.iter().any(|text| asks(text)) && !self.outputs.iter().any(|text| asks(text));
             let outputs = if answered { vec![] } else { self.outputs };
-            return [outputs, self.plain, self.headings, self.turns]
-                .into_iter()
-                .find(|group| !group.is_empty())
-                .unwrap_or_default();
+            let groups = [outputs, self.plain, self.headings, self.turns];
+            return without_titles(groups.into_iter().find(|group| !group.is_empty()).unwrap_or_default());
         };
         // A question, then points that say what was changed.
         if let [single] = self.plain[..]
@@ -165,10 +180,13 @@ impl<'a> Sorted<'a> {
         {
             return vec![single];
         }
-        // Points below a point explain it.
+        // Points below a point explain it, unless they are the ones that ask.
         let (mark, indent) = (first.mark, first.indent + 1);
-        let items = self.marked.iter().filter(|item| item.mark == mark && item.indent <= indent);
-        without_titles(items.map(|item| item.text).collect())
+        let (points, below): (Vec<&Item<'_>>, Vec<&Item<'_>>) =
+            self.marked.iter().partition(|item| item.mark == mark && item.indent <= indent);
+        let headed = !below.is_empty() && below.iter().all(|item| asks(item.text));
+        let items = if headed && !points.iter().any(|item| asks(item.text)) { below } else { points };
+        without_titles(items.into_iter().map(|item| item.text).collect())
     }
 }
 
@@ -179,8 +197,9 @@ fn without_titles(items: Vec<&str>) -> Vec<&str> {
         return items;
     }
     let titled = |text: &'_ str| {
-        let (title, rest) = text.split_once(": ").or_else(|| text.split_once(":** "))?;
-        let emphasised = title.starts_with('*') && (title.ends_with('*') || !rest.ends_with('*'));
+        let (title, rest) = text.split_once(":").filter(|(_, rest)| rest.starts_with([' ', '*']))?;
+        let emphasised =
+            title.starts_with('*') && (title.ends_with('*') || !rest.ends_with('*')) || rest.starts_with("** ");
         let rest = rest.trim_start_matches(['*', ' ']);
         let asks = rest.trim_end_matches(['*', '"', '”']).ends_with(['?', '？']);
         let short = title.len() <= MAX_TITLE && title.split_whitespace().count() <= 4;
@@ -213,6 +232,46 @@ fn untagged(line: &str) -> &str {
         }
         _ => line,
     }
+}
+
+/// Takes off the name of the language that the text is in: "(English) Why is bread flat?"
+fn without_language(line: &str) -> &str {
+    const LANGUAGES: [&str; 14] = [
+        "english",
+        "german",
+        "deutsch",
+        "french",
+        "français",
+        "spanish",
+        "español",
+        "italian",
+        "italiano",
+        "portuguese",
+        "português",
+        "dutch",
+        "nederlands",
+        "polski",
+    ];
+    let named = line.strip_prefix(['(', '[']).and_then(|line| line.split_once([')', ']']));
+    named
+        .filter(|(name, _)| LANGUAGES.contains(&name.to_lowercase().as_str()))
+        .map_or(line, |(_, rest)| rest.trim_start())
+}
+
+/// Whether the question has the number that was taken for a mark, with the word that follows it.
+fn has_mark(question: &str, line: &str, rest: &str) -> bool {
+    let word = rest.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+    let end = line.len() - rest.len() + word.len();
+    let marked = line.get(..end).filter(|_| !word.is_empty() && line.ends_with(rest));
+    begins_like(question, line, rest)
+        || marked.is_some_and(|marked| question.to_lowercase().contains(&marked.to_lowercase()))
+}
+
+/// Whether the question speaks of what was taken for a label: "Note 9 or Note 10: which …?"
+fn is_about(question: &str, text: &str, rest: &str) -> bool {
+    let label = text.strip_suffix(rest).unwrap_or_default();
+    let asked: Vec<String> = chatter::words(question).collect();
+    chatter::words(label).any(|word| word.chars().count() > 3 && asked.contains(&word))
 }
 
 /// Whether a question begins with the sign that was taken for a mark.

@@ -57,10 +57,10 @@ pub(super) fn mark(line: &str, numbering: Numbering) -> (Mark, &str) {
     if let Some(rest) = bullet(line) {
         return (Mark::Bullet, without_box(rest));
     }
-    // `**1.** text`
+    // `**1.** text`, `**1. Title:** text`
     if let Some((_, rest)) = number(line.trim_start_matches('*'), numbering.numbers)
         && line.starts_with('*')
-        && rest.starts_with('*')
+        && (rest.starts_with('*') || numbering.numbers && rest.contains(":**"))
     {
         return (Mark::Number, rest.trim_start_matches('*').trim_start());
     }
@@ -204,13 +204,27 @@ fn is_roman(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| matches!(c.to_ascii_lowercase(), 'i' | 'v' | 'x'))
 }
 
-/// A number of at most two digits at the start of a text.
+/// A number of at most two digits at the start of a text, of wide ones, too: `１．`
 fn digits(text: &str) -> Option<(u32, &str)> {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    if !(1..=2).contains(&end) {
-        return None;
-    }
-    Some((text[..end].parse().ok()?, &text[end..]))
+    let digit = |c: char| match c {
+        '０'..='９' => Some(u32::from(c) - u32::from('０')),
+        c => c.to_digit(10),
+    };
+    let rest = text.trim_start_matches(|c| digit(c).is_some());
+    let number = &text[..text.len() - rest.len()];
+    (1..=2)
+        .contains(&number.chars().count())
+        .then(|| (number.chars().filter_map(digit).fold(0, |value, digit| 10 * value + digit), rest))
+}
+
+/// Takes the numbers off the strings of a structured list.
+pub(super) fn unnumbered(texts: Vec<String>) -> Vec<String> {
+    let numbering = Numbering::of(texts.iter().map(String::as_str));
+    let bare = |text: &String| match mark(text, numbering) {
+        (Mark::Number, rest) => rest.to_owned(),
+        _ => text.clone(),
+    };
+    if numbering.numbers { texts.iter().map(bare).collect() } else { texts }
 }
 
 /// The cells of a table's row that say something.

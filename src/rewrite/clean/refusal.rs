@@ -8,7 +8,7 @@ use self::words::{
     ABOUT, AGAINST, ASKING_BACK, BINDING, CAN_DO, DESIGNED, DOING, EVERYDAY, FILTERED, FILTERS, FOLLOWING,
     FOREIGN_REFUSALS, HELP_WITH_WHAT, HELPING, I_AM, INAPPROPRIATE, ITS_WORK, JOINING, LACKING, MISSING, MODEL_WORDS,
     MODELS_OWN, NOT, NOT_SOMETHING, OFFERS, REFUSALS, REFUSED, REQUESTS, SORRY, UNABLE, VAGUE, VERDICTS, WANTING,
-    WHAT_YOU,
+    WHAT_YOU, YOUR_MATTERS,
 };
 use super::chatter::{after, begins, is_searched_for, plain, words};
 
@@ -16,6 +16,10 @@ use super::chatter::{after, begins, is_searched_for, plain, words};
 pub(super) fn is_refusal(line: &str) -> bool {
     let end = line.char_indices().nth(400).map_or(line.len(), |(at, _)| at);
     let text = plain(&line[..end]);
+    // Somebody quotes it: "I'm sorry, Dave" is spoken by HAL.
+    if quotes(line) {
+        return false;
+    }
     // The strings of a structure are looked at one by one.
     if text.starts_with('{') || ["[\"", "['", "[{"].iter().any(|begin| text.starts_with(begin)) {
         return false;
@@ -30,6 +34,13 @@ pub(super) fn is_refusal(line: &str) -> bool {
         || !is_own_matter(&text)
             && !is_searched_for(&text)
             && (is_sorry(&text) || will_not(&text) || is_bound(&text) || lacks(&text))
+}
+
+/// Whether a line begins with a quotation and goes on after it.
+fn quotes(line: &str) -> bool {
+    const PAIRS: [(char, char); 3] = [('"', '"'), ('“', '”'), ('«', '»')];
+    let rest = PAIRS.iter().find_map(|(open, close)| Some(line.strip_prefix(*open)?.split_once(*close)?.1));
+    rest.is_some_and(|rest| words(rest).nth(2).is_some())
 }
 
 fn holds(text: &str, phrases: &[&str]) -> bool {
@@ -128,6 +139,7 @@ fn is_bound(text: &str) -> bool {
 /// "I need more context", "I don't have enough information to rewrite the question".
 fn lacks(text: &str) -> bool {
     after_any(text, LACKING).is_some_and(|rest| ends_here(rest) || holds(rest, ITS_WORK))
+        || begins(text, &["i don't have", "i do not have"]) && holds(text, YOUR_MATTERS)
 }
 
 /// A model that says that it is one: "As an AI language model, …", "I'm just an AI …". Not "As an AI engineer, …".

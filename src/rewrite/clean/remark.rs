@@ -11,7 +11,7 @@ pub(super) fn is_remark(line: &str) -> bool {
         return false;
     }
     let bare = text.trim_matches(|c: char| !c.is_alphanumeric());
-    if NOTHING.contains(&bare) || REMARKS.iter().any(|begin| text.starts_with(begin)) {
+    if NOTHING.contains(&bare) || is_count(line) || REMARKS.iter().any(|begin| text.starts_with(begin)) {
         return true;
     }
     if FAREWELLS.iter().any(|begin| after(&text, begin).is_some_and(says_farewell)) {
@@ -63,6 +63,33 @@ fn says_farewell(rest: &str) -> bool {
         " for providing",
     ];
     rest.trim().is_empty() || rest.starts_with(['.', '!', ',', ';']) || begins(rest, &WITH)
+}
+
+/// Whether a line only says how long the rest is: "(61 words)", "（约120字）".
+fn is_count(line: &str) -> bool {
+    const COUNTED: [&str; 14] = [
+        "words",
+        "word",
+        "terms",
+        "keywords",
+        "characters",
+        "wörter",
+        "mots",
+        "palabras",
+        "parole",
+        "palavras",
+        "termos",
+        "términos",
+        "слов",
+        "字",
+    ];
+    let inner = line.trim_start_matches(['*', '_']).strip_prefix(['(', '（']);
+    let inner = inner.and_then(|inner| inner.trim_end_matches(['*', '_', '.']).strip_suffix([')', '）']));
+    inner.is_some_and(|inner| {
+        inner.contains(|c: char| c.is_ascii_digit())
+            && words(inner).count() <= 4
+            && COUNTED.iter().any(|unit| inner.trim_end_matches('.').ends_with(unit))
+    })
 }
 
 /// Whether a model speaks of its work: "I rewrote the question". Not "I rewrote my essay", "I have a question about …".
@@ -117,7 +144,7 @@ const INVITATIONS: &[&str] = &["let me know", "please let me know"];
 #[rustfmt::skip]
 const OF_ITSELF: &[&str] = &[
     "i can ", "i could ", "i've ", "i have ", "i will ", "i'll ", "i made ", "i changed ", "i kept ", "i used ",
-    "i added ", "i rewr", "i reph", "i refor", "i need to", "i should", "we need to", "we should", "i'm happy to",
+    "i added ", "i rewr", "i rewo", "i para", "i clarif", "i replaced ", "i expanded ", "i spelled ", "i spelt ", "i reph", "i refor", "i need to", "i should", "we need to", "we should", "i'm happy to",
     "first, i", "now, i", "let me ", "let's", "wait, ",
 ];
 
@@ -141,7 +168,7 @@ const OFFERS: &[&str] = &[
 /// What a remark is about, if it goes on to describe it.
 #[rustfmt::skip]
 const SUBJECTS: &[&str] = &[
-    "this query", "this question", "this version", "this search query", "these queries", "these questions",
+    "these terms", "these keywords", "this list", "this query", "this question", "this version", "this search query", "these queries", "these questions",
     "these searches", "these search queries", "these versions", "these variations", "these rewrites",
     "these rewritten questions", "each query", "each question", "each version", "each of these", "each of these queries",
     "each of these questions", "the query", "the question", "this phrasing", "this wording",

@@ -1,14 +1,33 @@
-//! How many signs a rewrite shows of having lost a part of the question: a number, a negation, a name.
+//! What the text of a rewrite shows, beside the question's: how many numbers, negations and names it lost, and whether it
+//! only left words out.
 //!
 //! Signs, not proofs: "zero dimensions" keeps the number of "0-dimensional", "lacking" the negation of "without", "World
 //! Health Organization" the name WHO, and whatever these lists do not know counts as lost.
 
 use std::collections::HashSet;
 
-use super::chatter::words;
+use super::{Form, chatter::words};
+use crate::rewrite::{Profile, Signs};
+
+/// What is seen of a rewrite of a kind that has to keep what the question says; of others, nothing.
+pub(super) fn of(profile: &Profile, question: &str, rewrite: &str) -> Signs {
+    if !profile.faithful {
+        return Signs::default();
+    }
+    // Words that are picked are no question, and what replaces the question may have all of its words from the chat.
+    let asks = profile.limits.form == Form::Question && !profile.replaces;
+    let shortened = asks && is_shortened(question, rewrite);
+    Signs { strayed: count(question, rewrite), shortened }
+}
+
+/// Whether a rewrite has no word that the question has not.
+fn is_shortened(question: &str, rewrite: &str) -> bool {
+    let own: HashSet<String> = words(question).collect();
+    words(rewrite).all(|word| own.contains(&word))
+}
 
 /// How many numbers, negations and names of a question a rewrite lacks.
-pub(super) fn count(question: &str, rewrite: &str) -> usize {
+fn count(question: &str, rewrite: &str) -> usize {
     let said: Vec<String> = words(rewrite).collect();
     lost_numbers(question, rewrite, &said) + lost_negation(question, &said) + lost_names(question, rewrite, &said)
 }
@@ -224,6 +243,7 @@ const NUMBER_WORDS: &[(&str, &[&str])] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rewrite::RewriteKind;
 
     #[test]
     fn what_is_kept_in_other_words_is_not_lost() {
@@ -270,6 +290,21 @@ mod tests {
             ("flights with KLM in 2019, not with Ryanair", "flights", 4),
         ] {
             assert_eq!(count(question, rewrite), lost, "{question:?} – {rewrite:?}");
+        }
+    }
+
+    #[test]
+    fn a_rewrite_that_only_leaves_words_out_is_seen() {
+        let question = "Hi, can you tell me why my bread isn't rising?";
+        let shortened = |kind: RewriteKind, rewrite| of(&kind.profile(), question, rewrite).shortened;
+        for rewrite in ["why my bread isn't rising", "Bread isn’t rising: why?", question] {
+            assert!(shortened(RewriteKind::Paraphrase, rewrite), "{rewrite}");
+        }
+        for rewrite in ["why does my bread not rise", "bread rising problem"] {
+            assert!(!shortened(RewriteKind::Multi, rewrite), "{rewrite}");
+        }
+        for kind in [RewriteKind::Keywords, RewriteKind::StepBack, RewriteKind::Decompose, RewriteKind::Condense] {
+            assert!(!shortened(kind, "why bread"), "{kind}: on purpose, or from the chat");
         }
     }
 

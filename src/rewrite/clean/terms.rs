@@ -4,8 +4,9 @@
 use std::collections::HashSet;
 
 use super::{
-    folded,
+    chatter, folded,
     marks::{self, PAIRS},
+    vocabulary::{FOREIGN_KEYWORDS, GROUP_NOUNS},
 };
 
 /// Fewer quotations may be titles or phrases inside a sentence: then the text stays as it is.
@@ -50,25 +51,30 @@ pub(super) fn of(text: &str, question: &str) -> String {
     if terms.is_empty() { text.to_owned() } else { terms.join(", ") }
 }
 
-/// A text without the names that its lines give to groups of terms: `**Synonyms:** lukewarm meal, chilled dish`.
+/// A text without the names that its lines give to groups of terms: `**Synonyms:** lukewarm meal, chilled dish`. The
+/// cells of a table are terms.
 pub(super) fn unlabelled(text: &str) -> String {
-    text.lines().map(|line| group(line).unwrap_or(line)).collect::<Vec<_>>().join("\n")
+    let grouped = text.lines().filter(|line| group(line, false).is_some()).nth(1).is_some();
+    let bare = |line: &str| match marks::row(line.trim()) {
+        Some(cells) => cells.filter(|cell| !is_name(cell, true)).collect::<Vec<_>>().join(", "),
+        None => group(line, !grouped).unwrap_or(line).to_owned(),
+    };
+    text.lines().map(bare).collect::<Vec<_>>().join("\n")
 }
 
 /// The terms of a line that names them first.
-fn group(line: &str) -> Option<&str> {
+fn group(line: &str, strict: bool) -> Option<&str> {
     const LONGEST: usize = 40;
-    #[rustfmt::skip]
-    const NAMES: [&str; 22] = [
-        "key", "main", "core", "terms", "term", "keywords", "keyword", "synonyms", "synonym", "related", "alternative",
-        "alternatives", "similar", "additional", "other", "more", "broader", "narrower", "words", "phrases", "concepts",
-        "search",
-    ];
-    let (name, rest) = line.split_once(':').filter(|(name, _)| name.len() <= LONGEST)?;
-    let mut names = name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).peekable();
-    names.peek()?;
-    let named = names.all(|word| NAMES.contains(&&*word.to_lowercase()));
-    named.then(|| rest.trim_start_matches(['*', '_']).trim())
+    let (name, rest) = line.split_once([':', '：']).filter(|(name, _)| name.len() <= LONGEST)?;
+    is_name(name, strict).then(|| rest.trim_start_matches(['*', '_']).trim())
+}
+
+/// Whether a text names terms: "Related terms". Of several groups, others have names like "Technical terms".
+fn is_name(text: &str, strict: bool) -> bool {
+    let is_noun = |word: &String| GROUP_NOUNS.contains(&word.as_str());
+    let words: Vec<String> = chatter::words(text).collect();
+    let whole = words.iter().all(is_noun) || FOREIGN_KEYWORDS.contains(&words.join(" ").as_str());
+    words.last().is_some_and(is_noun) && !strict && words.len() <= 4 || !words.is_empty() && whole
 }
 
 fn words(text: &str) -> usize {

@@ -21,7 +21,7 @@ pub(super) const REWRITE_STEMS: &[&str] = &[
 #[rustfmt::skip]
 pub(super) const OUTPUT_NOUNS: &[&str] = &[
     "answer", "output", "result", "results", "response", "reply", "assistant", "final", "keywords", "keyword",
-    "terms", "text", "content", "suggestion", "suggestions", "phrase", "phrases", "string",
+    "terms", "text", "content", "suggestion", "suggestions", "phrase", "phrases", "string", "passage", "paragraph",
 ];
 
 #[rustfmt::skip]
@@ -59,9 +59,32 @@ pub(super) const FOREIGN_NOUNS: &[&str] = &[
     "schlüsselwörter", "stichwörter", "suchbegriffe", "السؤال", "سؤال",
 ];
 
+/// Words for "keywords" elsewhere, as a label of their own.
+#[rustfmt::skip]
+pub(super) const FOREIGN_KEYWORDS: &[&str] = &[
+    "mots clés", "mots clefs", "termes clés", "palabras clave", "términos clave", "parole chiave", "termini chiave",
+    "palavras chave", "termos chave", "schlüsselbegriffe", "stichworte", "trefwoorden", "zoektermen", "słowa kluczowe",
+    "ключевые слова", "anahtar kelimeler",
+];
+
+/// Words for "note" and "explanation" elsewhere.
+#[rustfmt::skip]
+pub(super) const FOREIGN_ASIDES: &[&str] = &[
+    "nota", "hinweis", "anmerkung", "erklärung", "begründung", "remarque", "explication", "explicación", "spiegazione",
+    "explicação", "opmerking", "toelichting", "примечание", "пояснение", "注", "备注", "说明", "解释", "説明", "注意", "補足",
+];
+
 #[rustfmt::skip]
 pub(super) const CHINESE_NOUNS: &[&str] = &[
     "问题", "查询", "改写", "問題", "查詢", "質問", "クエリ", "질문", "关键词", "關鍵詞", "关键字", "キーワード", "키워드",
+];
+
+/// What groups of search terms are called: a name of these words alone is a label inside a list of terms.
+#[rustfmt::skip]
+pub(super) const GROUP_NOUNS: &[&str] = &[
+    "key", "main", "core", "terms", "term", "keywords", "keyword", "synonyms", "synonym", "related", "alternative",
+    "alternatives", "similar", "additional", "other", "more", "broader", "narrower", "words", "phrases", "concepts",
+    "search",
 ];
 
 /// What is said before coming to the point.
@@ -84,6 +107,9 @@ pub(super) const HERE: &[&str] = &[
     "aqui está", "ecco", "here is", "here's", "here are", "here you go", "here you are", "here it is", "below is",
     "below are", "the following is", "the following are", "the following", "these are", "this is the", "this is a",
 ];
+
+/// Beginnings of preambles that end with a full stop.
+pub(super) const EAST_ASIAN_HERE: &[&str] = &["以下は", "以下に", "以下是", "下面是", "こちらが", "好的，", "当然，"];
 
 /// Beginnings of preambles if a word about rewriting comes with them.
 #[rustfmt::skip]

@@ -41,7 +41,9 @@ pub(super) const FINITE: &[&str] = &[
     "doesn't", "do", "don't", "did", "didn't", "ist", "sind", "war", "waren", "hat", "haben", "kann", "können", "wird",
     "werden", "sollte", "muss", "est", "sont", "était", "peut", "peuvent", "doit", "es", "son", "está", "están", "puede",
     "pueden", "è", "sono", "può", "é", "são", "pode", "wordt", "zijn", "kan", "happens", "occurs", "depends", "means",
-    "refers", "indicates", "suggests", "consists", "contains", "requires", "includes", "involves",
+    "refers", "indicates", "suggests", "consists", "contains", "requires", "includes", "involves", "helps", "reduces",
+    "lowers", "improves", "prevents", "strengthens", "releases", "makes", "takes", "gives", "allows", "leads", "affects",
+    "becomes", "remains", "keeps", "produces", "contributes", "opens", "closes", "lasts", "kills", "comes", "goes",
 ];
 
 /// Words that give a reason.
@@ -69,6 +71,20 @@ pub(super) const ADVICE: &[&str] = &[
     "to solve this", "to do this", "to do so", "simply", "just", "start by", "use", "it is", "it's", "there is",
     "there are", "they are", "this is", "these are", "in order to", "check", "ensure", "let", "add", "increase", "reduce",
     "avoid", "consider", "remember", "feed",
+];
+
+/// Verbs of instructions, which nouns are, too: "Open the app", but "open source licences".
+#[rustfmt::skip]
+pub(super) const INSTRUCTIONS: &[&str] = &[
+    "pour", "open", "select", "click", "tap", "press", "turn", "place", "put", "remove", "apply", "wait", "go", "mix",
+    "heat", "wash", "clean", "keep", "set", "install", "contact", "call", "bring", "take", "give", "enter", "choose",
+];
+
+/// What follows them then.
+#[rustfmt::skip]
+pub(super) const INSTRUCTED: &[&str] = &[
+    "the", "a", "an", "your", "it", "any", "all", "some", "each", "off", "on", "up", "out", "down", "for", "until", "to",
+    "with", "hot", "cold",
 ];
 
 /// Beginnings of a guess at the answer.

@@ -141,6 +141,14 @@ pub(super) const LACKING: &[&str] = &[
     "i'm not sure what you're asking", "i am not sure what you mean",
 ];
 
+/// What it does not have of the user's.
+#[rustfmt::skip]
+pub(super) const YOUR_MATTERS: &[&str] = &[
+    "information about your", "information on your", "access to your", "details about your", "details of your",
+    "knowledge of your", "data about your", "access to that information", "access to this information",
+    "access to real-time", "access to the internet",
+];
+
 /// What it would have done.
 #[rustfmt::skip]
 pub(super) const ITS_WORK: &[&str] = &[
@@ -207,7 +215,9 @@ pub(super) const ASKING_BACK: &[&str] = &[
     "your query is unclear", "your message is unclear", "your message is empty", "your message is incomplete",
     "your message appears", "your message seems", "it looks like you want to", "it sounds like you want to", "the question is unclear", "the query is unclear", "it seems your message",
     "it looks like your message", "it is unclear what you", "it's unclear what you", "it is unclear what the question",
-    "it's unclear what the question",
+    "it's unclear what the question", "it's not clear which", "it is not clear which", "it's unclear which",
+    "it is unclear which you", "it's not clear what you", "it is not clear what you",
+    "it looks like the question refers to", "it seems the question refers to", "the question refers to",
 ];
 
 /// What says that there was nothing to rewrite.
@@ -241,6 +251,7 @@ pub(super) const HELP_WITH_WHAT: &[&str] = &[
 pub(super) const WANTING: &[&str] = &[
     "please provide", "please share", "please clarify", "please specify", "could you provide", "could you please provide",
     "can you provide", "can you please provide", "could you share", "could you please share", "could you clarify",
+    "could you tell me", "could you please tell me", "can you tell me", "which one", "which product", "which document",
     "could you please clarify", "can you clarify", "can you please clarify", "could you specify", "could you please specify",
 ];
 
@@ -255,5 +266,5 @@ pub(super) const VAGUE: &[&str] = &[
 #[rustfmt::skip]
 pub(super) const WHAT_YOU: &[&str] = &[
     "what you mean", "you're looking for", "you are looking for", "what you want", "what you would", "you'd like",
-    "you would like", "what you need", "what you're", "what you are",
+    "you would like", "what you need", "what you're", "what you are", "you mean", "you're referring", "you are referring",
 ];
