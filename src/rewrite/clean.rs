@@ -4,12 +4,13 @@
 //! unwrapped in four steps, each a file of its own: [`envelope`] drops what surrounds a reply (reasoning, end marks, code
 //! fences, characters that nobody sees), [`json`] takes the strings out of structured replies, [`lines`] finds out which
 //! lines the model meant as its answer, and [`marks`] takes list marks and quotes off a line. [`chatter`] knows what a
-//! preamble and a label look like, [`remark`] and [`refusal`] what they are called after, [`passage`] puts a passage together, [`terms`] a list of keywords.
+//! preamble and a label look like, [`asked`] when the question has them itself, [`remark`] and [`refusal`] what they are called after, [`passage`] puts a passage together, [`terms`] a list of keywords.
 //!
 //! The steps run again on each rewrite until it no longer changes, so cleaning a cleaned rewrite gives itself. Then
 //! [`answer`] and [`language`] look at what it says, and [`signs`] at what it lost of the question.
 
 mod answer;
+mod asked;
 mod chatter;
 mod envelope;
 mod json;
@@ -156,8 +157,19 @@ impl<'a> Sieve<'a> {
         Self { question, context, asked: folded(question), seen: HashSet::new(), rejected: vec![] }
     }
 
-    /// What of these replies can be searched with.
+    /// What of these replies can be searched with. Where most of what is said answers, so do the statements between.
     fn pass<R: AsRef<str>>(&mut self, limits: &Limits, replies: impl IntoIterator<Item = R>) -> Vec<String> {
+        let before = self.rejected.len();
+        let mut rewrites = self.judged(limits, replies);
+        let answers = self.rejected[before..].iter().filter(|rejection| **rejection == Rejection::Answer).count();
+        if answers > 1 && answers > rewrites.len() {
+            let states = |rewrite: &mut String| rewrite.ends_with('.');
+            self.rejected.extend(rewrites.extract_if(.., states).map(|_| Rejection::Answer));
+        }
+        rewrites
+    }
+
+    fn judged<R: AsRef<str>>(&mut self, limits: &Limits, replies: impl IntoIterator<Item = R>) -> Vec<String> {
         let mut rewrites = vec![];
         for reply in replies {
             let mut items = items_of_reply(limits.form, reply.as_ref(), self.question).unwrap_or_else(|rejection| {

@@ -9,6 +9,9 @@ use self::words::{
 };
 use super::chatter::{is_searched_for, plain, words};
 
+/// What is asked in no more words may be a name; what is said in more is a sentence.
+const FEW_WORDS: usize = 6;
+
 /// Whether a cleaned text is an answer to this question.
 pub(super) fn is_answer(text: &str, question: &str) -> bool {
     if text.contains(['?', '？', '؟']) || is_searched_for(text) {
@@ -21,7 +24,9 @@ pub(super) fn is_answer(text: &str, question: &str) -> bool {
     let said: Vec<String> = words(&said).collect();
     let asked: Vec<String> = words(&asked).collect();
     let ends = text.trim_end_matches(['"', '”', ')', '*']).ends_with(['.', '!', '。']);
-    if verdict {
+    let claims = !is_question(question, &asked) && asked.len() > FEW_WORDS;
+    // "Because it impairs T cells, a lack of vitamin D increases the risk" says what a claim said.
+    if verdict && !(claims && said[0] == "because" && text.contains(", ")) {
         // "Because of Winn-Dixie", "According to the Bible, how old is the earth".
         let cites = said[0] == "because" && said.get(1).is_some_and(|word| word == "of") || said[0] == "according";
         return !cites || ends && !said.iter().any(|word| ASKING.contains(&word.as_str()));
@@ -52,7 +57,7 @@ pub(super) fn is_answer(text: &str, question: &str) -> bool {
             || verb.is_some_and(|at| at > 0) && (ends || reason);
     }
     // A few words without a verb are asked about, too; a sentence that explains them answers.
-    let names = asked.len() <= 6 && !asked.iter().any(|word| is_finite(word));
+    let names = asked.len() <= FEW_WORDS && !asked.iter().any(|word| is_finite(word));
     names && reason && verb.is_some_and(|at| at > 0)
 }
 

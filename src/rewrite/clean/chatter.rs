@@ -52,6 +52,13 @@ pub(super) fn is_searched_for(text: &str) -> bool {
     text.len() > last.len() && SEARCHED_FOR.contains(&last.to_lowercase().as_str())
 }
 
+/// Whether a line begins with a quotation and goes on after it: "I'm sorry, Dave" is spoken by HAL.
+pub(super) fn quotes(line: &str) -> bool {
+    const PAIRS: [(char, char); 3] = [('"', '"'), ('“', '”'), ('«', '»')];
+    let rest = PAIRS.iter().find_map(|(open, close)| Some(line.strip_prefix(*open)?.split_once(*close)?.1));
+    rest.is_some_and(|rest| words(rest).nth(2).is_some())
+}
+
 pub(super) fn has_meta(text: &str) -> bool {
     words(text).any(|word| META.iter().any(|stem| word.starts_with(stem)))
 }
@@ -78,6 +85,10 @@ fn named(text: &str) -> Option<Kind> {
             || FOREIGN_NOUNS.contains(&word.as_str())
             || lists.iter().any(|list| list.contains(&word.as_str()))
     };
+    // "Content-Type: application/json" is a header.
+    if text.contains('-') && !text.trim().contains(' ') && !is(QUESTION_NOUNS) {
+        return None;
+    }
     let kind = if is(ASIDE_NOUNS) {
         Kind::Aside
     } else if words.iter().any(rewrites) {
@@ -133,7 +144,7 @@ pub(super) fn label(line: &str, heading: bool) -> Option<(Kind, &str)> {
         return Some((Kind::Question, ""));
     }
     let courteous = plain(line);
-    if [HERE, HERE_PERHAPS, OPENERS, FOREIGN_OPENERS].iter().any(|list| begins(&courteous, list)) {
+    if !quotes(line) && [HERE, HERE_PERHAPS, OPENERS, FOREIGN_OPENERS].iter().any(|list| begins(&courteous, list)) {
         let announced = announced(line, &courteous);
         if announced.is_some() {
             return announced;
@@ -164,6 +175,12 @@ fn announces(name: &str) -> bool {
 
 /// Signs that lead from a label to its text, if the label has more than one word.
 const ARROWS: [&str; 3] = [" → ", " -> ", " => "];
+
+/// Whether a line announces things that are not called rewrites: "Here are some foods to eat before a marathon:".
+pub(super) fn announces_things(line: &str) -> bool {
+    let rewrites = || words(line).any(|word| REWRITE_STEMS.iter().any(|stem| word.starts_with(stem)));
+    begins(&plain(line), &["here are", "here is", "below are"]) && !has_meta(line) && !rewrites()
+}
 
 /// Splits a line at the sign after its label.
 fn split(line: &str) -> Option<(&str, &str)> {
@@ -239,7 +256,8 @@ pub(super) fn is_afterthought(line: &str) -> bool {
 /// Whether a line on its own names what follows: "Alternative 1", "[Rewritten question]", "=== Query ===".
 pub(super) fn is_title(line: &str) -> bool {
     let framed = |c: char| matches!(c, '[' | ']' | '=' | '-' | '*' | '(' | ')' | '<' | '>' | '【' | '】');
-    let counted = line.ends_with(|c: char| c.is_ascii_digit());
+    const HEADERS: [&str; 4] = ["query", "queries", "question", "questions"];
+    let counted = line.ends_with(|c: char| c.is_ascii_digit()) || HEADERS.contains(&line.to_lowercase().as_str());
     let marked = counted || line.starts_with(framed) && line.ends_with(framed);
     let rewrites = || words(line).any(|word| REWRITE_STEMS.iter().any(|stem| word.starts_with(stem)));
     line.len() <= 60 && (marked || rewrites()) && named(line).is_some()
@@ -250,20 +268,23 @@ const LONGEST_COURTESY: usize = 40;
 /// How many characters from a line's end politeness is looked for.
 const LONGEST_FAREWELL: usize = 200;
 
-/// Takes politeness off both ends of a line: "Sure! …", "… Let me know if you need more."
-pub(super) fn without_courtesies(line: &str) -> &str {
+/// Takes politeness off the beginning of a line: "Sure! …"
+pub(super) fn without_opener(line: &str) -> &str {
     let lower = plain(line);
-    let mut line = line;
     // Lower case may differ in length; only ASCII openers are cut, so compare on the line itself.
     for opener in OPENERS {
         let Some(rest) = line.get(opener.len()..).filter(|_| after(&lower, opener).is_some()) else { continue };
         let ends = rest.starts_with(['!', ',', '.', ':', ';']) && *opener != "ok" || rest.starts_with([',', ':']);
         let rest = rest.trim_start_matches(['!', ',', '.', ':', ';', ' ']);
         if ends && line.is_char_boundary(opener.len()) && super::marks::has_words(rest) {
-            line = rest;
-            break;
+            return rest;
         }
     }
+    line
+}
+
+/// Takes politeness off the end of a line: "… Let me know if you need more."
+pub(super) fn without_farewell(line: &str) -> &str {
     // Each end of a sentence looks at all that follows, so only few may: what a model adds is short.
     let near = line.char_indices().rev().take(LONGEST_FAREWELL).last().map_or(0, |(at, _)| at);
     let ends = line[near..].match_indices(['?', '.', '!', '？', '。']).map(|(at, sign)| near + at + sign.len());

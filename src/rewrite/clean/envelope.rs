@@ -24,7 +24,8 @@ pub(super) fn unwrap_passage(reply: &str) -> String {
 fn content(reply: &str) -> String {
     let text = without_html(without_entities(readable(reply)));
     let text = without_channels(&text);
-    let text = without_reasoning(text);
+    let text = without_reasoning(without_chat(text));
+    let text = with_line_ends(text);
     without_thinking_aloud(until_next_turn(until_end_mark(&text))).to_owned()
 }
 
@@ -56,9 +57,20 @@ fn readable(reply: &str) -> String {
 
 /// Puts plain signs for the HTML entities that gateways make of them.
 fn without_entities(text: String) -> String {
-    const ENTITIES: [(&str, &str); 5] =
-        [("&quot;", "\""), ("&#39;", "'"), ("&#x27;", "'"), ("&apos;", "'"), ("&amp;", "&")];
-    if !text.contains('&') {
+    const ENTITIES: [(&str, &str); 7] = [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&#39;", "'"),
+        ("&#x27;", "'"),
+        ("&apos;", "'"),
+        ("&amp;", "&"),
+    ];
+    let start = text.trim_start();
+    let escaped = ["{&quot;", "[&quot;", "&quot;"].iter().any(|begin| start.starts_with(begin));
+    // Somebody asks about them.
+    let asked = ["&lt;", "&gt;", "&nbsp;"].iter().any(|other| text.contains(other)) || start.starts_with("&amp;");
+    if asked && !escaped || !text.contains('&') {
         return text;
     }
     ENTITIES.iter().fold(text, |text, (entity, sign)| text.replace(entity, sign))
@@ -107,6 +119,25 @@ fn without_channels(text: &str) -> &str {
         _ if start.starts_with("<|channel|>") => "",
         Some(at) if start.starts_with("analysis") => &text[at + UNMARKED.len()..],
         _ => text,
+    }
+}
+
+/// Drops the chat of the prompt, if a model repeats it.
+fn without_chat(text: &str) -> &str {
+    let chat = text.trim_start().strip_prefix("<chat>").and_then(|chat| chat.split_once("</chat>"));
+    chat.map_or(text, |(_, rest)| rest)
+}
+
+/// Makes line ends of what was written as `\n` between whole phrases.
+fn with_line_ends(text: String) -> String {
+    const FEWEST_WORDS: usize = 3;
+    let phrase = |part: &str| part.split_whitespace().nth(FEWEST_WORDS - 1).is_some();
+    let written =
+        text.contains("\\n") && !text.trim().contains('\n') && !text.trim_start().starts_with(['{', '[', '"']);
+    if written && text.split("\\n").filter(|part| !part.trim().is_empty()).all(phrase) {
+        text.replace("\\n", "\n")
+    } else {
+        text
     }
 }
 
@@ -206,7 +237,8 @@ fn reasoning_tag(text: &str) -> Option<(bool, usize)> {
 
 /// Cuts at the first end mark of a chat template (`<|im_end|>`, `</s>`): what follows is no longer the reply.
 fn until_end_mark(text: &str) -> &str {
-    let mut text = text.trim();
+    // What the first line is indented by is kept: the others are, too.
+    let mut text = if template_mark(text.trim_start()).is_some() { text.trim() } else { text.trim_end() };
     // Marks before the reply: `<|im_start|>assistant`.
     while let Some(length) = template_mark(text) {
         text = text[length..].trim_start();

@@ -25,8 +25,11 @@ pub(super) fn strings(text: &str) -> Option<Vec<String>> {
 /// All strings of a structured reply; `None` if the reply is not structured.
 pub(super) fn entries(text: &str) -> Option<Vec<Entry>> {
     let text = text.trim();
-    if let Ok(value @ (Value::Array(_) | Value::Object(_))) = serde_json::from_str(text) {
-        return Some(Found::of(&value).entries);
+    match serde_json::from_str(text) {
+        Ok(value @ (Value::Array(_) | Value::Object(_))) => return Some(Found::of(&value).entries),
+        // Encoded twice.
+        Ok(Value::String(inner)) if inner.starts_with(['[', '{']) => return entries(&inner),
+        _ => {}
     }
     // Structure may follow a line of prose, or a label on the same line.
     let start = structure_start(text)?;
@@ -103,6 +106,7 @@ impl Found {
 
     fn collect(&mut self, value: &Value, kind: Option<Kind>) {
         match value {
+            Value::String(text) if text.starts_with(['[', '{']) && self.collect_encoded(text, kind) => {}
             Value::String(text) if self.entries.len() < MAX_STRINGS => {
                 self.entries.push(Entry { keys: self.keys.clone(), kind, text: on_one_line(text) });
             }
@@ -122,6 +126,16 @@ impl Found {
             }
             _ => {}
         }
+    }
+}
+
+impl Found {
+    /// Collects what a string holds that is structured itself, as the arguments of a tool call are.
+    fn collect_encoded(&mut self, text: &str, kind: Option<Kind>) -> bool {
+        let inner = serde_json::from_str(text);
+        let Ok(value @ (Value::Array(_) | Value::Object(_))) = inner else { return false };
+        self.collect(&value, kind);
+        true
     }
 }
 

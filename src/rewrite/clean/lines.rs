@@ -5,6 +5,7 @@
 
 use super::{
     Rejection, answer,
+    asked::Asked,
     chatter::{self, Kind},
     marks::{self, Mark, Numbering},
     remark,
@@ -28,8 +29,12 @@ struct Sorted<'a> {
     chatter: bool,
     /// Whether a line announces an answer: "There are several reasons why bread is flat:".
     answers: bool,
+    /// Whether a line announces what need not be an answer: "Here are some foods to eat before a marathon:".
+    things: bool,
     /// Whether there is more than one line.
     several: bool,
+    /// Whether numbers at the beginning of lines are the question's own, and no marks.
+    own_numbers: bool,
 }
 
 struct Item<'a> {
@@ -40,24 +45,34 @@ struct Item<'a> {
 
 /// Finds the lines that are the answer, and tidies each once.
 pub(super) fn items(text: &str, question: &str) -> Result<Vec<String>, Rejection> {
+    let asked = Asked::new(question);
+    let tidied = |line| tidied(line, &asked);
     let lines = || text.lines().filter(|line| marks::has_words(line)).take(MAX_LINES);
     if let (Some(single), None) = (lines().next(), lines().nth(1))
         && let Some(list) = marks::inline(single)
+        && !asked.has_number(single, single.trim_start_matches(|c: char| !c.is_whitespace()).trim_start())
     {
         return Ok(list.into_iter().map(tidied).collect());
     }
     let numbering = Numbering::of(lines().map(str::trim_start));
-    let mut sorted = Sorted { several: lines().nth(1).is_some(), ..Sorted::default() };
+    // What the question itself has is not a mark: "1. FC Köln" stays, and so does "2. Bundesliga" below it.
+    let is_own =
+        |line: &str| matches!(marks::mark(line, numbering), (Mark::Number, rest) if asked.has_number(line, rest));
+    let own_numbers = lines().map(str::trim).any(is_own);
+    let mut sorted = Sorted { several: lines().nth(1).is_some(), own_numbers, ..Sorted::default() };
     // Whether lines are part of the answer: not those under a heading like "Explanation:".
     let mut answering = true;
     for line in lines() {
-        answering = sorted.add(line, numbering, question, answering);
+        answering = sorted.add(line, numbering, &asked, answering);
     }
     if sorted.answers {
         return Err(Rejection::Answer);
     }
-    let chatter = sorted.chatter;
-    let found: Vec<String> = sorted.answer().into_iter().map(tidied).filter(|line| !line.is_empty()).collect();
+    let (chatter, things) = (sorted.chatter, sorted.things);
+    let found: Vec<String> = sorted.answer(&asked).into_iter().map(tidied).filter(|line| !line.is_empty()).collect();
+    if things && found.iter().all(|line| line.ends_with('.')) {
+        return Err(Rejection::Answer);
+    }
     match (found.is_empty(), chatter) {
         (false, _) => Ok(found),
         (true, true) => Err(Rejection::Preamble),
@@ -79,7 +94,7 @@ pub(super) fn questions(line: &str) -> Option<Vec<String>> {
 impl<'a> Sorted<'a> {
     /// Sorts a line in; returns whether the next lines are part of the answer.
     #[expect(clippy::too_many_lines, reason = "one list of cases, in the order in which they are looked for")]
-    fn add(&mut self, line: &'a str, numbering: Numbering, question: &str, answering: bool) -> bool {
+    fn add(&mut self, line: &'a str, numbering: Numbering, asked: &Asked<'_>, answering: bool) -> bool {
         let indent = line.len() - line.trim_start().len();
         let line = line.trim();
         if line.len() > MAX_LINE {
@@ -102,25 +117,28 @@ impl<'a> Sorted<'a> {
         }
         let heading = marks::heading(line);
         let (mark, text) = match marks::mark(heading.unwrap_or(line), numbering) {
-            // What the question itself has is not a mark: "1. FC Köln" and "> vs >>" stay.
-            (Mark::Number, rest) if has_mark(question, line, rest) => (Mark::None, line),
-            (Mark::Quote, _) if question.contains('>') => (Mark::None, line),
+            (Mark::Number, _) if self.own_numbers => (Mark::None, line),
+            // "> vs >>"
+            (Mark::Bullet | Mark::Quote, _) if line.starts_with(|sign| asked.has_sign(sign)) => (Mark::None, line),
             marked => marked,
         };
         // A question about search queries has their names in it; what it says itself is not a label.
-        let asked_for = |kind: Kind, rest: &str| {
-            !rest.is_empty()
-                && (begins_like(question, text, rest) || kind == Kind::Aside && is_about(question, text, rest))
+        let is_text = |kind: Kind, rest: &str| {
+            let label = asked.has_first_word(text) || kind == Kind::Aside && asked.is_about(text, rest);
+            !rest.is_empty() && (label || asked.begins_like(text, rest))
         };
         if self.several && chatter::is_title(text) {
             self.chatter = true;
             return !matches!(chatter::key(text), Some(Kind::Aside | Kind::Echo | Kind::Turn));
         }
-        match chatter::label(text, heading.is_some()).filter(|(kind, rest)| !asked_for(*kind, rest)) {
+        match chatter::label(text, heading.is_some()).filter(|(kind, rest)| !is_text(*kind, rest)) {
             Some((kind, "")) => {
                 self.chatter = true;
-                self.answers |= answer::announces(text, question);
-                return !matches!(kind, Kind::Aside | Kind::Echo | Kind::Turn);
+                self.answers |= answer::announces(text, asked.text());
+                self.things |= chatter::announces_things(text) && asked.is_about(text, "");
+                // Questions, then "Answer:".
+                let answered = kind == Kind::Output && self.plain.iter().any(|line| asks(line));
+                return !answered && !matches!(kind, Kind::Aside | Kind::Echo | Kind::Turn);
             }
             // Of a list, all items are meant, whether they have labels or not.
             Some((Kind::Question, rest)) if mark != Mark::None => {
@@ -154,23 +172,23 @@ impl<'a> Sorted<'a> {
         } else if heading.is_some() {
             self.headings.push(text);
         } else {
-            self.plain.push(text);
+            // What is bold as a whole may turn out to be a heading.
+            self.plain.push(if line.starts_with("**") && line.ends_with("**") { line } else { text });
         }
         answering
     }
 
     /// The group of lines that is the answer.
-    fn answer(self) -> Vec<&'a str> {
+    fn answer(self, asked: &Asked<'_>) -> Vec<&'a str> {
         if !self.labelled.is_empty() {
             return self.labelled;
         }
-        let asks = |text: &str| text.trim_end_matches(['*', '"', '”', '_']).ends_with(['?', '？']);
         let Some(first) = self.marked.first() else {
             // A question, then "Answer: …".
             let answered = self.plain.iter().any(|text| asks(text)) && !self.outputs.iter().any(|text| asks(text));
             let outputs = if answered { vec![] } else { self.outputs };
-            let groups = [outputs, self.plain, self.headings, self.turns];
-            return without_titles(groups.into_iter().find(|group| !group.is_empty()).unwrap_or_default());
+            let groups = [outputs, without_headings(self.plain), self.headings, self.turns];
+            return without_titles(groups.into_iter().find(|group| !group.is_empty()).unwrap_or_default(), asked);
         };
         // A question, then points that say what was changed.
         if let [single] = self.plain[..]
@@ -186,12 +204,31 @@ impl<'a> Sorted<'a> {
             self.marked.iter().partition(|item| item.mark == mark && item.indent <= indent);
         let headed = !below.is_empty() && below.iter().all(|item| asks(item.text));
         let items = if headed && !points.iter().any(|item| asks(item.text)) { below } else { points };
-        without_titles(items.into_iter().map(|item| item.text).collect())
+        without_titles(items.into_iter().map(|item| item.text).collect(), asked)
     }
 }
 
+/// Whether a line ends as a question does.
+fn asks(line: &str) -> bool {
+    line.trim_end_matches(['*', '"', '”', '_']).ends_with(['?', '？', '؟'])
+}
+
+/// Leaves out the short lines in bold that stand above others: "**Causes**".
+fn without_headings(lines: Vec<&str>) -> Vec<&str> {
+    const MOST_WORDS: usize = 5;
+    let is_heading = |line: &&str| {
+        let bold = line.len() > 4 && line.starts_with("**") && line.ends_with("**");
+        bold && !asks(line) && line.split_whitespace().count() <= MOST_WORDS
+    };
+    let headings = lines.iter().filter(|line| is_heading(line)).count();
+    if headings < 2 || 2 * headings > lines.len() || !is_heading(&lines[0]) {
+        return lines;
+    }
+    lines.into_iter().filter(|line| !is_heading(line)).collect()
+}
+
 /// Takes off what every item of a list has before or after its text: "Causes: Why …?", "**Fixes:** …", "… (broader)".
-fn without_titles(items: Vec<&str>) -> Vec<&str> {
+fn without_titles<'a>(items: Vec<&'a str>, asked: &Asked<'_>) -> Vec<&'a str> {
     const MAX_TITLE: usize = 40;
     if items.len() < 2 {
         return items;
@@ -201,9 +238,9 @@ fn without_titles(items: Vec<&str>) -> Vec<&str> {
         let emphasised =
             title.starts_with('*') && (title.ends_with('*') || !rest.ends_with('*')) || rest.starts_with("** ");
         let rest = rest.trim_start_matches(['*', ' ']);
-        let asks = rest.trim_end_matches(['*', '"', '”']).ends_with(['?', '？']);
+        let asks = asks(rest);
         let short = title.len() <= MAX_TITLE && title.split_whitespace().count() <= 4;
-        (short && (emphasised || asks) && marks::has_words(rest)).then_some(rest.len())
+        (short && (emphasised || asks && !asked.is_about(text, rest)) && marks::has_words(rest)).then_some(rest.len())
     };
     let glossed = |text: &str| {
         let at = text.find("? (").or_else(|| text.find("? ["))?;
@@ -258,37 +295,15 @@ fn without_language(line: &str) -> &str {
         .map_or(line, |(_, rest)| rest.trim_start())
 }
 
-/// Whether the question has the number that was taken for a mark, with the word that follows it.
-fn has_mark(question: &str, line: &str, rest: &str) -> bool {
-    let word = rest.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
-    let end = line.len() - rest.len() + word.len();
-    let marked = line.get(..end).filter(|_| !word.is_empty() && line.ends_with(rest));
-    begins_like(question, line, rest)
-        || marked.is_some_and(|marked| question.to_lowercase().contains(&marked.to_lowercase()))
-}
-
-/// Whether the question speaks of what was taken for a label: "Note 9 or Note 10: which …?"
-fn is_about(question: &str, text: &str, rest: &str) -> bool {
-    let label = text.strip_suffix(rest).unwrap_or_default();
-    let asked: Vec<String> = chatter::words(question).collect();
-    chatter::words(label).any(|word| word.chars().count() > 3 && asked.contains(&word))
-}
-
-/// Whether a question begins with the sign that was taken for a mark.
-fn begins_like(question: &str, line: &str, rest: &str) -> bool {
-    // What follows need not be the line's end: emphasis may close after it.
-    let sign = line.rfind(rest).map_or("", |at| line[..at].trim());
-    !sign.is_empty() && question.get(..sign.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(sign))
-}
-
 /// Takes quotes, emphasis and politeness off a line, and folds its white space.
-fn tidied(line: &str) -> String {
+fn tidied(line: &str, asked: &Asked<'_>) -> String {
     if line.len() > MAX_LINE {
         return line.to_owned();
     }
     let line = marks::unboxed(line);
     let line = marks::unquoted(chatter::without_praise(line));
-    let line = answer::without_answer(chatter::without_courtesies(line));
+    let line = if asked.has_first_word(line) { line } else { chatter::without_opener(line) };
+    let line = answer::without_answer(chatter::without_farewell(line));
     let line = marks::without_emphasis(line);
     let line = line.trim_matches(['\u{200c}', '\u{200d}']);
     line.split_whitespace().collect::<Vec<_>>().join(" ")

@@ -105,7 +105,10 @@ pub(super) fn inline(line: &str) -> Option<Vec<&str>> {
         rest = tail;
     }
     items.push(rest);
-    (items.len() > 1).then_some(items)
+    // "1. FC Köln: when is the next match in the 2. Bundesliga?" is one question.
+    let asks = |item: &&str| item.trim_end().ends_with(['?', '？']);
+    let alike = items.iter().all(asks) || !items.iter().any(asks);
+    (items.len() > 1 && alike).then_some(items)
 }
 
 /// `- text`, `• text`: a bullet that is a sign of its own needs no space, one that may belong to a word does.
@@ -159,7 +162,8 @@ fn number(line: &str, in_list: bool) -> Option<(u32, &str)> {
     if let Some(rest) = rest.strip_prefix('\u{fe0f}').unwrap_or(rest).strip_prefix('\u{20e3}') {
         return Some((value, rest));
     }
-    if let Some(rest) = rest.strip_prefix(" - ").or_else(|| rest.strip_prefix(" – ")) {
+    let close = || rest.strip_prefix("- ").filter(|_| in_list);
+    if let Some(rest) = rest.strip_prefix(" - ").or_else(|| rest.strip_prefix(" – ")).or_else(close) {
         return Some((value, rest));
     }
     // `1\. text`, as some escape it.
@@ -392,7 +396,7 @@ fn without_sign(line: &str, sign: &str) -> String {
     let mut rest = line;
     while let Some((before, tail)) = rest.split_once(sign) {
         let open = !before.ends_with(|c: char| c.is_alphanumeric() || c == '*')
-            && tail.starts_with(|c: char| !c.is_whitespace() && c != '*');
+            && tail.starts_with(|c: char| !c.is_whitespace() && !matches!(c, '*' | ')' | ']' | '}' | ',' | ';'));
         let inner = tail.split_once(sign).filter(|(inner, after)| {
             !inner.ends_with(char::is_whitespace) && !after.starts_with(|c: char| c.is_alphanumeric() || c == '*')
         });

@@ -10,13 +10,12 @@ use self::words::{
     MODELS_OWN, NOT, NOT_SOMETHING, OFFERS, REFUSALS, REFUSED, REQUESTS, SORRY, UNABLE, VAGUE, VERDICTS, WANTING,
     WHAT_YOU, YOUR_MATTERS,
 };
-use super::chatter::{after, begins, is_searched_for, plain, words};
+use super::chatter::{after, begins, is_searched_for, plain, quotes, words};
 
 /// Whether a line refuses, reports a filter, or asks back.
 pub(super) fn is_refusal(line: &str) -> bool {
     let end = line.char_indices().nth(400).map_or(line.len(), |(at, _)| at);
     let text = plain(&line[..end]);
-    // Somebody quotes it: "I'm sorry, Dave" is spoken by HAL.
     if quotes(line) {
         return false;
     }
@@ -34,13 +33,6 @@ pub(super) fn is_refusal(line: &str) -> bool {
         || !is_own_matter(&text)
             && !is_searched_for(&text)
             && (is_sorry(&text) || will_not(&text) || is_bound(&text) || lacks(&text))
-}
-
-/// Whether a line begins with a quotation and goes on after it.
-fn quotes(line: &str) -> bool {
-    const PAIRS: [(char, char); 3] = [('"', '"'), ('“', '”'), ('«', '»')];
-    let rest = PAIRS.iter().find_map(|(open, close)| Some(line.strip_prefix(*open)?.split_once(*close)?.1));
-    rest.is_some_and(|rest| words(rest).nth(2).is_some())
 }
 
 fn holds(text: &str, phrases: &[&str]) -> bool {

@@ -11,7 +11,7 @@ pub(super) fn is_remark(line: &str) -> bool {
         return false;
     }
     let bare = text.trim_matches(|c: char| !c.is_alphanumeric());
-    if NOTHING.contains(&bare) || is_count(line) || REMARKS.iter().any(|begin| text.starts_with(begin)) {
+    if NOTHING.contains(&bare) || is_count(line) || begins(&text, REMARKS) || begins(&text, PROMPTED) {
         return true;
     }
     if FAREWELLS.iter().any(|begin| after(&text, begin).is_some_and(says_farewell)) {
@@ -129,6 +129,13 @@ const REMARKS: &[&str] = &[
     "the user's question", "i think the user", "so the user", "okay, so the user", "okay, the user", "ok, the user",
     "alright, the user", "the question asks", "the query asks", "i should be clear", "i should be concise",
     "i should keep it", "i should make it",
+];
+
+/// What small models repeat of the prompts that come with the program.
+#[rustfmt::skip]
+const PROMPTED: &[&str] = &[
+    "reply with this one text", "reply with these texts", "reply with one json", "each looks at it from another side",
+    "keep the language of the question", "what stands between the tags",
 ];
 
 /// Wishes and thanks, if they are about the search or about nothing.

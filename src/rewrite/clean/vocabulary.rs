@@ -56,7 +56,7 @@ pub(super) const LABEL_WORDS: &[&str] = &[
 pub(super) const FOREIGN_NOUNS: &[&str] = &[
     "frage", "suchfrage", "suchanfrage", "suchanfragen", "anfrage", "umformulierung", "pregunta", "preguntas",
     "consulta", "consultas", "requête", "requêtes", "reformulée", "domanda", "pergunta", "vraag", "вопрос", "запрос",
-    "schlüsselwörter", "stichwörter", "suchbegriffe", "السؤال", "سؤال",
+    "soru", "sorusu", "sorgu", "sorgusu", "pytanie", "zapytanie", "schlüsselwörter", "stichwörter", "suchbegriffe", "السؤال", "سؤال",
 ];
 
 /// Words for "keywords" elsewhere, as a label of their own.
@@ -109,7 +109,8 @@ pub(super) const HERE: &[&str] = &[
 ];
 
 /// Beginnings of preambles that end with a full stop.
-pub(super) const EAST_ASIAN_HERE: &[&str] = &["以下は", "以下に", "以下是", "下面是", "こちらが", "好的，", "当然，"];
+pub(super) const EAST_ASIAN_HERE: &[&str] =
+    &["以下は", "以下に", "以下の", "以下是", "下面是", "こちらが", "好的，", "当然，"];
 
 /// Beginnings of preambles if a word about rewriting comes with them.
 #[rustfmt::skip]

@@ -210,6 +210,7 @@ pub(super) const FILTERS: &[&str] = &[
 /// Asking back, whatever follows.
 #[rustfmt::skip]
 pub(super) const ASKING_BACK: &[&str] = &[
+    "i'd be happy to help, but", "i would be happy to help, but", "i'd love to help, but", "i'd be glad to help, but",
     "would you like me to rewrite", "would you like me to rephrase", "what question would you like",
     "what query would you like", "what would you like me to", "what would you like to know", "your question is unclear",
     "your query is unclear", "your message is unclear", "your message is empty", "your message is incomplete",
