@@ -6,6 +6,7 @@ mod errors;
 mod faults;
 mod litellm;
 mod llm;
+mod replies;
 
 use asktwice::{
     Question, RewriteError, RewriteKind, RewriteRequest, Rewriter,

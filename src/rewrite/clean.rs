@@ -4,7 +4,8 @@
 //! unwrapped in four steps, each a file of its own: [`envelope`] drops what surrounds a reply (reasoning, end marks, code
 //! fences, characters that nobody sees), [`json`] takes the strings out of structured replies, [`lines`] finds out which
 //! lines the model meant as its answer, and [`marks`] takes list marks and quotes off a line. [`chatter`] knows what a
-//! preamble and a label look like, [`asked`] when the question has them itself, [`remark`] and [`refusal`] what they are called after, [`passage`] puts a passage together, [`terms`] a list of keywords.
+//! preamble and a label look like, [`remark`] and [`refusal`] what they are called after, and [`asked`] what of it all the
+//! question has itself. [`passage`] puts a passage together, [`terms`] a list of keywords.
 //!
 //! The steps run again on each rewrite until it no longer changes, so cleaning a cleaned rewrite gives itself. Then
 //! [`answer`] and [`language`] look at what it says, and [`signs`] at what it lost of the question.

@@ -50,7 +50,10 @@ pub(super) fn is_answer(text: &str, question: &str) -> bool {
         let word = |at: usize, list: &[&str]| said.get(at).is_some_and(|word| list.contains(&word.as_str()));
         let instructs = word(0, INSTRUCTIONS) && word(1, INSTRUCTED);
         let advice = advises || instructs || first || begin.starts_with("to ") && text.contains(", ");
-        let usual = said.windows(2).any(|pair| ADVERBS.contains(&pair[0].as_str()) && goes_on(&pair[1]));
+        let usual = said.windows(2).any(|pair| {
+            let price = pair[0] == "costs" && pair[1].starts_with(|c: char| c.is_ascii_digit());
+            price || ADVERBS.contains(&pair[0].as_str()) && goes_on(&pair[1])
+        });
         let bare = said.len() <= 2 && !said.iter().any(|word| asked.contains(word));
         return guesses(&begin, ends)
             || ends && (advice || usual || bare)

@@ -18,6 +18,11 @@ impl<'a> Asked<'a> {
         self.text
     }
 
+    /// Whether a text says it again.
+    pub(super) fn is(&self, text: &str) -> bool {
+        folded(text) == folded(self.text)
+    }
+
     /// Whether it begins with what a line has before the rest.
     pub(super) fn begins_like(&self, line: &str, rest: &str) -> bool {
         // What follows need not be the line's end: emphasis may close after it.

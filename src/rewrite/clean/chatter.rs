@@ -86,7 +86,7 @@ fn named(text: &str) -> Option<Kind> {
             || lists.iter().any(|list| list.contains(&word.as_str()))
     };
     // "Content-Type: application/json" is a header.
-    if text.contains('-') && !text.trim().contains(' ') && !is(QUESTION_NOUNS) {
+    if text.contains('-') && !text.trim().contains(' ') && !is(QUESTION_NOUNS) && !is(FOREIGN_NOUNS) {
         return None;
     }
     let kind = if is(ASIDE_NOUNS) {
@@ -157,11 +157,20 @@ pub(super) fn label(line: &str, heading: bool) -> Option<(Kind, &str)> {
     // `Query 1 (broader): text`
     let bare = name.trim_end_matches(['*', '_']);
     let short = bare.strip_suffix(')').and_then(|open| open.rsplit_once('(')).map_or(name, |(short, _)| short);
-    let kind = named(short)?;
     let rest = rest.trim_start();
+    let kind = named(short).or_else(|| (is_step(short) && rest.ends_with('?')).then_some(Kind::Question))?;
     // The emphasis opened before the label closes after it: `**Query:** text`.
     let rest = if name.starts_with(['*', '_']) { rest.trim_start_matches(['*', '_']) } else { rest };
     Some((kind, rest.trim()))
+}
+
+/// Whether a name counts the steps of a decomposition: "Step 1". Those of instructions do, too, but do not ask.
+fn is_step(name: &str) -> bool {
+    const STEPS: [&str; 5] = ["step", "schritt", "étape", "paso", "passo"];
+    let mut words = words(name);
+    words.next().is_some_and(|word| STEPS.contains(&word.as_str()))
+        && words.next().is_some_and(|number| number.chars().all(|c| c.is_ascii_digit()))
+        && words.next().is_none()
 }
 
 /// Whether what stands before a colon is a sentence about the rewrite: "A more specific version would be".
@@ -192,7 +201,7 @@ fn split(line: &str) -> Option<(&str, &str)> {
         let (name, _) = start.split_once(sign)?;
         let rewrites = words(name).any(|word| REWRITE_STEMS.iter().any(|stem| word.starts_with(stem)));
         let rewrites = rewrites || ARROWS.contains(&sign) && words(name).nth(1).is_some();
-        let label = (counts(name) || rewrites && sign.starts_with(' ')) && named(name).is_some();
+        let label = !name.contains(':') && (counts(name) || rewrites && sign.starts_with(' ')) && named(name).is_some();
         label.then(|| (name, &line[name.len() + sign.len()..]))
     });
     if weak.is_some() {

@@ -124,8 +124,12 @@ fn without_channels(text: &str) -> &str {
 
 /// Drops the chat of the prompt, if a model repeats it.
 fn without_chat(text: &str) -> &str {
-    let chat = text.trim_start().strip_prefix("<chat>").and_then(|chat| chat.split_once("</chat>"));
-    chat.map_or(text, |(_, rest)| rest)
+    let start = text.trim_start();
+    if let Some((_, rest)) = start.strip_prefix("<chat>").and_then(|chat| chat.split_once("</chat>")) {
+        return rest;
+    }
+    let last = start.starts_with("user:").then(|| start.rsplit_once("\nuser:")).flatten();
+    last.map_or(text, |(_, rest)| rest)
 }
 
 /// Makes line ends of what was written as `\n` between whole phrases.
@@ -240,6 +244,7 @@ fn until_end_mark(text: &str) -> &str {
     // What the first line is indented by is kept: the others are, too.
     let mut text = if template_mark(text.trim_start()).is_some() { text.trim() } else { text.trim_end() };
     // Marks before the reply: `<|im_start|>assistant`.
+    text = text.strip_prefix("assistant\n").unwrap_or(text);
     while let Some(length) = template_mark(text) {
         text = text[length..].trim_start();
         let rest = text.strip_prefix("assistant").unwrap_or(text);

@@ -25,6 +25,9 @@ pub(super) fn strings(text: &str) -> Option<Vec<String>> {
 /// All strings of a structured reply; `None` if the reply is not structured.
 pub(super) fn entries(text: &str) -> Option<Vec<Entry>> {
     let text = text.trim();
+    if ["{“", "[“"].iter().any(|begin| text.starts_with(begin)) {
+        return entries(&text.replace(['“', '”'], "\""));
+    }
     match serde_json::from_str(text) {
         Ok(value @ (Value::Array(_) | Value::Object(_))) => return Some(Found::of(&value).entries),
         // Encoded twice.
@@ -46,12 +49,14 @@ pub(super) fn entries(text: &str) -> Option<Vec<Entry>> {
 /// The strings under keys that name a question; else those under keys that name an answer; else a single string.
 fn chosen(entries: Vec<Entry>) -> Vec<String> {
     let single = entries.len() == 1;
+    // {"ricerche": ["…", "…"]}
+    let listed = entries.windows(2).all(|pair| pair[0].keys == pair[1].keys && pair[0].kind.is_none());
     let has = |kind| entries.iter().any(|entry| entry.kind == Some(kind));
     let wanted = if has(Kind::Question) {
         Some(Kind::Question)
     } else if has(Kind::Output) {
         Some(Kind::Output)
-    } else if single {
+    } else if single || listed {
         None
     } else {
         return vec![];

@@ -69,7 +69,9 @@ pub(super) fn items(text: &str, question: &str) -> Result<Vec<String>, Rejection
         return Err(Rejection::Answer);
     }
     let (chatter, things) = (sorted.chatter, sorted.things);
-    let found: Vec<String> = sorted.answer(&asked).into_iter().map(tidied).filter(|line| !line.is_empty()).collect();
+    let group = sorted.answer(&asked);
+    let group = if let [single] = group[..] { marks::inline(single).unwrap_or(group) } else { group };
+    let found: Vec<String> = group.into_iter().map(tidied).filter(|line| !line.is_empty()).collect();
     if things && found.iter().all(|line| line.ends_with('.')) {
         return Err(Rejection::Answer);
     }
@@ -83,7 +85,9 @@ pub(super) fn items(text: &str, question: &str) -> Result<Vec<String>, Rejection
 /// The questions of a line that holds several: "Why is bread flat? Which flour rises best?"
 pub(super) fn questions(line: &str) -> Option<Vec<String>> {
     const FEWEST_CHARS: usize = 8;
-    let questions: Vec<&str> = line.split_inclusive(['?', '？']).map(str::trim).collect();
+    const APART: [char; 5] = [' ', ';', ',', '/', '|'];
+    let parts = line.split_inclusive(['?', '？']);
+    let questions: Vec<&str> = parts.map(|part| part.trim_start_matches(APART).trim_end()).collect();
     let asks = |text: &&str| {
         let begins = text.starts_with(|c: char| c.is_uppercase() || c == '¿' || c > '\u{2e80}');
         begins && text.ends_with(['?', '？']) && text.chars().count() >= FEWEST_CHARS
@@ -140,6 +144,11 @@ impl<'a> Sorted<'a> {
                 let answered = kind == Kind::Output && self.plain.iter().any(|line| asks(line));
                 return !answered && !matches!(kind, Kind::Aside | Kind::Echo | Kind::Turn);
             }
+            // The question again, before what is made of it.
+            Some((Kind::Question, rest)) if self.several && asked.is(rest) => {
+                self.chatter = true;
+                return answering;
+            }
             // Of a list, all items are meant, whether they have labels or not.
             Some((Kind::Question, rest)) if mark != Mark::None => {
                 self.marked.push(Item { mark, indent, text: rest });
@@ -167,10 +176,10 @@ impl<'a> Sorted<'a> {
         let follows = !self.plain.is_empty() && mark == Mark::None;
         if !answering || remark::is_remark(text) || follows && chatter::is_afterthought(text) {
             self.chatter = true;
+        } else if heading.is_some() && (mark == Mark::None || is_short(text)) {
+            self.headings.push(text);
         } else if mark != Mark::None {
             self.marked.push(Item { mark, indent, text });
-        } else if heading.is_some() {
-            self.headings.push(text);
         } else {
             // What is bold as a whole may turn out to be a heading.
             self.plain.push(if line.starts_with("**") && line.ends_with("**") { line } else { text });
@@ -213,13 +222,15 @@ fn asks(line: &str) -> bool {
     line.trim_end_matches(['*', '"', '”', '_']).ends_with(['?', '？', '؟'])
 }
 
+/// Whether a line is as short as a heading, and asks nothing.
+fn is_short(line: &str) -> bool {
+    const MOST_WORDS: usize = 4;
+    !asks(line) && line.split_whitespace().count() <= MOST_WORDS
+}
+
 /// Leaves out the short lines in bold that stand above others: "**Causes**".
 fn without_headings(lines: Vec<&str>) -> Vec<&str> {
-    const MOST_WORDS: usize = 5;
-    let is_heading = |line: &&str| {
-        let bold = line.len() > 4 && line.starts_with("**") && line.ends_with("**");
-        bold && !asks(line) && line.split_whitespace().count() <= MOST_WORDS
-    };
+    let is_heading = |line: &&str| line.len() > 4 && line.starts_with("**") && line.ends_with("**") && is_short(line);
     let headings = lines.iter().filter(|line| is_heading(line)).count();
     if headings < 2 || 2 * headings > lines.len() || !is_heading(&lines[0]) {
         return lines;
@@ -243,6 +254,9 @@ fn without_titles<'a>(items: Vec<&'a str>, asked: &Asked<'_>) -> Vec<&'a str> {
         (short && (emphasised || asks && !asked.is_about(text, rest)) && marks::has_words(rest)).then_some(rest.len())
     };
     let glossed = |text: &str| {
+        if text.ends_with('*') {
+            return [" — *", " – *", " - *"].into_iter().find_map(|sign| text.rfind(sign));
+        }
         let at = text.find("? (").or_else(|| text.find("? ["))?;
         text.ends_with([')', ']']).then_some(at + 1)
     };

@@ -49,7 +49,7 @@ pub(super) fn text(reply: &str) -> Result<String, Rejection> {
         if bare.is_empty() || outside && (remark::is_remark(bare) || is_about_passage(bare)) {
             continue;
         }
-        kept.push(bare);
+        kept.push(without_count(bare));
     }
     if kept.is_empty() {
         return Err(Rejection::Preamble);
@@ -68,6 +68,13 @@ fn is_about_passage(line: &str) -> bool {
         ["word count", "note that this passage", "this passage is", "note that this is a hypo"];
     let text = chatter::plain(line.trim_start_matches(['(', '[']));
     BEGINNINGS.iter().any(|begin| text.starts_with(begin))
+}
+
+/// Takes off what a line says of its length: "… (53 words)".
+fn without_count(line: &str) -> &str {
+    let sentence = |text: &str| text.trim_end().ends_with(['.', '!', '。', '"', '”']);
+    let counted = line.rfind(['(', '（']).filter(|at| sentence(&line[..*at]) && remark::is_count(&line[*at..]));
+    counted.map_or(line, |at| line[..at].trim_end())
 }
 
 /// Whether a line that ends with a colon announces the passage.

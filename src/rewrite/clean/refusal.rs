@@ -176,6 +176,8 @@ fn is_filtered(text: &str) -> bool {
 fn asks_back(text: &str) -> bool {
     let about = |words: &[&str]| holds(text, words);
     holds(text, MISSING) && about(ABOUT)
+        || about(&["please provide more", "please give me more", "please share more"])
+            && about(&["so that i can", "so i can"])
         || begins(text, ASKING_BACK)
         || after_any(text, HELP_WITH_WHAT).is_some_and(|rest| {
             let you = after(rest.trim_start(), "you");

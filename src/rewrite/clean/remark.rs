@@ -66,7 +66,7 @@ fn says_farewell(rest: &str) -> bool {
 }
 
 /// Whether a line only says how long the rest is: "(61 words)", "（约120字）".
-fn is_count(line: &str) -> bool {
+pub(super) fn is_count(line: &str) -> bool {
     const COUNTED: [&str; 14] = [
         "words",
         "word",
@@ -120,7 +120,7 @@ const NOTHING: &[&str] = &[
 #[rustfmt::skip]
 const REMARKS: &[&str] = &[
     "feel free to", "hope this", "hope these", "i hope this", "i hope that", "i hope these", "i hope it",
-    "would you like me", "do you want me", "want me to", "note:", "(note", "is there anything else i can help",
+    "would you like me", "would you like a version", "would you like a different", "would you like another", "do you want me", "want me to", "note:", "(note", "is there anything else i can help",
     "is there anything else i can assist", "is there anything else i can do for you", "is there anything else you", "no rewrit", "happy searching", "the user is asking", "the user is looking",
     "the user is interested", "the user is wondering", "the user is trying", "the user is seeking", "the user is likely",
     "the user is probably", "the user is inquiring", "the user is requesting", "the user is referring",

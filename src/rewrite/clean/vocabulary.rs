@@ -14,7 +14,7 @@ pub(super) const QUESTION_NOUNS: &[&str] = &[
 /// Of these, the ones that only a rewrite is called: "versions of the original question" is not the original.
 #[rustfmt::skip]
 pub(super) const REWRITE_STEMS: &[&str] = &[
-    "rewr", "reword", "rephras", "paraphras", "reformul", "version", "varia", "alternative", "umformul",
+    "rewr", "reword", "rephras", "paraphras", "reformul", "version", "varia", "alternative", "condens", "umformul",
     "umgeschrieb", "reescri", "riformul",
 ];
 

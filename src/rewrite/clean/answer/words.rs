@@ -78,13 +78,14 @@ pub(super) const ADVICE: &[&str] = &[
 pub(super) const INSTRUCTIONS: &[&str] = &[
     "pour", "open", "select", "click", "tap", "press", "turn", "place", "put", "remove", "apply", "wait", "go", "mix",
     "heat", "wash", "clean", "keep", "set", "install", "contact", "call", "bring", "take", "give", "enter", "choose",
+    "fill", "stir", "drain", "rinse", "soak", "boil", "dry", "cut",
 ];
 
 /// What follows them then.
 #[rustfmt::skip]
 pub(super) const INSTRUCTED: &[&str] = &[
     "the", "a", "an", "your", "it", "any", "all", "some", "each", "off", "on", "up", "out", "down", "for", "until", "to",
-    "with", "hot", "cold",
+    "with", "hot", "cold", "thoroughly", "well", "gently", "carefully", "again",
 ];
 
 /// Beginnings of a guess at the answer.

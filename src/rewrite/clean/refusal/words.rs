@@ -111,7 +111,9 @@ pub(super) const FOREIGN_REFUSALS: &[(&str, &str)] = &[
     ("non posso", "rispondere"), ("não posso", "ajud"), ("não posso", "responder"), ("ik kan", "niet helpen"),
     ("ik kan", "niet mee helpen"), ("我无法", "帮"), ("我无法", "回答"), ("我不能", "帮"), ("我不能", "回答"), ("я не могу", "помочь"),
     ("я не могу", "ответить"), ("죄송", "없습니다"), ("عذر", "لا "), ("آسف", "لا "), ("أعتذر", "لا "), ("لا أستطيع", "المساعدة"),
-    ("لا يمكنني", "المساعدة"),
+    ("لا يمكنني", "المساعدة"), ("mi dispiace", "non ho capito"), ("lo siento", "no entiendo"), ("désolé", "pas compris"),
+    ("je suis désolé", "pas compris"), ("es tut mir leid", "verstehe"), ("entschuldigung", "verstehe"),
+    ("desculpe", "não entendi"),
 ];
 
 #[rustfmt::skip]
@@ -138,7 +140,8 @@ pub(super) const LACKING: &[&str] = &[
     "i don't have enough context", "i do not have enough information", "i do not have enough context",
     "i don't understand the question", "i don't understand your question", "i do not understand the question",
     "i do not understand your question", "i'm not sure what you mean", "i'm not sure what you are asking",
-    "i'm not sure what you're asking", "i am not sure what you mean",
+    "i'm not sure what you're asking", "i am not sure what you mean", "i'm not sure i understand",
+    "i am not sure i understand",
 ];
 
 /// What it does not have of the user's.
@@ -146,7 +149,7 @@ pub(super) const LACKING: &[&str] = &[
 pub(super) const YOUR_MATTERS: &[&str] = &[
     "information about your", "information on your", "access to your", "details about your", "details of your",
     "knowledge of your", "data about your", "access to that information", "access to this information",
-    "access to real-time", "access to the internet",
+    "access to real-time", "access to the internet", "access to current", "access to up-to-date", "access to live",
 ];
 
 /// What it would have done.
