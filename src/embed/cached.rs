@@ -77,7 +77,7 @@ impl<E: Embedder> CachedEmbedder<E> {
 }
 
 fn nothing() -> EmbedError {
-    EmbedError::Inference { problem: "it gave no vector".to_owned() }
+    EmbedError::inference("it gave no vector")
 }
 
 #[async_trait]

@@ -66,7 +66,7 @@ impl Encoder {
         let encoding = self
             .tokenizer
             .encode_fast(prefixed, true)
-            .map_err(|error| EmbedError::Inference { problem: format!("the tokenizer said: {error}") })?;
+            .map_err(|error| EmbedError::inference(format!("the tokenizer said: {error}")))?;
         let truncated = end < text.len() || !encoding.get_overflowing().is_empty();
         Ok(Tokens { ids: encoding.get_ids().iter().map(|id| i64::from(*id)).collect(), truncated })
     }
@@ -169,14 +169,14 @@ impl Model {
     pub(super) fn embed(&mut self, role: Role, text: &str) -> Result<Embedding, EmbedError> {
         let tokens = self.encoder.encode(role, text)?;
         let embedded = self.embed_alike(&[Cow::Owned(tokens)])?.pop();
-        embedded.ok_or_else(|| EmbedError::Inference { problem: "it gave no vector".to_owned() })
+        embedded.ok_or_else(|| EmbedError::inference("it gave no vector"))
     }
 
     /// Embeds texts of the same number of tokens, all at a time.
     pub(super) fn embed_alike(&mut self, texts: &[Cow<'_, Tokens>]) -> Result<Vec<Embedding>, EmbedError> {
-        let vectors = self.run(texts).map_err(|error| EmbedError::Inference { problem: error.to_string() })?;
+        let vectors = self.run(texts).map_err(|error| EmbedError::inference(error.to_string()))?;
         if vectors.iter().flatten().any(|value| !value.is_finite()) {
-            return Err(EmbedError::Inference { problem: "its vector is not made of numbers".to_owned() });
+            return Err(EmbedError::inference("its vector is not made of numbers"));
         }
         let embeddings = texts.iter().zip(vectors).map(|(tokens, vector)| Embedding {
             vector,

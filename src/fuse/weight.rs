@@ -137,10 +137,11 @@ fn near(cosine: f64, hits: &[Scored]) -> f64 {
     if cosine >= first { 1.0 } else { within((cosine - last) / (first - last)) }
 }
 
-/// How far from the question a cosine is, in distances of the first hit. A question that is a passage leaves no room.
+/// How far from the question a cosine is, in distances of the first hit. Beside a question that is a passage itself, all
+/// else is far away.
 fn apart(cosine: f64, hits: &[Scored]) -> Option<f64> {
-    let first = 1.0 - f64::from(hits.first()?.score);
-    (first > 0.0).then(|| (1.0 - cosine) / first)
+    let first = f64::from(hits.first()?.score);
+    Some(if cosine >= first.max(1.0) { 0.0 } else { (1.0 - cosine).max(0.0) / (1.0 - first).max(0.0) })
 }
 
 /// How a rewrite gets its weight. In settings: `adaptive`, or a number.
@@ -171,10 +172,13 @@ impl Weighting {
             Self::Adaptive => {
                 // A hundred signs of straying say no more than fifty.
                 let strayed = STRAYED.powi(i32::try_from(signals.signs.strayed).unwrap_or(i32::MAX));
+                let near = EQUAL * within(signals.near);
                 let (full, nothing) = SHORTENED;
                 let said = match signals.apart.filter(|_| signals.signs.shortened) {
+                    // What it left out was a number, a negation or a name.
+                    Some(apart) if signals.signs.strayed > 0 => near.min(within((nothing - apart) / (nothing - full))),
                     Some(apart) => within((nothing - apart) / (nothing - full)),
-                    None => EQUAL * within(signals.near),
+                    None => near,
                 };
                 let seen = within(said * signals.answered.max(0.0));
                 let profile = signals.kind.profile();

@@ -26,6 +26,7 @@ mod rejection;
 mod remark;
 mod signs;
 mod terms;
+mod titles;
 mod vocabulary;
 
 pub use limits::{Form, Limits};
@@ -33,6 +34,7 @@ pub use rejection::Rejection;
 
 use std::collections::HashSet;
 
+use self::asked::Asked;
 use super::{Rewrite, RewriteKind, Rewrites, Task};
 
 /// The largest reply that is looked into, in bytes: cleaning runs inside an asynchronous task and must be done within
@@ -129,7 +131,7 @@ impl Task {
             limits.any_language |= self.any_language;
             // A list of words, or of sentences, is one rewrite.
             let one = matches!(limits.form, Form::Keywords | Form::Passage);
-            let replies = if one { vec![replies.join("\n")] } else { replies };
+            let replies = if one { vec![replies.join("\n")] } else { marks::unnumbered(replies, &sieve.asked) };
             rewrites.extend(sieve.pass(&limits, replies).into_iter().map(|text| Rewrite {
                 signs: signs::of(&profile, question, &text),
                 kind,
@@ -145,17 +147,16 @@ impl Task {
 
 /// What the replies to one question pass through: nothing that was said before comes out of it.
 struct Sieve<'a> {
-    question: &'a str,
+    asked: Asked<'a>,
     /// What the question may be understood from: the chat and the question.
     context: &'a str,
-    asked: String,
     seen: HashSet<String>,
     rejected: Vec<Rejection>,
 }
 
 impl<'a> Sieve<'a> {
     fn new(question: &'a str, context: &'a str) -> Self {
-        Self { question, context, asked: folded(question), seen: HashSet::new(), rejected: vec![] }
+        Self { asked: Asked::new(question), context, seen: HashSet::new(), rejected: vec![] }
     }
 
     /// What of these replies can be searched with. Where most of what is said answers, so do the statements between.
@@ -173,16 +174,12 @@ impl<'a> Sieve<'a> {
     fn judged<R: AsRef<str>>(&mut self, limits: &Limits, replies: impl IntoIterator<Item = R>) -> Vec<String> {
         let mut rewrites = vec![];
         for reply in replies {
-            let mut items = items_of_reply(limits.form, reply.as_ref(), self.question).unwrap_or_else(|rejection| {
+            let mut items = items_of_reply(limits.form, reply.as_ref(), &self.asked).unwrap_or_else(|rejection| {
                 self.rejected.push(rejection);
                 vec![]
             });
-            if let [line] = &items[..]
-                && limits.form == Form::Question
-                && limits.max_rewrites > 1
-                && let Some(questions) = lines::questions(line)
-            {
-                items = questions;
+            if limits.form == Form::Question && limits.max_rewrites > 1 {
+                items = items.into_iter().flat_map(|line| lines::questions(line, &self.asked)).collect();
             }
             for item in items {
                 if rewrites.len() == limits.max_rewrites || self.rejected.len() >= MAX_REJECTED {
@@ -200,17 +197,17 @@ impl<'a> Sieve<'a> {
 
     /// Whether one item can be searched with, once it is clean.
     fn judge(&mut self, limits: &Limits, item: String) -> Result<String, Rejection> {
-        let rewrite = settle(limits, item, self.question)?;
-        if limits.form == Form::Question && answer::is_answer(&rewrite, self.question) {
+        let rewrite = settle(limits, item, &self.asked)?;
+        let question = self.asked.text();
+        if limits.form == Form::Question && answer::is_answer(&rewrite, question) {
             return Err(Rejection::Answer);
         }
-        if !limits.any_language && language::differs(&rewrite, self.question, self.context) {
+        if !limits.any_language && language::differs(&rewrite, question, self.context) {
             return Err(Rejection::Language);
         }
-        let said = folded(&rewrite);
-        if said == self.asked {
+        if self.asked.is(&rewrite) {
             Err(Rejection::SameAsQuestion)
-        } else if self.seen.insert(said) {
+        } else if self.seen.insert(folded(&rewrite)) {
             Ok(rewrite)
         } else {
             Err(Rejection::Repeated)
@@ -219,15 +216,15 @@ impl<'a> Sieve<'a> {
 }
 
 /// Takes one item for a reply of its own, again and again until it stays as it is.
-fn settle(limits: &Limits, item: String, question: &str) -> Result<String, Rejection> {
-    let limit = limits.chars_for(question);
+fn settle(limits: &Limits, item: String, asked: &Asked<'_>) -> Result<String, Rejection> {
+    let limit = limits.chars_for(asked.text());
     let mut text = item;
     for _ in 0..MAX_ROUNDS {
         // Marks, quotes and labels are short: nothing makes a line of this size short enough, so spare the work.
         if text.len() > 8 * limit + 256 {
             return Err(Rejection::TooLong { limit });
         }
-        let mut again = items(limits.form, &text, question)?;
+        let mut again = items(limits.form, &text, asked)?;
         match (again.pop(), again.is_empty()) {
             (Some(same), true) if same == text => {
                 return if text.chars().count() > limit { Err(Rejection::TooLong { limit }) } else { Ok(text) };
@@ -240,36 +237,43 @@ fn settle(limits: &Limits, item: String, question: &str) -> Result<String, Rejec
 }
 
 /// The parts of a whole reply, unless it is too large to look into.
-fn items_of_reply(form: Form, reply: &str, question: &str) -> Result<Vec<String>, Rejection> {
+fn items_of_reply(form: Form, reply: &str, asked: &Asked<'_>) -> Result<Vec<String>, Rejection> {
     if reply.len() > MAX_REPLY {
         return Err(Rejection::TooLarge { limit: MAX_REPLY });
     }
-    items(form, reply, question)
+    items(form, reply, asked)
 }
 
 /// The parts of a reply that the model meant as its answer, one line each, tidied once. Keywords and a passage are one
 /// part.
-fn items(form: Form, reply: &str, question: &str) -> Result<Vec<String>, Rejection> {
+fn items(form: Form, reply: &str, asked: &Asked<'_>) -> Result<Vec<String>, Rejection> {
     let text = if form == Form::Passage { envelope::unwrap_passage(reply) } else { envelope::unwrap(reply) };
     let Some(first) = text.lines().find(|line| marks::has_words(line)) else {
         return Err(Rejection::Empty);
     };
     // What follows a refusal ("However, here are …") is not a rewrite of this question.
-    if refusal::is_refusal(first) && !refusal::is_refusal(question) {
+    if refusal::is_refusal(first) && !refusal::is_refusal(asked.text()) {
         return Err(Rejection::Refusal);
     }
-    let structured = form != Form::Passage || json::is_whole(&text);
+    let structured = match form {
+        Form::Passage => json::is_whole(&text),
+        // What looks like structure may be what is asked about.
+        _ => !json::structure(&text).is_some_and(|structure| asked.holds(structure)),
+    };
     let found = match (structured.then(|| json::strings(&text)).flatten(), form) {
         (Some(strings), _) if strings.is_empty() => return Err(Rejection::NotText),
-        (Some(strings), Form::Keywords) => strings.iter().map(|terms| terms::unlabelled(terms)).collect(),
-        (Some(strings), _) => marks::unnumbered(strings),
+        (Some(strings), Form::Keywords) => strings.iter().map(|list| terms::unlabelled(list)).collect(),
+        (Some(strings), _) => {
+            let lines = strings.iter().flat_map(|text| text.lines()).map(str::to_owned).collect();
+            marks::unnumbered(lines, asked)
+        }
         (None, Form::Passage) => vec![passage::text(&text)?],
-        (None, Form::Keywords) => lines::items(&terms::unlabelled(&text), question)?,
-        (None, Form::Question | Form::Text) => lines::items(&text, question)?,
+        (None, Form::Keywords) => lines::items(&terms::unlabelled(&text), form, asked)?,
+        (None, Form::Question | Form::Text) => lines::items(&text, form, asked)?,
     };
     Ok(match form {
         Form::Question | Form::Text => found,
-        Form::Keywords => vec![terms::of(&found.join(", "), question)],
+        Form::Keywords => vec![terms::of(&found.join(", "), asked.text())],
         Form::Passage => vec![found.join(" ")],
     })
 }

@@ -99,15 +99,31 @@ pub struct Rewrite {
     pub signs: Signs,
 }
 
-/// What the text of a rewrite shows, beside the question's: it lowers the weight and rejects nothing.
+/// What the text of a rewrite shows, beside the question's: it changes the weight and rejects nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Signs {
     /// How many numbers, negations and names of the question it lacks. Signs, not proofs: real paraphrases say "zero
     /// dimensions" for "0-dimensional".
     pub strayed: usize,
-    /// Whether all of its words are the question's own: then it says the same in fewer words, or less.
+    /// Whether it is the question with words left out: then it says the same in fewer words, or less.
     pub shortened: bool,
+}
+
+impl Signs {
+    /// Sets how many numbers, negations and names are lacking.
+    #[must_use]
+    pub fn with_strayed(mut self, strayed: usize) -> Self {
+        self.strayed = strayed;
+        self
+    }
+
+    /// Sets whether it is the question with words left out.
+    #[must_use]
+    pub fn with_shortened(mut self, shortened: bool) -> Self {
+        self.shortened = shortened;
+        self
+    }
 }
 
 impl Rewrite {

@@ -15,9 +15,7 @@ fn signals(kind: RewriteKind, near: f64, answered: f64) -> Signals {
 }
 
 fn signs(strayed: usize, shortened: bool) -> Signs {
-    let mut signs = Signs::default();
-    (signs.strayed, signs.shortened) = (strayed, shortened);
-    signs
+    Signs::default().with_strayed(strayed).with_shortened(shortened)
 }
 
 fn any_signals() -> impl Strategy<Value = Signals> {
@@ -97,6 +95,9 @@ fn what_only_leaves_words_out_has_to_stay_where_the_question_is() {
         assert_eq!(weight(Some(apart), false), 0.5);
     }
     assert_eq!(weight(None, true), 0.5, "what is not known speaks neither for nor against it");
+    let mut stripped = signals(RewriteKind::Paraphrase, 1.0, 1.0).with_signs(signs(1, true));
+    stripped.apart = Some(0.0);
+    assert_eq!(adaptive(stripped), 0.4, "without its \"not\" it is another question, however near");
 }
 
 #[test]
@@ -127,6 +128,12 @@ fn the_legs_show_how_near_a_rewrite_is_and_how_strongly_it_is_answered() {
     let apart = |cosine| Signals::new(RewriteKind::Paraphrase).with_legs(&legs, 0, 1, cosine).apart;
     assert!((apart(Some(0.8)).unwrap() - 0.5).abs() < 1e-6, "0.2 / 0.4");
     assert_eq!(apart(None), None);
+    let passage = scored(&[1.0]);
+    let beside = |cosine| {
+        let legs = [leg(&passage, 0, Channel::Dense)];
+        Signals::new(RewriteKind::Paraphrase).with_legs(&legs, 0, 1, Some(cosine)).apart
+    };
+    assert_eq!((beside(0.99), beside(1.0)), (Some(f64::INFINITY), Some(0.0)), "the question is a passage itself");
     // What is not known speaks neither for nor against it.
     close(seen(&legs, None), (1.0, 2.25));
     close(seen(&legs[..3], Some(0.4)), (0.5, 1.5));

@@ -1,5 +1,5 @@
-//! Replies as models are known to give them, made up for all kinds of rewrites, each with what is to come of it: several
-//! hundred, in sixteen languages, right ones that merely look odd and every way to be wrong.
+//! Replies as models are known to give them, made up for all kinds of rewrites, each with what is to come of it: a
+//! thousand
 
 use asktwice::{
     Question, RewriteKind,

@@ -5,7 +5,7 @@ mod words;
 
 use self::words::{
     ADVERBS, ADVICE, ARTICLES, ASKING, BEGINNINGS, FINITE, GUESSED, GUESSES, INSTRUCTED, INSTRUCTIONS, PARTS, REASONS,
-    RECOMMENDING, SEARCHING, SOUGHT, SPEAKER, VERDICTS,
+    RECOMMENDING, SEARCHING, SOUGHT, SPEAKER, STATING, VERDICTS,
 };
 use super::chatter::{is_searched_for, plain, words};
 
@@ -40,7 +40,9 @@ pub(super) fn is_answer(text: &str, question: &str) -> bool {
     if echoes(&said, &asked) {
         return true;
     }
-    let verb = said.iter().position(|word| is_finite(word));
+    let new = |words: &[String]| !words.iter().any(|word| word.chars().count() > 3 && asked.contains(word));
+    let states = |(at, word): (usize, &String)| STATING.contains(&word.as_str()) && new(&said[..at]);
+    let verb = said.iter().enumerate().position(|(at, word)| is_finite(word) || states((at, word)));
     let gives_reason = || said.iter().position(|word| REASONS.contains(&word.as_str()));
     let reason = gives_reason().is_some_and(|at| at > 1 && !asked.iter().any(|word| REASONS.contains(&word.as_str())));
     if is_question(question, &asked) {
@@ -48,7 +50,8 @@ pub(super) fn is_answer(text: &str, question: &str) -> bool {
         // "Use of ibuprofen in pregnancy."
         let advises = starts_with(&begin, ADVICE) && said.get(1).is_none_or(|word| word != "of");
         let word = |at: usize, list: &[&str]| said.get(at).is_some_and(|word| list.contains(&word.as_str()));
-        let instructs = word(0, INSTRUCTIONS) && word(1, INSTRUCTED);
+        let instructs =
+            word(0, INSTRUCTIONS) && word(1, INSTRUCTED) && said.len() >= FEW_WORDS && !asked.contains(&said[0]);
         let advice = advises || instructs || first || begin.starts_with("to ") && text.contains(", ");
         let usual = said.windows(2).any(|pair| {
             let price = pair[0] == "costs" && pair[1].starts_with(|c: char| c.is_ascii_digit());

@@ -1,60 +1,83 @@
 //! What a reply shares with the question: what the question has is a part of the text, and no sign of the model's. "1. FC
 //! Köln" has no list mark, "Note 9 or Note 10: which …?" no label, if they are asked about.
 
-use super::{chatter::words, folded};
+use std::collections::HashSet;
+
+use super::{
+    chatter::{self, words},
+    folded,
+};
 
 /// A question, as what else may have been meant is compared with it.
 pub(super) struct Asked<'a> {
     text: &'a str,
-    words: Vec<String>,
+    folded: String,
+    words: HashSet<String>,
 }
 
 impl<'a> Asked<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, words: words(text).collect() }
+        Self { text, folded: folded(text), words: words(text).collect() }
     }
 
     pub(super) fn text(&self) -> &'a str {
         self.text
     }
 
-    /// Whether a text says it again.
+    /// Whether a text says the same.
     pub(super) fn is(&self, text: &str) -> bool {
-        folded(text) == folded(self.text)
+        folded(text) == self.folded
     }
 
-    /// Whether it begins with what a line has before the rest.
-    pub(super) fn begins_like(&self, line: &str, rest: &str) -> bool {
-        // What follows need not be the line's end: emphasis may close after it.
-        let sign = line.rfind(rest).map_or("", |at| line[..at].trim());
-        !sign.is_empty() && self.text.get(..sign.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(sign))
+    /// Whether it holds a text, whatever the signs and blanks in it.
+    pub(super) fn holds(&self, text: &str) -> bool {
+        let text = folded(text);
+        !text.is_empty() && self.folded.contains(&text)
     }
 
-    /// Whether it has the number that was taken for a list mark, with the word that follows it.
-    pub(super) fn has_number(&self, line: &str, rest: &str) -> bool {
-        let word = rest.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
-        let end = line.len() - rest.len() + word.len();
-        let marked = line.get(..end).filter(|_| !word.is_empty() && line.ends_with(rest)).map(folded);
-        self.begins_like(line, rest) || marked.is_some_and(|marked| folded(self.text).contains(&marked))
+    /// Whether it begins with a line's first word.
+    pub(super) fn begins_with_word_of(&self, line: &str) -> bool {
+        words(line).next().is_some_and(|word| words(self.text).next() == Some(word))
     }
 
-    /// Whether it has a sign that stands alone: "> vs >>", "regex * or +".
-    pub(super) fn has_sign(&self, sign: char) -> bool {
-        self.text.split_whitespace().any(|word| word.strip_prefix(sign).is_some_and(|rest| rest.is_empty()))
+    /// Whether it has the number that a line begins with, and then the word that follows there: "1. FC Köln".
+    pub(super) fn has_number(&self, line: &str) -> bool {
+        let mut begin = words(line);
+        let (Some(number), Some(word)) = (begin.next(), begin.next()) else { return false };
+        // Most lines are told by a look at the set.
+        let has_both = self.words.contains(&number) && self.words.contains(&word);
+        has_both && words(self.text).zip(words(self.text).skip(1)).any(|pair| pair == (number.clone(), word.clone()))
     }
 
-    /// Whether it has one of the longer words that a line has before the rest.
-    pub(super) fn is_about(&self, line: &str, rest: &str) -> bool {
-        let label = line.strip_suffix(rest).unwrap_or_default();
-        words(label).any(|word| self.has(&word))
+    /// Whether it has the sign that a line begins with, and then what follows there: "> vs >>".
+    pub(super) fn has_sign(&self, line: &str) -> bool {
+        let mut begin = line.split_whitespace();
+        let (Some(sign), Some(next)) = (begin.next(), begin.next()) else { return false };
+        let mut tokens = self.text.split_whitespace().zip(self.text.split_whitespace().skip(1));
+        // A dash stands in many questions.
+        !matches!(sign, "-" | "–" | "—") && tokens.any(|pair| pair == (sign, next))
     }
 
-    /// Whether it has a line's first word, and that is no short one.
-    pub(super) fn has_first_word(&self, line: &str) -> bool {
-        words(line).next().is_some_and(|word| self.has(&word))
+    /// Whether what a line has before the rest speaks of it rather than of the rewriting: it has the same before a colon, or
+    /// begins with the same words, or has nearly all of them, or half of them that are no words of labels.
+    pub(super) fn has_label(&self, line: &str, rest: &str) -> bool {
+        let label: Vec<String> = words(line.strip_suffix(rest).unwrap_or_default()).collect();
+        let own = label.iter().filter(|word| self.words.contains(*word));
+        let telling = own.clone().filter(|word| !chatter::is_label_word(word)).count();
+        self.has_name(line)
+            || label.len() > 1
+                && words(self.text).zip(&label).filter(|(asked, said)| asked == *said).count() == label.len()
+            || label.len() > 2 && 5 * own.count() >= 4 * label.len()
+            || telling > 0 && 2 * telling >= label.len()
     }
 
-    fn has(&self, word: &String) -> bool {
-        word.chars().count() > 3 && self.words.contains(word)
+    /// Whether it has what a line has up to its colon, with the colon: "user: permission denied".
+    pub(super) fn has_name(&self, line: &str) -> bool {
+        line.find(':').is_some_and(|at| self.text.to_lowercase().contains(&line[..=at].to_lowercase()))
+    }
+
+    /// Whether a text has one of its longer words.
+    pub(super) fn shares_word(&self, text: &str) -> bool {
+        words(text).any(|word| word.chars().count() > 3 && self.words.contains(&word))
     }
 }

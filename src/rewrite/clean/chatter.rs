@@ -25,6 +25,21 @@ pub(super) enum Kind {
     Aside,
 }
 
+impl Kind {
+    /// Whether what it names is something else than a rewrite.
+    pub(super) fn is_other(self) -> bool {
+        matches!(self, Self::Aside | Self::Echo | Self::Turn)
+    }
+}
+
+/// Signs that a question ends with.
+pub(super) const QUESTION_MARKS: [char; 3] = ['?', '？', '؟'];
+
+/// Whether a line ends as a question does.
+pub(super) fn asks(line: &str) -> bool {
+    line.trim_end_matches(['*', '"', '”', '_']).ends_with(QUESTION_MARKS)
+}
+
 /// The words of a text in lower case; apostrophes belong to them.
 pub(super) fn words(text: &str) -> impl Iterator<Item = String> {
     text.split(|c: char| !(c.is_alphanumeric() || matches!(c, '\'' | '’')))
@@ -59,6 +74,17 @@ pub(super) fn quotes(line: &str) -> bool {
     rest.is_some_and(|rest| words(rest).nth(2).is_some())
 }
 
+/// Whether a word names what is done to the question.
+fn is_rewriting(word: &str) -> bool {
+    REWRITE_STEMS.iter().any(|stem| word.starts_with(stem))
+}
+
+/// Whether a word belongs to labels and announcements.
+pub(super) fn is_label_word(word: &str) -> bool {
+    const OUTPUT: &[&str] = &["answer", "output", "result", "results", "response", "reply", "final", "assistant"];
+    is_rewriting(word) || [LABEL_WORDS, QUESTION_NOUNS, ECHO_NOUNS, OUTPUT].iter().any(|list| list.contains(&word))
+}
+
 pub(super) fn has_meta(text: &str) -> bool {
     words(text).any(|word| META.iter().any(|stem| word.starts_with(stem)))
 }
@@ -78,7 +104,7 @@ fn named(text: &str) -> Option<Kind> {
     }
     let is = |nouns: &[&str]| words.iter().any(|word| nouns.contains(&word.as_str()));
     let lists = [LABEL_WORDS, QUESTION_NOUNS, OUTPUT_NOUNS, ECHO_NOUNS, ASIDE_NOUNS];
-    let rewrites = |word: &String| REWRITE_STEMS.iter().any(|stem| word.starts_with(stem));
+    let rewrites = |word: &String| is_rewriting(word);
     let known = |word: &String| {
         word.chars().count() <= 1
             || rewrites(word)
@@ -187,7 +213,7 @@ const ARROWS: [&str; 3] = [" → ", " -> ", " => "];
 
 /// Whether a line announces things that are not called rewrites: "Here are some foods to eat before a marathon:".
 pub(super) fn announces_things(line: &str) -> bool {
-    let rewrites = || words(line).any(|word| REWRITE_STEMS.iter().any(|stem| word.starts_with(stem)));
+    let rewrites = || words(line).any(|word| is_rewriting(&word));
     begins(&plain(line), &["here are", "here is", "below are"]) && !has_meta(line) && !rewrites()
 }
 
@@ -199,7 +225,7 @@ fn split(line: &str) -> Option<(&str, &str)> {
     let counts = |name: &str| name.trim_end_matches('*').ends_with(|c: char| c.is_ascii_digit());
     let weak = [" - ", " – ", " — ", ". ", ") "].into_iter().chain(ARROWS).find_map(|sign| {
         let (name, _) = start.split_once(sign)?;
-        let rewrites = words(name).any(|word| REWRITE_STEMS.iter().any(|stem| word.starts_with(stem)));
+        let rewrites = words(name).any(|word| is_rewriting(&word));
         let rewrites = rewrites || ARROWS.contains(&sign) && words(name).nth(1).is_some();
         let label = !name.contains(':') && (counts(name) || rewrites && sign.starts_with(' ')) && named(name).is_some();
         label.then(|| (name, &line[name.len() + sign.len()..]))
@@ -265,11 +291,15 @@ pub(super) fn is_afterthought(line: &str) -> bool {
 /// Whether a line on its own names what follows: "Alternative 1", "[Rewritten question]", "=== Query ===".
 pub(super) fn is_title(line: &str) -> bool {
     let framed = |c: char| matches!(c, '[' | ']' | '=' | '-' | '*' | '(' | ')' | '<' | '>' | '【' | '】');
-    const HEADERS: [&str; 4] = ["query", "queries", "question", "questions"];
-    let counted = line.ends_with(|c: char| c.is_ascii_digit()) || HEADERS.contains(&line.to_lowercase().as_str());
+    let counted = line.ends_with(|c: char| c.is_ascii_digit());
     let marked = counted || line.starts_with(framed) && line.ends_with(framed);
-    let rewrites = || words(line).any(|word| REWRITE_STEMS.iter().any(|stem| word.starts_with(stem)));
+    let rewrites = || words(line).any(|word| is_rewriting(&word));
     line.len() <= 60 && (marked || rewrites()) && named(line).is_some()
+}
+
+/// Whether a line is the header of a list, as in CSV: "query".
+pub(super) fn is_header(line: &str) -> bool {
+    ["query", "queries", "question", "questions"].contains(&line.to_lowercase().as_str())
 }
 
 /// How many bytes of a sentence say whether it is politeness.

@@ -7,7 +7,7 @@ use super::chatter;
 /// The reply proper, with `\n` as its only control character. Where code fences hold something, that is it: the model
 /// marked it as its answer.
 pub(super) fn unwrap(reply: &str) -> String {
-    let text = content(reply);
+    let text = with_line_ends(without_thinking_aloud(&content(reply)));
     joined(unfenced(&text).into_iter().filter(|line| line.fenced)).unwrap_or(text)
 }
 
@@ -25,8 +25,7 @@ fn content(reply: &str) -> String {
     let text = without_html(without_entities(readable(reply)));
     let text = without_channels(&text);
     let text = without_reasoning(without_chat(text));
-    let text = with_line_ends(text);
-    without_thinking_aloud(until_next_turn(until_end_mark(&text))).to_owned()
+    until_next_turn(until_end_mark(&text)).to_owned()
 }
 
 /// Drops terminal escapes, invisible and bidirectional characters; makes line ends `\n`, other controls spaces, and
@@ -133,15 +132,16 @@ fn without_chat(text: &str) -> &str {
 }
 
 /// Makes line ends of what was written as `\n` between whole phrases.
-fn with_line_ends(text: String) -> String {
+fn with_line_ends(text: &str) -> String {
     const FEWEST_WORDS: usize = 3;
-    let phrase = |part: &str| part.split_whitespace().nth(FEWEST_WORDS - 1).is_some();
-    let written =
-        text.contains("\\n") && !text.trim().contains('\n') && !text.trim_start().starts_with(['{', '[', '"']);
-    if written && text.split("\\n").filter(|part| !part.trim().is_empty()).all(phrase) {
-        text.replace("\\n", "\n")
+    let line = text.trim();
+    let begins = |part: &str| part.starts_with(|c: char| c.is_uppercase() || c.is_numeric() || "-*•".contains(c));
+    let phrase = |part: &str| begins(part.trim_start()) && part.split_whitespace().nth(FEWEST_WORDS - 1).is_some();
+    let written = line.contains("\\n") && !line.contains('\n') && !line.starts_with(['{', '[', '"']);
+    if written && line.split("\\n").filter(|part| !part.trim().is_empty()).all(phrase) {
+        line.replace("\\n", "\n")
     } else {
-        text
+        text.to_owned()
     }
 }
 
@@ -199,27 +199,17 @@ fn without_reasoning(text: &str) -> String {
 /// What comes out where a model thinks aloud on the very line that it ends with its answer: "We need to rewrite the
 /// question. … So: Why is bread flat?"
 fn without_thinking_aloud(text: &str) -> &str {
+    #[rustfmt::skip]
     const ALOUD: &[&str] = &[
-        "we need to",
-        "we have to",
-        "we are asked",
-        "we're asked",
-        "okay, so",
-        "okay, the user",
-        "ok, the user",
-        "alright, the user",
-        "the user is asking",
-        "the user wants",
-        "the user asks",
-        "user wants",
-        "user asks",
-        "let me think",
-        "let's think",
-        "first, i need",
-        "i need to",
+        "we need to", "we have to", "we are asked", "we're asked", "okay, so", "okay, the user", "ok, the user",
+        "alright, the user", "the user is asking", "the user wants", "the user asks", "user wants", "user asks",
+        "let me think", "let's think", "first, i need", "i need to",
     ];
+    const OF_REWRITING: [&str; 7] = ["the user", "user wants", "user asks", "rewr", "rephras", "reword", "paraphras"];
     let line = text.trim();
-    let aloud = !line.contains('\n') && chatter::begins(&chatter::plain(line), ALOUD) && chatter::has_meta(line);
+    let said = chatter::plain(line);
+    let aloud =
+        !line.contains('\n') && chatter::begins(&said, ALOUD) && OF_REWRITING.iter().any(|sign| said.contains(sign));
     let outcome = line.rsplit_once(": ").map(|(_, outcome)| outcome).filter(|outcome| outcome.contains(' '));
     outcome.filter(|_| aloud).unwrap_or(text)
 }

@@ -13,7 +13,7 @@ pub(super) struct Entry {
     pub(super) keys: Vec<String>,
     /// What the innermost key makes of it.
     pub(super) kind: Option<Kind>,
-    /// The string, on one line.
+    /// The string, with its lines.
     pub(super) text: String,
 }
 
@@ -67,12 +67,21 @@ fn chosen(entries: Vec<Entry>) -> Vec<String> {
 /// Whether a reply is structured as a whole, but for a line or two of prose around it.
 pub(super) fn is_whole(text: &str) -> bool {
     const PROSE: usize = 20;
-    let text = text.trim();
-    let Some(start) = structure_start(text) else { return false };
-    let end = text.rfind([']', '}']).map_or(text.len(), |at| at + 1).max(start);
+    let Some((before, rest)) = structure(text).and_then(|structure| text.split_once(structure)) else { return false };
     let words = |prose: &str| prose.split_whitespace().count();
-    words(&text[..start]) + words(&text[end..]) <= PROSE
-        && (start == 0 || text[..start].trim_end().ends_with([':', '.']))
+    let before = before.trim();
+    words(before) + words(rest) <= PROSE && (before.is_empty() || before.ends_with([':', '.']))
+}
+
+/// The structured part of a reply, from the first bracket to the last; a string that holds all of it, too.
+pub(super) fn structure(text: &str) -> Option<&str> {
+    let text = text.trim();
+    if ["{“", "[“", "\"{", "\"["].iter().any(|begin| text.starts_with(begin)) {
+        return Some(text);
+    }
+    let body = &text[structure_start(text)?..];
+    let end = body.rfind([']', '}']).map_or(body.len(), |at| at + 1);
+    Some(&body[..end])
 }
 
 /// Where structure begins: a bracket at the start of a line or after a colon, followed by a quote or another bracket.
@@ -100,6 +109,8 @@ fn structure_start(text: &str) -> Option<usize> {
 struct Found {
     entries: Vec<Entry>,
     keys: Vec<String>,
+    /// Whether what is collected was encoded in a string: it is decoded once.
+    decoding: bool,
 }
 
 impl Found {
@@ -111,10 +122,18 @@ impl Found {
 
     fn collect(&mut self, value: &Value, kind: Option<Kind>) {
         match value {
-            Value::String(text) if text.starts_with(['[', '{']) && self.collect_encoded(text, kind) => {}
-            Value::String(text) if self.entries.len() < MAX_STRINGS => {
-                self.entries.push(Entry { keys: self.keys.clone(), kind, text: on_one_line(text) });
-            }
+            Value::String(text) => match decoded(text).filter(|_| !self.decoding) {
+                // The arguments of a tool call.
+                Some(value) => {
+                    self.decoding = true;
+                    self.collect(&value, kind);
+                    self.decoding = false;
+                }
+                None if self.entries.len() < MAX_STRINGS => {
+                    self.entries.push(Entry { keys: self.keys.clone(), kind, text: folded_lines(text) });
+                }
+                None => {}
+            },
             Value::Array(values) => values.iter().for_each(|value| self.collect(value, kind)),
             Value::Object(fields) => {
                 // {"kind": "keywords", "text": "…"}
@@ -134,18 +153,16 @@ impl Found {
     }
 }
 
-impl Found {
-    /// Collects what a string holds that is structured itself, as the arguments of a tool call are.
-    fn collect_encoded(&mut self, text: &str, kind: Option<Kind>) -> bool {
-        let inner = serde_json::from_str(text);
-        let Ok(value @ (Value::Array(_) | Value::Object(_))) = inner else { return false };
-        self.collect(&value, kind);
-        true
-    }
+/// The structure that is encoded in a string.
+fn decoded(text: &str) -> Option<Value> {
+    let value = text.starts_with(['[', '{']).then(|| serde_json::from_str(text).ok()).flatten()?;
+    matches!(value, Value::Array(_) | Value::Object(_)).then_some(value)
 }
 
-fn on_one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+/// The lines of a string that say something, with single blanks.
+fn folded_lines(text: &str) -> String {
+    let fold = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    text.lines().map(fold).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
 /// Whether a structured reply ends in the middle: a string or a bracket is still open.
@@ -195,7 +212,7 @@ fn scan(text: &str) -> Scanned {
             {
                 let kind = key.as_deref().map_or(Some(Kind::Question), chatter::key);
                 let keys = key.clone().into_iter().collect();
-                found.entries.push(Entry { keys, kind, text: on_one_line(&string) });
+                found.entries.push(Entry { keys, kind, text: folded_lines(&string) });
             }
         }
         if !c.is_whitespace() {
@@ -241,7 +258,8 @@ fn unescaped(text: &str) -> Option<(Option<char>, &str)> {
     let c = text.chars().next()?;
     let rest = &text[c.len_utf8()..];
     Some(match c {
-        'n' | 't' | 'r' | 'b' | 'f' => (Some(' '), rest),
+        'n' | 'r' => (Some('\n'), rest),
+        't' | 'b' | 'f' => (Some(' '), rest),
         // Python's.
         'x' => hex(rest, 2).map_or((None, rest), |code| (char::from_u32(code), &rest[2..])),
         'u' => match hex(rest, 4) {
@@ -277,7 +295,7 @@ mod tests {
                 r#"["one", "s\u00f", "two", "s\uzzzz", "\ud83c alone", "\ud83c\u0041", "\udf5e", "\"three\"",]"#,
                 &["one", "two", "\"three\""],
             ),
-            (r#"["tab\tnew\nline\\", "\/",]"#, &["tab new line\\", "/"]),
+            (r#"["tab\tnew\nline\\", "\/",]"#, &["tab new\nline\\", "/"]),
         ] {
             let texts: Vec<String> = entries(reply).unwrap().into_iter().map(|entry| entry.text).collect();
             assert_eq!(texts, wanted, "{reply}");

@@ -39,7 +39,7 @@ fn sorted(found: Vec<(RewriteKind, String)>, asked: &[RewriteKind]) -> (Parts, V
     let part = |kind: &RewriteKind| {
         let texts: Vec<String> =
             found.iter().filter(|(found, _)| found == kind).map(|(_, text)| text.clone()).collect();
-        (!texts.is_empty()).then(|| (*kind, marks::unnumbered(texts)))
+        (!texts.is_empty()).then_some((*kind, texts))
     };
     let unasked = found.iter().filter(|(kind, text)| !asked.contains(kind) && marks::has_words(text));
     (asked.iter().filter_map(part).collect(), unasked.map(|_| Rejection::Unasked).collect())

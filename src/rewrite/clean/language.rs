@@ -113,12 +113,13 @@ const STOP_WORDS: [(&str, &[&str]); 11] = [
         "voor", "van", "zonder", "mijn", "niet", "kan", "wordt", "worden", "op", "bij", "naar", "ik", "er", "te", "dat"]),
     ("sv", &["och", "att", "det", "är", "som", "på", "en", "ett", "för", "med", "vad", "hur", "när", "varför", "vilken",
         "vilka", "inte", "kan", "jag", "min", "till", "av", "den", "om", "utan", "får", "man"]),
+    // Danish and Norwegian: one language here, because they share most of these.
     ("da", &["og", "at", "det", "er", "som", "på", "en", "et", "med", "hvad", "hva", "hvordan", "hvornår", "når", "hvor",
         "hvorfor", "ikke", "kan", "jeg", "min", "til", "af", "av", "den", "om", "uden", "uten", "man"]),
     ("pl", &["w", "na", "z", "nie", "jak", "co", "gdzie", "kiedy", "dlaczego", "czy", "się", "jest", "są", "do", "od", "po",
         "dla", "który", "która", "jaki", "jaka", "jakie", "ile", "za", "i", "mój", "bez"]),
     ("tr", &["ve", "bir", "bu", "için", "nasıl", "ne", "neden", "nerede", "kaç", "mi", "mı", "mu", "ile", "olan", "var",
-        "çok", "daha", "hangi", "nedir", "ne", "kadar", "zaman"]),
+        "çok", "daha", "hangi", "nedir", "kadar", "zaman"]),
 ];
 
 /// The language of a text in Latin letters, if its commonest words leave no doubt: at least two different ones and a tenth

@@ -4,11 +4,12 @@
 //! lines as a list, these are; else every line is that is neither a preamble nor a remark.
 
 use super::{
-    Rejection, answer,
+    Form, Rejection, answer,
     asked::Asked,
-    chatter::{self, Kind},
+    chatter::{self, Kind, QUESTION_MARKS, asks},
     marks::{self, Mark, Numbering},
     remark,
+    titles::{is_short, without_headings, without_titles},
 };
 
 /// Lines looked at: a reply with more is not a list of questions.
@@ -16,9 +17,10 @@ const MAX_LINES: usize = 200;
 /// A line of more bytes is not looked into: no limit lets it pass.
 const MAX_LINE: usize = 20_000;
 
-/// What the lines of a reply turned out to be.
-#[derive(Default)]
+/// The lines of a reply, sorted by what they turned out to be.
 struct Sorted<'a> {
+    asked: &'a Asked<'a>,
+    shape: Shape,
     labelled: Vec<&'a str>,
     marked: Vec<Item<'a>>,
     outputs: Vec<&'a str>,
@@ -26,15 +28,25 @@ struct Sorted<'a> {
     /// Taken only if there is nothing else: they may repeat the question.
     turns: Vec<&'a str>,
     headings: Vec<&'a str>,
+    /// Whether lines are part of the answer: not those under a heading like "Explanation:".
+    answering: bool,
     chatter: bool,
     /// Whether a line announces an answer: "There are several reasons why bread is flat:".
     answers: bool,
     /// Whether a line announces what need not be an answer: "Here are some foods to eat before a marathon:".
     things: bool,
+}
+
+/// What the lines show together.
+struct Shape {
+    numbering: Numbering,
+    /// Whether numbers at the beginning of lines are the question's own, and no marks: with "1. FC Köln", "2. Bundesliga"
+    /// stays as well.
+    own_numbers: bool,
     /// Whether there is more than one line.
     several: bool,
-    /// Whether numbers at the beginning of lines are the question's own, and no marks.
-    own_numbers: bool,
+    /// Whether there are as many other lines as headings with a number.
+    headed: bool,
 }
 
 struct Item<'a> {
@@ -44,151 +56,177 @@ struct Item<'a> {
 }
 
 /// Finds the lines that are the answer, and tidies each once.
-pub(super) fn items(text: &str, question: &str) -> Result<Vec<String>, Rejection> {
-    let asked = Asked::new(question);
-    let tidied = |line| tidied(line, &asked);
-    let lines = || text.lines().filter(|line| marks::has_words(line)).take(MAX_LINES);
-    if let (Some(single), None) = (lines().next(), lines().nth(1))
-        && let Some(list) = marks::inline(single)
-        && !asked.has_number(single, single.trim_start_matches(|c: char| !c.is_whitespace()).trim_start())
+pub(super) fn items(text: &str, form: Form, asked: &Asked<'_>) -> Result<Vec<String>, Rejection> {
+    let lines: Vec<&str> = text.lines().filter(|line| marks::has_words(line)).take(MAX_LINES).collect();
+    let tidied = |line: &str| tidied(line, asked);
+    let inline = |line| marks::inline(line).filter(|_| !asked.has_number(line));
+    if let [single] = lines[..]
+        && let Some(list) = inline(single.trim())
     {
         return Ok(list.into_iter().map(tidied).collect());
     }
-    let numbering = Numbering::of(lines().map(str::trim_start));
-    // What the question itself has is not a mark: "1. FC Köln" stays, and so does "2. Bundesliga" below it.
-    let is_own =
-        |line: &str| matches!(marks::mark(line, numbering), (Mark::Number, rest) if asked.has_number(line, rest));
-    let own_numbers = lines().map(str::trim).any(is_own);
-    let mut sorted = Sorted { several: lines().nth(1).is_some(), own_numbers, ..Sorted::default() };
-    // Whether lines are part of the answer: not those under a heading like "Explanation:".
-    let mut answering = true;
-    for line in lines() {
-        answering = sorted.add(line, numbering, &asked, answering);
+    let mut sorted = Sorted::new(Shape::of(&lines, asked), asked);
+    for line in lines {
+        sorted.add(line);
     }
     if sorted.answers {
         return Err(Rejection::Answer);
     }
     let (chatter, things) = (sorted.chatter, sorted.things);
-    let group = sorted.answer(&asked);
-    let group = if let [single] = group[..] { marks::inline(single).unwrap_or(group) } else { group };
+    let group = sorted.answer();
+    let group = if let [single] = group[..] { inline(single).unwrap_or(group) } else { group };
     let found: Vec<String> = group.into_iter().map(tidied).filter(|line| !line.is_empty()).collect();
-    if things && found.iter().all(|line| line.ends_with('.')) {
-        return Err(Rejection::Answer);
-    }
     match (found.is_empty(), chatter) {
+        (false, _) if things && form == Form::Question && found.iter().all(|line| line.ends_with('.')) => {
+            Err(Rejection::Answer)
+        }
         (false, _) => Ok(found),
         (true, true) => Err(Rejection::Preamble),
         (true, false) => Err(Rejection::Empty),
     }
 }
 
-/// The questions of a line that holds several: "Why is bread flat? Which flour rises best?"
-pub(super) fn questions(line: &str) -> Option<Vec<String>> {
-    const FEWEST_CHARS: usize = 8;
+/// The questions of a line that holds several: "Why is bread flat? Which flour gives flat bread?" What speaks of something
+/// else than the question may need the sentence before it to be understood.
+pub(super) fn questions(line: String, asked: &Asked<'_>) -> Vec<String> {
     const APART: [char; 5] = [' ', ';', ',', '/', '|'];
-    let parts = line.split_inclusive(['?', '？']);
-    let questions: Vec<&str> = parts.map(|part| part.trim_start_matches(APART).trim_end()).collect();
-    let asks = |text: &&str| {
-        let begins = text.starts_with(|c: char| c.is_uppercase() || c == '¿' || c > '\u{2e80}');
-        begins && text.ends_with(['?', '？']) && text.chars().count() >= FEWEST_CHARS
+    let parts = line.split_inclusive(QUESTION_MARKS).map(|part| part.trim_start_matches(APART).trim_end());
+    let stands_alone = |part: &str| {
+        let begins = part.starts_with(|c: char| c.is_uppercase() || c == '¿' || c > '\u{2e80}');
+        begins && part.ends_with(QUESTION_MARKS) && asked.shares_word(part)
     };
-    (questions.len() > 1 && questions.iter().all(asks)).then(|| questions.into_iter().map(str::to_owned).collect())
+    if parts.clone().all(stands_alone) { parts.map(str::to_owned).collect() } else { vec![line] }
+}
+
+impl Shape {
+    fn of(lines: &[&str], asked: &Asked<'_>) -> Self {
+        let numbering = Numbering::of(lines.iter().map(|line| line.trim_start()));
+        let is_own = |line: &&str| matches!(marks::mark(line, numbering), (Mark::Number, _)) && asked.has_number(line);
+        let counted = |heading| !matches!(marks::mark(heading, numbering), (Mark::None, _));
+        let headings = lines.iter().filter(|line| marks::heading(line.trim()).is_some_and(counted)).count();
+        Self {
+            numbering,
+            own_numbers: lines.iter().any(is_own),
+            several: lines.len() > 1,
+            headed: 2 * headings <= lines.len(),
+        }
+    }
 }
 
 impl<'a> Sorted<'a> {
-    /// Sorts a line in; returns whether the next lines are part of the answer.
-    #[expect(clippy::too_many_lines, reason = "one list of cases, in the order in which they are looked for")]
-    fn add(&mut self, line: &'a str, numbering: Numbering, asked: &Asked<'_>, answering: bool) -> bool {
+    fn new(shape: Shape, asked: &'a Asked<'_>) -> Self {
+        Self {
+            asked,
+            shape,
+            labelled: vec![],
+            marked: vec![],
+            outputs: vec![],
+            plain: vec![],
+            turns: vec![],
+            headings: vec![],
+            answering: true,
+            chatter: false,
+            answers: false,
+            things: false,
+        }
+    }
+
+    /// Sorts a line in.
+    fn add(&mut self, line: &'a str) {
         let indent = line.len() - line.trim_start().len();
         let line = line.trim();
         if line.len() > MAX_LINE {
             self.plain.push(line);
-            return answering;
+            return;
         }
         let line = without_language(untagged(line));
         if line.is_empty() {
             self.chatter = true;
-            return answering;
+            return;
         }
         if let Some(cells) = marks::row(line) {
             // A row of a table: its header only has titles, of the other rows the longest cell is the text.
             let text = cells.filter(|cell| chatter::key(cell).is_none()).max_by_key(|cell| cell.len());
             match text {
-                Some(text) if answering => self.marked.push(Item { mark: Mark::Row, indent, text }),
+                Some(text) if self.answering => self.marked.push(Item { mark: Mark::Row, indent, text }),
                 _ => self.chatter = true,
             }
-            return answering;
+            return;
         }
         let heading = marks::heading(line);
-        let (mark, text) = match marks::mark(heading.unwrap_or(line), numbering) {
-            (Mark::Number, _) if self.own_numbers => (Mark::None, line),
-            // "> vs >>"
-            (Mark::Bullet | Mark::Quote, _) if line.starts_with(|sign| asked.has_sign(sign)) => (Mark::None, line),
+        let (mark, text) = match marks::mark(heading.unwrap_or(line), self.shape.numbering) {
+            (Mark::Number, _) if self.shape.own_numbers => (Mark::None, line),
+            (Mark::Bullet | Mark::Quote, _) if self.asked.has_sign(line) => (Mark::None, line),
             marked => marked,
         };
-        // A question about search queries has their names in it; what it says itself is not a label.
-        let is_text = |kind: Kind, rest: &str| {
-            let label = asked.has_first_word(text) || kind == Kind::Aside && asked.is_about(text, rest);
-            !rest.is_empty() && (label || asked.begins_like(text, rest))
-        };
-        if self.several && chatter::is_title(text) {
+        let item = Item { mark, indent, text };
+        if self.shape.several && (chatter::is_title(text) || self.is_empty() && chatter::is_header(text)) {
             self.chatter = true;
-            return !matches!(chatter::key(text), Some(Kind::Aside | Kind::Echo | Kind::Turn));
+            self.answering = !chatter::key(text).is_some_and(Kind::is_other);
+            return;
         }
-        match chatter::label(text, heading.is_some()).filter(|(kind, rest)| !is_text(*kind, rest)) {
-            Some((kind, "")) => {
-                self.chatter = true;
-                self.answers |= answer::announces(text, asked.text());
-                self.things |= chatter::announces_things(text) && asked.is_about(text, "");
-                // Questions, then "Answer:".
-                let answered = kind == Kind::Output && self.plain.iter().any(|line| asks(line));
-                return !answered && !matches!(kind, Kind::Aside | Kind::Echo | Kind::Turn);
+        match chatter::label(text, heading.is_some()) {
+            Some((kind, "")) => self.announced(kind, text),
+            Some((kind, rest)) if !self.asked.has_label(text, rest) => {
+                self.add_labelled(kind, Item { text: rest, ..item });
             }
+            _ => self.add_bare(line, heading.is_some(), item),
+        }
+    }
+
+    /// Takes note of a line that announces those that follow.
+    fn announced(&mut self, kind: Kind, text: &str) {
+        self.chatter = true;
+        self.answers |= answer::announces(text, self.asked.text());
+        self.things |= chatter::announces_things(text) && self.asked.shares_word(text);
+        // Questions, then "Answer:".
+        let answered = kind == Kind::Output && self.plain.iter().any(|line| asks(line));
+        self.answering = !answered && !kind.is_other();
+    }
+
+    /// Sorts in what follows a label on its line.
+    fn add_labelled(&mut self, kind: Kind, item: Item<'a>) {
+        match kind {
             // The question again, before what is made of it.
-            Some((Kind::Question, rest)) if self.several && asked.is(rest) => {
-                self.chatter = true;
-                return answering;
-            }
+            Kind::Question if self.shape.several && self.asked.is(item.text) => self.chatter = true,
             // Of a list, all items are meant, whether they have labels or not.
-            Some((Kind::Question, rest)) if mark != Mark::None => {
-                self.marked.push(Item { mark, indent, text: rest });
-                return answering;
-            }
-            Some((Kind::Question, rest)) => {
-                self.labelled.push(rest);
-                return answering;
-            }
-            Some((Kind::Output, rest)) => {
-                self.outputs.push(rest);
-                return answering;
-            }
-            Some((Kind::Turn, rest)) => {
-                self.turns.push(rest);
+            Kind::Question if item.mark != Mark::None => self.marked.push(item),
+            Kind::Question => self.labelled.push(item.text),
+            Kind::Output => self.outputs.push(item.text),
+            Kind::Turn => {
+                self.turns.push(item.text);
                 self.chatter = true;
-                return answering;
             }
-            Some((Kind::Aside | Kind::Echo, _)) => {
-                self.chatter = true;
-                return answering;
-            }
-            None => {}
+            Kind::Aside | Kind::Echo => self.chatter = true,
         }
+    }
+
+    /// Sorts in a line without a label.
+    fn add_bare(&mut self, line: &'a str, is_heading: bool, item: Item<'a>) {
+        let Item { mark, text, .. } = item;
         let follows = !self.plain.is_empty() && mark == Mark::None;
-        if !answering || remark::is_remark(text) || follows && chatter::is_afterthought(text) {
+        if !self.answering
+            || remark::is_remark(text) && !self.asked.has_name(text)
+            || follows && chatter::is_afterthought(text)
+        {
             self.chatter = true;
-        } else if heading.is_some() && (mark == Mark::None || is_short(text)) {
+        } else if is_heading && (mark == Mark::None || self.shape.headed && is_short(text)) {
             self.headings.push(text);
         } else if mark != Mark::None {
-            self.marked.push(Item { mark, indent, text });
+            self.marked.push(item);
         } else {
             // What is bold as a whole may turn out to be a heading.
             self.plain.push(if line.starts_with("**") && line.ends_with("**") { line } else { text });
         }
-        answering
+    }
+
+    /// Whether no line is taken for an answer yet.
+    fn is_empty(&self) -> bool {
+        self.labelled.is_empty() && self.marked.is_empty() && self.outputs.is_empty() && self.plain.is_empty()
     }
 
     /// The group of lines that is the answer.
-    fn answer(self, asked: &Asked<'_>) -> Vec<&'a str> {
+    fn answer(self) -> Vec<&'a str> {
         if !self.labelled.is_empty() {
             return self.labelled;
         }
@@ -197,7 +235,7 @@ impl<'a> Sorted<'a> {
             let answered = self.plain.iter().any(|text| asks(text)) && !self.outputs.iter().any(|text| asks(text));
             let outputs = if answered { vec![] } else { self.outputs };
             let groups = [outputs, without_headings(self.plain), self.headings, self.turns];
-            return without_titles(groups.into_iter().find(|group| !group.is_empty()).unwrap_or_default(), asked);
+            return without_titles(groups.into_iter().find(|group| !group.is_empty()).unwrap_or_default(), self.asked);
         };
         // A question, then points that say what was changed.
         if let [single] = self.plain[..]
@@ -213,60 +251,8 @@ impl<'a> Sorted<'a> {
             self.marked.iter().partition(|item| item.mark == mark && item.indent <= indent);
         let headed = !below.is_empty() && below.iter().all(|item| asks(item.text));
         let items = if headed && !points.iter().any(|item| asks(item.text)) { below } else { points };
-        without_titles(items.into_iter().map(|item| item.text).collect(), asked)
+        without_titles(items.into_iter().map(|item| item.text).collect(), self.asked)
     }
-}
-
-/// Whether a line ends as a question does.
-fn asks(line: &str) -> bool {
-    line.trim_end_matches(['*', '"', '”', '_']).ends_with(['?', '？', '؟'])
-}
-
-/// Whether a line is as short as a heading, and asks nothing.
-fn is_short(line: &str) -> bool {
-    const MOST_WORDS: usize = 4;
-    !asks(line) && line.split_whitespace().count() <= MOST_WORDS
-}
-
-/// Leaves out the short lines in bold that stand above others: "**Causes**".
-fn without_headings(lines: Vec<&str>) -> Vec<&str> {
-    let is_heading = |line: &&str| line.len() > 4 && line.starts_with("**") && line.ends_with("**") && is_short(line);
-    let headings = lines.iter().filter(|line| is_heading(line)).count();
-    if headings < 2 || 2 * headings > lines.len() || !is_heading(&lines[0]) {
-        return lines;
-    }
-    lines.into_iter().filter(|line| !is_heading(line)).collect()
-}
-
-/// Takes off what every item of a list has before or after its text: "Causes: Why …?", "**Fixes:** …", "… (broader)".
-fn without_titles<'a>(items: Vec<&'a str>, asked: &Asked<'_>) -> Vec<&'a str> {
-    const MAX_TITLE: usize = 40;
-    if items.len() < 2 {
-        return items;
-    }
-    let titled = |text: &'_ str| {
-        let (title, rest) = text.split_once(":").filter(|(_, rest)| rest.starts_with([' ', '*']))?;
-        let emphasised =
-            title.starts_with('*') && (title.ends_with('*') || !rest.ends_with('*')) || rest.starts_with("** ");
-        let rest = rest.trim_start_matches(['*', ' ']);
-        let asks = asks(rest);
-        let short = title.len() <= MAX_TITLE && title.split_whitespace().count() <= 4;
-        (short && (emphasised || asks && !asked.is_about(text, rest)) && marks::has_words(rest)).then_some(rest.len())
-    };
-    let glossed = |text: &str| {
-        if text.ends_with('*') {
-            return [" — *", " – *", " - *"].into_iter().find_map(|sign| text.rfind(sign));
-        }
-        let at = text.find("? (").or_else(|| text.find("? ["))?;
-        text.ends_with([')', ']']).then_some(at + 1)
-    };
-    if let Some(rests) = items.iter().map(|text| titled(text)).collect::<Option<Vec<_>>>() {
-        return items.into_iter().zip(rests).map(|(text, rest)| &text[text.len() - rest..]).collect();
-    }
-    if let Some(ends) = items.iter().map(|text| glossed(text)).collect::<Option<Vec<_>>>() {
-        return items.into_iter().zip(ends).map(|(text, end)| &text[..end]).collect();
-    }
-    items
 }
 
 /// Takes tags off that open or close on this line and close or open on another: `<query>` alone, `<query>text`.
@@ -316,9 +302,9 @@ fn tidied(line: &str, asked: &Asked<'_>) -> String {
     }
     let line = marks::unboxed(line);
     let line = marks::unquoted(chatter::without_praise(line));
-    let line = if asked.has_first_word(line) { line } else { chatter::without_opener(line) };
+    let line = if asked.begins_with_word_of(line) { line } else { chatter::without_opener(line) };
     let line = answer::without_answer(chatter::without_farewell(line));
-    let line = marks::without_emphasis(line);
+    let line = if asked.text().contains("**") { line.to_owned() } else { marks::without_emphasis(line) };
     let line = line.trim_matches(['\u{200c}', '\u{200d}']);
     line.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -1,5 +1,7 @@
 //! What a model puts around the text of one line: list marks, headings, quotes, emphasis.
 
+use super::asked::Asked;
+
 /// Whether a line says anything: at least one letter or digit.
 pub(super) fn has_words(line: &str) -> bool {
     line.chars().any(char::is_alphanumeric)
@@ -221,14 +223,14 @@ fn digits(text: &str) -> Option<(u32, &str)> {
         .then(|| (number.chars().filter_map(digit).fold(0, |value, digit| 10 * value + digit), rest))
 }
 
-/// Takes the numbers off the strings of a structured list.
-pub(super) fn unnumbered(texts: Vec<String>) -> Vec<String> {
-    let numbering = Numbering::of(texts.iter().map(String::as_str));
-    let bare = |text: &String| match mark(text, numbering) {
-        (Mark::Number, rest) => rest.to_owned(),
-        _ => text.clone(),
-    };
-    if numbering.numbers { texts.iter().map(bare).collect() } else { texts }
+/// Takes the numbers off the texts of a list that counts them, unless the question has such a number itself.
+pub(super) fn unnumbered(texts: Vec<String>, asked: &Asked<'_>) -> Vec<String> {
+    let counts = |(text, place): (&String, u32)| number(text, true).is_some_and(|(value, _)| value == place);
+    if texts.len() < 2 || !texts.iter().zip(1..).all(counts) || texts.iter().any(|text| asked.has_number(text)) {
+        return texts;
+    }
+    let bare = |text: &String| number(text, true).map_or("", |(_, rest)| rest.trim_start()).to_owned();
+    texts.iter().map(bare).collect()
 }
 
 /// The cells of a table's row that say something.

@@ -21,6 +21,8 @@ pub(super) fn text(reply: &str) -> Result<String, Rejection> {
     let mut kept: Vec<&str> = vec![];
     // Whether what is kept is called a question: what is called an answer may follow.
     let mut asked = false;
+    // Whether the passage has a title: then another one begins with the next.
+    let mut titled = false;
     for (at, line) in lines.iter().enumerate() {
         let heading = marks::heading(line);
         let (_, bare) = marks::mark(heading.unwrap_or(line), numbering);
@@ -34,15 +36,16 @@ pub(super) fn text(reply: &str) -> Result<String, Rejection> {
             }
             // A manual's note.
             Some((Kind::Aside, rest)) if alone && rest.len() > LONGEST_REMARK => rest,
-            Some((Kind::Aside | Kind::Echo | Kind::Turn, _)) if first => continue,
+            Some((kind, _)) if first && kind.is_other() => continue,
             Some((Kind::Aside, _)) if last && is_note(bare) => continue,
             // Inside the passage, a line with a colon is a part of it, and so is what leads to code.
             Some((_, rest)) if first && (!rest.is_empty() || is_preamble(bare)) => {
                 asked = bare.split_once(':').is_some_and(|(name, _)| named(name) == Some(Kind::Question));
+                titled |= rest.is_empty() && chatter::is_title(bare.trim_end_matches(':'));
                 rest
             }
             // Another passage.
-            Some((Kind::Question, "")) if chatter::is_title(bare.trim_end_matches(':')) => break,
+            Some((Kind::Question, "")) if titled && chatter::is_title(bare.trim_end_matches(':')) => break,
             _ => bare,
         };
         let outside = (first || last) && !(alone && bare.len() > LONGEST_REMARK);
@@ -79,9 +82,10 @@ fn without_count(line: &str) -> &str {
 
 /// Whether a line that ends with a colon announces the passage.
 fn is_preamble(line: &str) -> bool {
-    const MOST_WORDS: usize = 10;
+    const MOST_WORDS: usize = 3;
     let text = chatter::plain(line);
     chatter::words(line).count() <= MOST_WORDS
+        || chatter::key(line).is_some()
         || [HERE, OPENERS, FOREIGN_OPENERS].iter().any(|list| chatter::begins(&text, list))
 }
 

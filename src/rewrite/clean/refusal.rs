@@ -6,9 +6,9 @@ mod words;
 
 use self::words::{
     ABOUT, AGAINST, ASKING_BACK, BINDING, CAN_DO, DESIGNED, DOING, EVERYDAY, FILTERED, FILTERS, FOLLOWING,
-    FOREIGN_REFUSALS, HELP_WITH_WHAT, HELPING, I_AM, INAPPROPRIATE, ITS_WORK, JOINING, LACKING, MISSING, MODEL_WORDS,
-    MODELS_OWN, NOT, NOT_SOMETHING, OFFERS, REFUSALS, REFUSED, REQUESTS, SORRY, UNABLE, VAGUE, VERDICTS, WANTING,
-    WHAT_YOU, YOUR_MATTERS,
+    FOREIGN_REFUSALS, HELP_WITH_WHAT, HELPING, I_AM, INAPPROPRIATE, ITS_WORK, JOINING, LACKING, MEANING, MISSING,
+    MODEL_WORDS, MODELS_OWN, NOT, NOT_SOMETHING, OFFERS, REFUSALS, REFUSED, REQUESTS, SORRY, TELL_ME, UNABLE, VAGUE,
+    VERDICTS, WANTING, WHAT_YOU, YOUR_MATTERS,
 };
 use super::chatter::{after, begins, is_searched_for, plain, quotes, words};
 
@@ -179,6 +179,7 @@ fn asks_back(text: &str) -> bool {
         || about(&["please provide more", "please give me more", "please share more"])
             && about(&["so that i can", "so i can"])
         || begins(text, ASKING_BACK)
+        || begins(text, TELL_ME) && about(MEANING)
         || after_any(text, HELP_WITH_WHAT).is_some_and(|rest| {
             let you = after(rest.trim_start(), "you");
             ends_here(rest)

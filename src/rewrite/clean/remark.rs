@@ -120,15 +120,17 @@ const NOTHING: &[&str] = &[
 #[rustfmt::skip]
 const REMARKS: &[&str] = &[
     "feel free to", "hope this", "hope these", "i hope this", "i hope that", "i hope these", "i hope it",
-    "would you like me", "would you like a version", "would you like a different", "would you like another", "do you want me", "want me to", "note:", "(note", "is there anything else i can help",
-    "is there anything else i can assist", "is there anything else i can do for you", "is there anything else you", "no rewrit", "happy searching", "the user is asking", "the user is looking",
-    "the user is interested", "the user is wondering", "the user is trying", "the user is seeking", "the user is likely",
-    "the user is probably", "the user is inquiring", "the user is requesting", "the user is referring",
-    "the user is curious", "the user is concerned", "the user wants", "the user asks", "the user asked", "the user seems",
-    "the user might", "the user needs to know", "the user needs help", "the user needs information",
-    "the user's question", "i think the user", "so the user", "okay, so the user", "okay, the user", "ok, the user",
-    "alright, the user", "the question asks", "the query asks", "i should be clear", "i should be concise",
-    "i should keep it", "i should make it",
+    "would you like me", "would you like a version", "would you like a different", "would you like another",
+    "do you want me", "want me to", "note:", "(note", "is there anything else i can help",
+    "is there anything else i can assist", "is there anything else i can do for you", "is there anything else you",
+    "no rewrit", "happy searching", "the user is asking", "the user is looking", "the user is interested",
+    "the user is wondering", "the user is trying", "the user is seeking", "the user is likely", "the user is probably",
+    "the user is inquiring", "the user is requesting", "the user is referring", "the user is curious",
+    "the user is concerned", "the user wants", "the user asks", "the user asked", "the user seems", "the user might",
+    "the user needs to know", "the user needs help", "the user needs information", "the user's question",
+    "i think the user", "so the user", "okay, so the user", "okay, the user", "ok, the user", "alright, the user",
+    "the question asks", "the query asks", "i should be clear", "i should be concise", "i should keep it",
+    "i should make it",
 ];
 
 /// What small models repeat of the prompts that come with the program.
@@ -151,8 +153,8 @@ const INVITATIONS: &[&str] = &["let me know", "please let me know"];
 #[rustfmt::skip]
 const OF_ITSELF: &[&str] = &[
     "i can ", "i could ", "i've ", "i have ", "i will ", "i'll ", "i made ", "i changed ", "i kept ", "i used ",
-    "i added ", "i rewr", "i rewo", "i para", "i clarif", "i replaced ", "i expanded ", "i spelled ", "i spelt ", "i reph", "i refor", "i need to", "i should", "we need to", "we should", "i'm happy to",
-    "first, i", "now, i", "let me ", "let's", "wait, ",
+    "i added ", "i rewr", "i rewo", "i para", "i reph", "i refor", "i need to", "i should", "we need to", "we should",
+    "i'm happy to", "first, i", "now, i", "let me ", "let's", "wait, ",
 ];
 
 /// What is said of its work then.
@@ -169,33 +171,34 @@ const IF_YOU: &[&str] = &["if you", "if there "];
 /// What is offered then.
 #[rustfmt::skip]
 const OFFERS: &[&str] = &[
-    " i can ", " i could ", " i'll ", " i'd ", "let me know", "feel free", ", just ", "please ask", "please let", "me to ",
+    " i can ", " i could ", " i'll ", " i'd ", "let me know", "feel free", ", just ", "please ask", "please let",
+    "me to ",
 ];
 
 /// What a remark is about, if it goes on to describe it.
 #[rustfmt::skip]
 const SUBJECTS: &[&str] = &[
-    "these terms", "these keywords", "this list", "this query", "this question", "this version", "this search query", "these queries", "these questions",
-    "these searches", "these search queries", "these versions", "these variations", "these rewrites",
-    "these rewritten questions", "each query", "each question", "each version", "each of these", "each of these queries",
-    "each of these questions", "the query", "the question", "this phrasing", "this wording",
+    "these terms", "these keywords", "this list", "this query", "this question", "this version", "this search query",
+    "these queries", "these questions", "these searches", "these search queries", "these versions", "these variations",
+    "these rewrites", "these rewritten questions", "each query", "each question", "each version", "each of these",
+    "each of these queries", "each of these questions", "the query", "the question", "this phrasing", "this wording",
     "the original question", "the original query", "all of these", "the above",
 ];
 
 /// Beginnings of verbs that say what a rewrite is good for.
 #[rustfmt::skip]
 const SAYING: &[&str] = &[
-    "focus", "target", "explor", "address", "cover", "emphas", "highlight", "clarif", "broad", "narrow", "aim", "captur",
-    "frame", "adds", "asks", "keep", "preserv", "maintain", "help", "should", "seek", "remove", "ensure", "retain",
-    "specif", "provide", "reflect", "seems", "already", "offer", "approach", "express",
+    "focus", "target", "explor", "address", "cover", "emphas", "highlight", "clarif", "broad", "narrow", "aim",
+    "captur", "frame", "adds", "asks", "keep", "preserv", "maintain", "help", "should", "seek", "remove", "ensure",
+    "retain", "specif", "provide", "reflect", "seems", "already", "offer", "approach", "express",
 ];
 
 /// Words that say what it is.
 #[rustfmt::skip]
 const PRAISE: &[&str] = &[
-    "already", "clear", "clearer", "more", "better", "designed", "meant", "optimized", "optimised", "intended", "concise",
-    "well", "fine", "about", "asking", "vague", "unclear", "ambiguous", "rephrased", "rewritten", "focused", "phrased",
-    "standalone", "self",
+    "already", "clear", "clearer", "more", "better", "designed", "meant", "optimized", "optimised", "intended",
+    "concise", "well", "fine", "about", "asking", "vague", "unclear", "ambiguous", "rephrased", "rewritten", "focused",
+    "phrased", "standalone", "self",
 ];
 
 /// Beginnings that only a remark about rewrites has.

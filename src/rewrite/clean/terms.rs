@@ -31,8 +31,8 @@ pub(super) fn of(text: &str, question: &str) -> String {
     let (mut quotations, mut quoted, mut bare) = (0, 0, 0);
     for part in &parts {
         match part {
-            Part::Quoted(term) => (quotations, quoted) = (quotations + 1, quoted + words(term)),
-            Part::Bare(between) => bare += words(between),
+            Part::Quoted(term) => (quotations, quoted) = (quotations + 1, quoted + count_words(term)),
+            Part::Bare(between) => bare += count_words(between),
         }
     }
     if quotations < FEWEST || quoted <= bare {
@@ -71,13 +71,15 @@ fn group(line: &str, strict: bool) -> Option<&str> {
 
 /// Whether a text names terms: "Related terms". Of several groups, others have names like "Technical terms".
 fn is_name(text: &str, strict: bool) -> bool {
+    const GROUPS: [&str; 6] = ["terms", "keywords", "synonyms", "phrases", "words", "concepts"];
     let is_noun = |word: &String| GROUP_NOUNS.contains(&word.as_str());
     let words: Vec<String> = chatter::words(text).collect();
     let whole = words.iter().all(is_noun) || FOREIGN_KEYWORDS.contains(&words.join(" ").as_str());
-    words.last().is_some_and(is_noun) && !strict && words.len() <= 4 || !words.is_empty() && whole
+    words.last().is_some_and(|word| GROUPS.contains(&word.as_str())) && !strict && words.len() <= 4
+        || !words.is_empty() && whole
 }
 
-fn words(text: &str) -> usize {
+fn count_words(text: &str) -> usize {
     text.split_whitespace().filter(|word| marks::has_words(word)).count()
 }
 
@@ -87,11 +89,12 @@ fn items(between: &str, is_first: bool, is_last: bool) -> Vec<&str> {
     let pieces: Vec<&str> = between.split([',', ';', '\n', '，', '；', '、']).collect();
     let (start, end) = (usize::from(!is_first), pieces.len() - usize::from(!is_last));
     let Some(apart) = pieces.get(start..end) else { return vec![] };
-    let leads = |piece: &&str| words(piece) > 1;
+    let leads = |piece: &&str| count_words(piece) > 1;
     if pieces[..start].iter().chain(&pieces[end..]).any(leads) {
         return vec![];
     }
-    let is_item = |piece: &&str| words(piece) <= LONGEST_ITEM && !piece.contains(['.', ':', '?', '!', '。', '：']);
+    let is_item =
+        |piece: &&str| count_words(piece) <= LONGEST_ITEM && !piece.contains(['.', ':', '?', '!', '。', '：']);
     apart.iter().copied().filter(is_item).collect()
 }
 

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::question::Question;
+use crate::question::{MAX_QUESTION_CHARS, Question};
 
 mod genuine;
 mod replies;
@@ -65,7 +65,17 @@ fn a_megabyte_of_nonsense_is_cheap() {
         "a? b ",
         "Sure, a. ",
         "a? if you want, i ",
+        "Here are why this bread: ",
+        "this bread? ",
+        "1. why this\n",
+        "> why this\n",
+        "user: a\n",
+        "{\"a\":\"{",
+        "\\n",
     ];
+    // The longest question, asked for every kind.
+    let long = "why is this bread as flat as a stone? ".repeat(MAX_QUESTION_CHARS / 40);
+    let task = Task::new(Question::new(&long).unwrap(), &RewriteKind::ALL);
     let mut slow = vec![];
     for part in parts {
         for (size, line) in
@@ -75,7 +85,7 @@ fn a_megabyte_of_nonsense_is_cheap() {
             assert!(size - nonsense.len() < 64);
             // The quickest of several, and far more than it takes: other tests share the machine. What grows with the
             // square of the size takes seconds.
-            let took = (0..5).map(|_| timed(&nonsense)).min().unwrap();
+            let took = (0..3).map(|_| timed(&nonsense, &task)).min().unwrap();
             if took.as_millis() >= 500 {
                 slow.push(format!("{part:?} in lines of {line} bytes took {took:?}"));
             }
@@ -109,9 +119,10 @@ fn in_lines(part: &str, size: usize, line: usize) -> String {
     text
 }
 
-fn timed(reply: &str) -> std::time::Duration {
+fn timed(reply: &str, task: &Task) -> std::time::Duration {
     let started = std::time::Instant::now();
     let _ = clean(reply, ASKED);
+    let _ = task.clean(reply);
     started.elapsed()
 }
 
@@ -197,6 +208,24 @@ fn reply() -> impl Strategy<Value = String> {
         "<|",
         "|>",
         "Why? ",
+        "Why is bread flat? ",
+        "Which bread keeps? ",
+        "user: ",
+        "<chat>",
+        "</chat>",
+        "\\n",
+        "(English) ",
+        "Step 1: ",
+        " → ",
+        "{“",
+        "// ",
+        "analysis",
+        "assistantfinal",
+        "**Causes**",
+        " (53 words)",
+        "Nota: ",
+        "We need to rewrite ",
+        "Keeps it. ",
     ]);
     let composed = prop::collection::vec(pieces, 0..24).prop_map(|pieces| pieces.concat());
     prop_oneof![4 => composed, 1 => any::<String>(), 1 => "[ -~\n]{0,600}"]

@@ -56,7 +56,8 @@ pub(super) const LABEL_WORDS: &[&str] = &[
 pub(super) const FOREIGN_NOUNS: &[&str] = &[
     "frage", "suchfrage", "suchanfrage", "suchanfragen", "anfrage", "umformulierung", "pregunta", "preguntas",
     "consulta", "consultas", "requête", "requêtes", "reformulée", "domanda", "pergunta", "vraag", "вопрос", "запрос",
-    "soru", "sorusu", "sorgu", "sorgusu", "pytanie", "zapytanie", "schlüsselwörter", "stichwörter", "suchbegriffe", "السؤال", "سؤال",
+    "soru", "sorusu", "sorgu", "sorgusu", "pytanie", "zapytanie", "schlüsselwörter", "stichwörter", "suchbegriffe",
+    "السؤال", "سؤال",
 ];
 
 /// Words for "keywords" elsewhere, as a label of their own.

@@ -39,11 +39,17 @@ pub(super) const FINITE: &[&str] = &[
     "is", "are", "was", "were", "isn't", "aren't", "wasn't", "weren't", "it's", "that's", "has", "have", "had", "can",
     "can't", "cannot", "could", "will", "won't", "would", "should", "shouldn't", "must", "may", "might", "does",
     "doesn't", "do", "don't", "did", "didn't", "ist", "sind", "war", "waren", "hat", "haben", "kann", "können", "wird",
-    "werden", "sollte", "muss", "est", "sont", "était", "peut", "peuvent", "doit", "es", "son", "está", "están", "puede",
-    "pueden", "è", "sono", "può", "é", "são", "pode", "wordt", "zijn", "kan", "happens", "occurs", "depends", "means",
-    "refers", "indicates", "suggests", "consists", "contains", "requires", "includes", "involves", "helps", "reduces",
-    "lowers", "improves", "prevents", "strengthens", "releases", "makes", "takes", "gives", "allows", "leads", "affects",
-    "becomes", "remains", "keeps", "produces", "contributes", "opens", "closes", "lasts", "kills", "comes", "goes",
+    "werden", "sollte", "muss", "est", "sont", "était", "peut", "peuvent", "doit", "es", "son", "está", "están",
+    "puede", "pueden", "è", "sono", "può", "é", "são", "pode", "wordt", "zijn", "kan", "happens", "occurs", "depends",
+    "means", "refers", "indicates", "suggests", "consists", "contains", "requires", "includes", "involves",
+];
+
+/// Verbs that state a fact about something that the question does not name: symptoms are stated, too.
+#[rustfmt::skip]
+pub(super) const STATING: &[&str] = &[
+    "helps", "reduces", "lowers", "improves", "prevents", "strengthens", "releases", "makes", "takes", "gives",
+    "allows", "leads", "affects", "becomes", "remains", "keeps", "produces", "contributes", "opens", "closes", "lasts",
+    "kills", "comes", "goes",
 ];
 
 /// Words that give a reason.
@@ -54,10 +60,10 @@ pub(super) const REASONS: &[&str] = &["because", "weil", "da", "parce", "car", "
 #[rustfmt::skip]
 pub(super) const VERDICTS: &[&str] = &[
     "yes,", "yes.", "no,", "no.", "yes!", "no!", "yes –", "no –", "true.", "false.", "true,", "false,", "correct.",
-    "correct,", "incorrect.", "the answer is", "the short answer is", "short answer:", "the reason is", "that is because",
-    "that's because", "this is because", "it's because", "it is because", "because", "it depends", "that depends",
-    "this claim is", "the claim is", "the statement is", "this statement is", "according to the", "ja,", "nein,",
-    "oui,", "non,", "sí,",
+    "correct,", "incorrect.", "the answer is", "the short answer is", "short answer:", "the reason is",
+    "that is because", "that's because", "this is because", "it's because", "it is because", "because", "it depends",
+    "that depends", "this claim is", "the claim is", "the statement is", "this statement is", "according to the",
+    "ja,", "nein,", "oui,", "non,", "sí,",
 ];
 
 /// Beginnings of what follows a question and answers it.
@@ -69,8 +75,8 @@ pub(super) const BEGINNINGS: &[&str] = &["because", "the answer", "answer:", "a:
 pub(super) const ADVICE: &[&str] = &[
     "you should", "you can", "you need", "you must", "you could", "you may", "try", "make sure", "to fix this",
     "to solve this", "to do this", "to do so", "simply", "just", "start by", "use", "it is", "it's", "there is",
-    "there are", "they are", "this is", "these are", "in order to", "check", "ensure", "let", "add", "increase", "reduce",
-    "avoid", "consider", "remember", "feed",
+    "there are", "they are", "this is", "these are", "in order to", "check", "ensure", "let", "add", "increase",
+    "reduce", "avoid", "consider", "remember", "feed",
 ];
 
 /// Verbs of instructions, which nouns are, too: "Open the app", but "open source licences".
@@ -84,8 +90,8 @@ pub(super) const INSTRUCTIONS: &[&str] = &[
 /// What follows them then.
 #[rustfmt::skip]
 pub(super) const INSTRUCTED: &[&str] = &[
-    "the", "a", "an", "your", "it", "any", "all", "some", "each", "off", "on", "up", "out", "down", "for", "until", "to",
-    "with", "hot", "cold", "thoroughly", "well", "gently", "carefully", "again",
+    "the", "a", "an", "your", "it", "any", "all", "some", "each", "off", "on", "up", "out", "down", "for", "until",
+    "to", "with", "hot", "cold", "thoroughly", "well", "gently", "carefully", "again",
 ];
 
 /// Beginnings of a guess at the answer.

@@ -8,8 +8,9 @@ pub(super) const OFFERS: &[&str] =
 #[rustfmt::skip]
 pub(super) const MODELS_OWN: &[&str] = &[
     "guidelines", "guideline", "instructions", "programming", "training", "capabilities", "capability", "purpose",
-    "policy", "policies", "principles", "knowledge", "role", "ability", "abilities", "design", "limitations", "apologies",
-    "sincere", "sincerest", "deepest", "best", "rules", "terms", "safety", "ethical", "content", "core", "current",
+    "policy", "policies", "principles", "knowledge", "role", "ability", "abilities", "design", "limitations",
+    "apologies", "sincere", "sincerest", "deepest", "best", "rules", "terms", "safety", "ethical", "content", "core",
+    "current",
 ];
 
 /// Who cannot or will not.
@@ -34,15 +35,16 @@ pub(super) const HELPING: &[&str] = &[
 pub(super) const DOING: &[&str] = &[
     "assist", "comply", "fulfill", "fulfil", "answer", "rewrite", "rephrase", "reformulate", "paraphrase", "process",
     "generate", "create", "write", "discuss", "engage", "support", "provide", "respond", "continue", "participate",
-    "complete", "offer", "share", "give", "assisting", "answering", "rewriting", "rephrasing", "generating", "creating",
-    "writing", "discussing", "engaging", "providing", "responding", "continuing", "helping", "sharing", "produce", "help",
+    "complete", "offer", "share", "give", "assisting", "answering", "rewriting", "rephrasing", "generating",
+    "creating", "writing", "discussing", "engaging", "providing", "responding", "continuing", "helping", "sharing",
+    "produce", "help",
 ];
 
 /// What is asked of a model.
 #[rustfmt::skip]
 pub(super) const REQUESTS: &[&str] = &[
-    "request", "requests", "question", "questions", "query", "queries", "prompt", "topic", "topics", "subject", "content",
-    "information", "instructions", "help", "assistance", "advice", "guidance", "details", "conversation",
+    "request", "requests", "question", "questions", "query", "queries", "prompt", "topic", "topics", "subject",
+    "content", "information", "instructions", "help", "assistance", "advice", "guidance", "details", "conversation",
     "conversations", "discussion", "discussions", "rewrite", "rewrites", "such", "response", "responses", "answer",
     "answers", "material", "text", "kind", "type", "harmful", "illegal", "explicit", "task", "paraphrase", "matter",
 ];
@@ -98,8 +100,8 @@ pub(super) const REFUSED: &[&str] =
 #[rustfmt::skip]
 pub(super) const REFUSALS: &[&str] = &[
     "request denied", "request refused", "request rejected", "i refuse", "i decline", "i must decline", "i pass",
-    "i must respectfully decline",
-    "i respectfully decline", "no can do", "no comment", "refused", "declined", "redacted", "censored", "content removed",
+    "i must respectfully decline", "i respectfully decline", "no can do", "no comment", "refused", "declined",
+    "redacted", "censored", "content removed",
 ];
 
 /// How a refusal begins in other languages, and what it holds.
@@ -119,9 +121,9 @@ pub(super) const FOREIGN_REFUSALS: &[(&str, &str)] = &[
 #[rustfmt::skip]
 pub(super) const SORRY: &[&str] = &[
     "i'm sorry", "i'm so sorry", "i'm very sorry", "i'm really sorry", "i am sorry", "i am really sorry", "sorry",
-    "i apologize", "i apologise", "apologies", "my apologies", "unfortunately", "i'm afraid", "i am afraid", "i regret that", "i regret to",
-    "es tut mir leid", "tut mir leid", "je suis désolé", "désolé", "lo siento", "mi dispiace", "desculpe",
-    "het spijt me", "抱歉", "对不起", "很抱歉", "申し訳", "извините",
+    "i apologize", "i apologise", "apologies", "my apologies", "unfortunately", "i'm afraid", "i am afraid",
+    "i regret that", "i regret to", "es tut mir leid", "tut mir leid", "je suis désolé", "désolé", "lo siento",
+    "mi dispiace", "desculpe", "het spijt me", "抱歉", "对不起", "很抱歉", "申し訳", "извините",
 ];
 
 #[rustfmt::skip]
@@ -149,7 +151,8 @@ pub(super) const LACKING: &[&str] = &[
 pub(super) const YOUR_MATTERS: &[&str] = &[
     "information about your", "information on your", "access to your", "details about your", "details of your",
     "knowledge of your", "data about your", "access to that information", "access to this information",
-    "access to real-time", "access to the internet", "access to current", "access to up-to-date", "access to live",
+    "access to real-time data", "access to real-time information", "access to current data",
+    "access to current information", "access to current economic", "access to live data", "access to live information",
 ];
 
 /// What it would have done.
@@ -187,7 +190,8 @@ pub(super) const MODEL_WORDS: &[&str] = &[
 /// Words that go on after that; another one makes it somebody's trade.
 #[rustfmt::skip]
 pub(super) const JOINING: &[&str] = &[
-    "i", "so", "but", "and", "it", "that", "who", "which", "with", "without", "my", "here", "built", "made", "not", "by", "from",
+    "i", "so", "but", "and", "it", "that", "who", "which", "with", "without", "my", "here", "built", "made", "not",
+    "by", "from",
 ];
 
 /// What a filter's notice begins with.
@@ -207,7 +211,8 @@ pub(super) const VERDICTS: &[&str] = &[
 /// By what.
 #[rustfmt::skip]
 pub(super) const FILTERS: &[&str] = &[
-    "content", "our polic", "usage polic", "safety", "filter", "guidelines", "moderation", "our terms", "harm", "unsafe",
+    "content", "our polic", "usage polic", "safety", "filter", "guidelines", "moderation", "our terms", "harm",
+    "unsafe",
 ];
 
 /// Asking back, whatever follows.
@@ -215,12 +220,13 @@ pub(super) const FILTERS: &[&str] = &[
 pub(super) const ASKING_BACK: &[&str] = &[
     "i'd be happy to help, but", "i would be happy to help, but", "i'd love to help, but", "i'd be glad to help, but",
     "would you like me to rewrite", "would you like me to rephrase", "what question would you like",
-    "what query would you like", "what would you like me to", "what would you like to know", "your question is unclear",
-    "your query is unclear", "your message is unclear", "your message is empty", "your message is incomplete",
-    "your message appears", "your message seems", "it looks like you want to", "it sounds like you want to", "the question is unclear", "the query is unclear", "it seems your message",
+    "what query would you like", "what would you like me to", "what would you like to know",
+    "your question is unclear", "your query is unclear", "your message is unclear", "your message is empty",
+    "your message is incomplete", "your message appears", "your message seems", "it looks like you want to",
+    "it sounds like you want to", "the question is unclear", "the query is unclear", "it seems your message",
     "it looks like your message", "it is unclear what you", "it's unclear what you", "it is unclear what the question",
-    "it's unclear what the question", "it's not clear which", "it is not clear which", "it's unclear which",
-    "it is unclear which you", "it's not clear what you", "it is not clear what you",
+    "it's unclear what the question", "it's not clear which one you", "it is not clear which one you",
+    "it's unclear which one you", "it is unclear which one you", "it's not clear what you", "it is not clear what you",
     "it looks like the question refers to", "it seems the question refers to", "the question refers to",
 ];
 
@@ -253,22 +259,31 @@ pub(super) const HELP_WITH_WHAT: &[&str] = &[
 /// Beginnings of requests, which people make as well.
 #[rustfmt::skip]
 pub(super) const WANTING: &[&str] = &[
-    "please provide", "please share", "please clarify", "please specify", "could you provide", "could you please provide",
-    "can you provide", "can you please provide", "could you share", "could you please share", "could you clarify",
-    "could you tell me", "could you please tell me", "can you tell me", "which one", "which product", "which document",
-    "could you please clarify", "can you clarify", "can you please clarify", "could you specify", "could you please specify",
+    "please provide", "please share", "please clarify", "please specify", "could you provide",
+    "could you please provide", "can you provide", "can you please provide", "could you share",
+    "could you please share", "could you clarify", "could you please clarify", "can you clarify",
+    "can you please clarify", "could you specify", "could you please specify",
 ];
 
 /// What a model wants that has understood nothing.
 #[rustfmt::skip]
 pub(super) const VAGUE: &[&str] = &[
-    "a", "an", "bit", "more", "some", "additional", "further", "the", "please", "any", "specific", "me", "with", "and", "or",
-    "your", "context", "information", "details", "detail", "it", "actual", "full", "original", "about", "clearer",
+    "a", "an", "bit", "more", "some", "additional", "further", "the", "please", "any", "specific", "me", "with", "and",
+    "or", "your", "context", "information", "details", "detail", "it", "actual", "full", "original", "about",
+    "clearer",
 ];
+
+/// Beginnings with which a model asks what somebody means, and people ask for everything else.
+#[rustfmt::skip]
+pub(super) const TELL_ME: &[&str] =
+    &["could you tell me", "could you please tell me", "can you tell me", "could you clarify", "could you please clarify"];
+
+/// What it asks then.
+pub(super) const MEANING: &[&str] = &["you mean", "you're referring", "you are referring"];
 
 /// Whom it asks.
 #[rustfmt::skip]
 pub(super) const WHAT_YOU: &[&str] = &[
     "what you mean", "you're looking for", "you are looking for", "what you want", "what you would", "you'd like",
-    "you would like", "what you need", "what you're", "what you are", "you mean", "you're referring", "you are referring",
+    "you would like", "what you need", "what you're", "what you are",
 ];

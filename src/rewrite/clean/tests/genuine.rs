@@ -204,3 +204,135 @@ fn talk_is_dropped_in_many_phrasings() {
     let wrong: Vec<_> = TALK.iter().filter(|(reply, why)| got(reply) != Err(*why)).collect();
     assert!(wrong.is_empty(), "{:#?}", wrong.iter().map(|(reply, _)| (reply, got(reply))).collect::<Vec<_>>());
 }
+
+/// Questions, replies to them, and what is to come of these.
+const ABOUT: &[(&str, &str, &[&str])] = &[
+    // What the question has itself is a part of the text.
+    (
+        "galaxy note 9 vs note 10",
+        "Note 9 or Note 10: which has the better battery?",
+        &["Note 9 or Note 10: which has the better battery?"],
+    ),
+    ("1 fc köln tickets", "1. FC Köln: Eintrittskarten kaufen", &["1. FC Köln: Eintrittskarten kaufen"]),
+    ("bash > vs >>", "> vs >> in bash: what differs?", &["> vs >> in bash: what differs?"]),
+    ("sure deodorant rash", "Sure, the deodorant: skin rash", &["Sure, the deodorant: skin rash"]),
+    ("it prints user: denied", "user: denied when logging in with ssh", &["user: denied when logging in with ssh"]),
+    (
+        "k8s pods crashing",
+        "Kubernetes: why do pods crash?\nKubernetes: how to debug a crash loop?",
+        &["Kubernetes: why do pods crash?", "Kubernetes: how to debug a crash loop?"],
+    ),
+    (
+        "Wo spielt der 1. FC Köln in der 2. Bundesliga",
+        "[\"1. FC Köln Stadion\", \"2. Bundesliga Spielplan\"]",
+        &["1. FC Köln Stadion", "2. Bundesliga Spielplan"],
+    ),
+    (
+        "{\"error\": \"invalid_grant\"} google",
+        "{\"error\": \"invalid_grant\"} from Google: causes",
+        &["{\"error\": \"invalid_grant\"} from Google: causes"],
+    ),
+    (
+        "screen time by age",
+        "[\"3 - 5 year olds screen time\", \"6 - 8 year olds screen time\"]",
+        &["3 - 5 year olds screen time", "6 - 8 year olds screen time"],
+    ),
+    // What it merely shares with a label, a mark or a courtesy is none.
+    (
+        "how can I make sure my bread rises?",
+        "Sure! Here is the rewritten question: How do I ensure that bread rises?",
+        &["How do I ensure that bread rises?"],
+    ),
+    (
+        "how does google search work",
+        "Search query: How does Google's search engine work?",
+        &["How does Google's search engine work?"],
+    ),
+    (
+        "please help me find my order",
+        "Where can I find my order?\nPlease let me know if you need anything else.",
+        &["Where can I find my order?"],
+    ),
+    (
+        "windows 11 how to take a screenshot",
+        "1. How to take a screenshot in Windows 11?\n2. What saves the Windows 11 screen?",
+        &["How to take a screenshot in Windows 11?", "What saves the Windows 11 screen?"],
+    ),
+    (
+        "Excel - how do I freeze the top row?",
+        "- How can I freeze the first row in Excel?\n- Excel keep header visible",
+        &["How can I freeze the first row in Excel?", "Excel keep header visible"],
+    ),
+    // Not every line that looks like talk is.
+    ("\\n in C", "What does the escape \\n do in C strings?", &["What does the escape \\n do in C strings?"]),
+    (
+        "new question apple id",
+        "I need to change the security question of my Apple ID: how do I do that?",
+        &["I need to change the security question of my Apple ID: how do I do that?"],
+    ),
+    (
+        "documents for a bank account?",
+        "Can you tell me what you need to open a bank account?",
+        &["Can you tell me what you need to open a bank account?"],
+    ),
+    (
+        "cast iron or steel?",
+        "Which one can better handle high heat, cast iron or steel?",
+        &["Which one can better handle high heat, cast iron or steel?"],
+    ),
+    (
+        "nginx rewrite?",
+        "Can you tell me how to rewrite a URL in nginx?",
+        &["Can you tell me how to rewrite a URL in nginx?"],
+    ),
+    ("visa form?", "It's unclear which form I need for a visa", &["It's unclear which form I need for a visa"]),
+    (
+        "roku live tv?",
+        "I don't have access to live TV channels on Roku",
+        &["I don't have access to live TV channels on Roku"],
+    ),
+    ("why does my boiler lose pressure?", "Boiler keeps losing pressure.", &["Boiler keeps losing pressure."]),
+    (
+        "how do I turn off notifications on iphone?",
+        "Turn off notifications on an iPhone.",
+        &["Turn off notifications on an iPhone."],
+    ),
+    (
+        "s9 battery?",
+        "I replaced the original battery of a Galaxy S9 and it won't charge",
+        &["I replaced the original battery of a Galaxy S9 and it won't charge"],
+    ),
+    // Lists in every form.
+    (
+        "is bread flat without yeast?",
+        "Does bread rise without yeast? Which bread needs no yeast? How long does yeast live?",
+        &["Does bread rise without yeast?", "Which bread needs no yeast?", "How long does yeast live?"],
+    ),
+    (
+        "ibuprofen and wine?",
+        "Is it safe to drink wine after ibuprofen? How long should I wait?",
+        &["Is it safe to drink wine after ibuprofen? How long should I wait?"],
+    ),
+    (
+        "flat bread",
+        "### 1. flat bread causes\n### 2. how to keep bread from going flat",
+        &["flat bread causes", "how to keep bread from going flat"],
+    ),
+    (
+        "flat bread",
+        "## 1. Causes\nwhy a loaf spreads\n\n## 2. Cures\nhow to keep a loaf high",
+        &["why a loaf spreads", "how to keep a loaf high"],
+    ),
+];
+
+#[test]
+fn what_the_question_has_is_told_from_what_the_model_adds() {
+    let mut wrong = vec![];
+    for (question, reply, texts) in ABOUT {
+        let got = Limits::paraphrase().clean(reply, question);
+        if got.rewrites != *texts {
+            wrong.push((question, reply, got));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
