@@ -1,5 +1,5 @@
-//! Replies as models are known to give them, made up for all kinds of rewrites, each with what is to come of it: a
-//! thousand
+//! A thousand replies as models are known to give them, made up for all kinds of rewrites in some twenty languages, each
+//! with what is to come of it: right ones that merely look odd, and every way to be wrong.
 
 use asktwice::{
     Question, RewriteKind,

@@ -31,10 +31,18 @@ struct Sorted<'a> {
     /// Whether lines are part of the answer: not those under a heading like "Explanation:".
     answering: bool,
     chatter: bool,
-    /// Whether a line announces an answer: "There are several reasons why bread is flat:".
-    answers: bool,
-    /// Whether a line announces what need not be an answer: "Here are some foods to eat before a marathon:".
-    things: bool,
+    announced: Announced,
+}
+
+/// What lines announce.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Announced {
+    /// Rewrites, or nothing.
+    Rewrites,
+    /// What may be an answer: "Here are some foods to eat before a marathon:".
+    Things,
+    /// An answer: "There are several reasons why bread is flat:".
+    Answer,
 }
 
 /// What the lines show together.
@@ -69,17 +77,16 @@ pub(super) fn items(text: &str, form: Form, asked: &Asked<'_>) -> Result<Vec<Str
     for line in lines {
         sorted.add(line);
     }
-    if sorted.answers {
+    let (chatter, announced) = (sorted.chatter, sorted.announced);
+    if announced == Announced::Answer {
         return Err(Rejection::Answer);
     }
-    let (chatter, things) = (sorted.chatter, sorted.things);
+    let things = announced == Announced::Things && form == Form::Question;
     let group = sorted.answer();
     let group = if let [single] = group[..] { inline(single).unwrap_or(group) } else { group };
     let found: Vec<String> = group.into_iter().map(tidied).filter(|line| !line.is_empty()).collect();
     match (found.is_empty(), chatter) {
-        (false, _) if things && form == Form::Question && found.iter().all(|line| line.ends_with('.')) => {
-            Err(Rejection::Answer)
-        }
+        (false, _) if things && found.iter().all(|line| line.ends_with('.')) => Err(Rejection::Answer),
         (false, _) => Ok(found),
         (true, true) => Err(Rejection::Preamble),
         (true, false) => Err(Rejection::Empty),
@@ -126,8 +133,7 @@ impl<'a> Sorted<'a> {
             headings: vec![],
             answering: true,
             chatter: false,
-            answers: false,
-            things: false,
+            announced: Announced::Rewrites,
         }
     }
 
@@ -166,7 +172,7 @@ impl<'a> Sorted<'a> {
             return;
         }
         match chatter::label(text, heading.is_some()) {
-            Some((kind, "")) => self.announced(kind, text),
+            Some((kind, "")) => self.note_announced(kind, text),
             Some((kind, rest)) if !self.asked.has_label(text, rest) => {
                 self.add_labelled(kind, Item { text: rest, ..item });
             }
@@ -175,10 +181,16 @@ impl<'a> Sorted<'a> {
     }
 
     /// Takes note of a line that announces those that follow.
-    fn announced(&mut self, kind: Kind, text: &str) {
+    fn note_announced(&mut self, kind: Kind, text: &str) {
         self.chatter = true;
-        self.answers |= answer::announces(text, self.asked.text());
-        self.things |= chatter::announces_things(text) && self.asked.shares_word(text);
+        let announced = if answer::announces(text, self.asked.text()) {
+            Announced::Answer
+        } else if chatter::announces_things(text) && self.asked.shares_word(text) {
+            Announced::Things
+        } else {
+            Announced::Rewrites
+        };
+        self.announced = self.announced.max(announced);
         // Questions, then "Answer:".
         let answered = kind == Kind::Output && self.plain.iter().any(|line| asks(line));
         self.answering = !answered && !kind.is_other();

@@ -27,7 +27,7 @@ pub(super) fn without_titles<'a>(items: Vec<&'a str>, asked: &Asked<'_>) -> Vec<
         return items;
     }
     let titled = |text: &'_ str| {
-        let (title, rest) = text.split_once(":").filter(|(_, rest)| rest.starts_with([' ', '*']))?;
+        let (title, rest) = text.split_once(':').filter(|(_, rest)| rest.starts_with([' ', '*']))?;
         let emphasised =
             title.starts_with('*') && (title.ends_with('*') || !rest.ends_with('*')) || rest.starts_with("** ");
         let rest = rest.trim_start_matches(['*', ' ']);
