@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! weight = ceiling(kind) · min(1, said · answered) · (1 − agreed²) · 0.8 ^ strayed / √rewrites
-//! said     = near / 2, or of a rewrite without a word of its own 2 − 6 · apart, from 0 to 1
+//! said     = near / 2, or of the question with words left out 2 − 6 · apart, from 0 to 1
 //! near     = (cosine − last) / (first − last), from 0 to 1
 //! apart    = (1 − cosine) / (1 − first)
 //! answered = product over the channels of (rewrite's best score / question's best score)
@@ -25,8 +25,8 @@
 //! A rewrite that only leaves words out brings nothing in. It may have dropped "Hi, can you tell me", and is then the
 //! better question, or the half of what was asked, and its words do not tell which: the collection may answer both
 //! gladly. But it was to say the same, so its embedding has to stay where the question's is. It counts in full up to a
-//! sixth of the way from the question to the best passage, and nothing from a third on. `docs/evaluation.md` has the
-//! measurements.
+//! sixth of the way from the question to the best passage, and nothing from a third on. If it is a number, a negation or a
+//! name that it left out, it counts no more than another rewrite would. `docs/evaluation.md` has the measurements.
 
 use std::{fmt, str::FromStr};
 
