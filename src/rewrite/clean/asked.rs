@@ -76,8 +76,11 @@ impl<'a> Asked<'a> {
         line.find(':').is_some_and(|at| self.text.to_lowercase().contains(&line[..=at].to_lowercase()))
     }
 
-    /// Whether a text has one of its longer words.
+    /// Whether a text has one of its longer words, or another form of it: "migraine" for "migraines".
     pub(super) fn shares_word(&self, text: &str) -> bool {
-        words(text).any(|word| word.chars().count() > 3 && self.words.contains(&word))
+        const STEM: usize = 5;
+        let stem = |word: String| word.chars().take(STEM).collect::<String>();
+        let mut stems = words(text).filter(|word| word.chars().count() > 3).map(stem);
+        stems.any(|stem| self.words.iter().any(|word| word.starts_with(&stem)))
     }
 }

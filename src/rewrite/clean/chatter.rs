@@ -347,6 +347,11 @@ pub(super) fn without_praise(line: &str) -> &str {
     quoted.unwrap_or(line)
 }
 
+/// Whether a text begins as one that says what a rewrite is good for.
+pub(super) fn is_gloss(text: &str) -> bool {
+    words(text).next().is_some_and(|word| GLOSSES.iter().any(|stem| word.starts_with(stem)))
+}
+
 /// Takes off what a model adds to an item of a list to say what it is good for: `Why …? – focuses on causes`,
 /// `"why …" (causes)`, `"why …?": asks for causes`, and the mark of a source: `Why …? [1]`.
 fn without_gloss(line: &str) -> &str {
@@ -361,8 +366,7 @@ fn without_gloss(line: &str) -> &str {
             " [" => asks && gloss.ends_with(']') && gloss.trim_end_matches(']').chars().all(|c| c.is_ascii_digit()),
             _ => false,
         };
-        let says = || words(gloss).next().is_some_and(|word| GLOSSES.iter().any(|stem| word.starts_with(stem)));
-        (cut || !matches!(sign, ": " | " [") && (closed || asks) && says()).then_some(text)
+        (cut || !matches!(sign, ": " | " [") && (closed || asks) && is_gloss(gloss)).then_some(text)
     });
     found.unwrap_or(line)
 }

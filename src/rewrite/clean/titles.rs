@@ -2,7 +2,11 @@
 
 use std::collections::HashSet;
 
-use super::{asked::Asked, chatter::asks, marks};
+use super::{
+    asked::Asked,
+    chatter::{self, asks},
+    marks,
+};
 
 /// Whether a line is as short as a heading, and asks nothing.
 pub(super) fn is_short(line: &str) -> bool {
@@ -39,8 +43,10 @@ pub(super) fn without_titles<'a>(items: Vec<&'a str>, asked: &Asked<'_>) -> Vec<
         if text.ends_with('*') {
             return [" — *", " – *", " - *"].into_iter().find_map(|sign| text.rfind(sign));
         }
-        let at = text.find("? (").or_else(|| text.find("? ["))?;
-        text.ends_with([')', ']']).then_some(at + 1)
+        // "… (Focuses on safety)"
+        let at = text.rfind(" (").filter(|at| chatter::is_gloss(&text[*at..]));
+        let asked = || Some(text.find("? (").or_else(|| text.find("? ["))? + 1);
+        at.or_else(asked).filter(|_| text.ends_with([')', ']']))
     };
     if let Some(rests) = items.iter().map(|text| titled(text)).collect::<Option<Vec<_>>>() {
         let (titles, rests): (HashSet<&str>, Vec<&str>) =
