@@ -1,5 +1,5 @@
-//! A thousand replies as models are known to give them, made up for all kinds of rewrites in some twenty languages, each
-//! with what is to come of it: right ones that merely look odd, and every way to be wrong.
+//! A thousand replies as models are known to give them, made up for all kinds of rewrites in sixteen languages, each with
+//! what is to come of it: right ones that merely look odd, and every way to be wrong.
 
 use asktwice::{
     Question, RewriteKind,
