@@ -300,13 +300,9 @@ pub enum EmbedError {
 }
 
 impl EmbedError {
-    fn inference(problem: impl Into<String>) -> Self {
+    /// The model failed on a text, for this reason.
+    pub(crate) fn inference(problem: impl Into<String>) -> Self {
         Self::Inference { problem: problem.into() }
-    }
-
-    /// The thread that computes panicked.
-    fn crashed() -> Self {
-        Self::inference("it crashed; the log above says where")
     }
 
     /// The broad class of this error.

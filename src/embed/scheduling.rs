@@ -21,8 +21,13 @@ pub(crate) fn on_computing_thread<T: Send>(work: impl FnOnce() -> T + Send) -> R
     thread::scope(|scope| {
         let thread = thread::Builder::new().name("embed".to_owned()).spawn_scoped(scope, computing);
         let thread = thread.map_err(|error| EmbedError::inference(format!("no thread can be started: {error}")))?;
-        thread.join().map_err(|_| EmbedError::crashed())
+        thread.join().map_err(|_| crashed())
     })
+}
+
+/// A thread that computes panicked.
+pub(super) fn crashed() -> EmbedError {
+    EmbedError::inference("it crashed; the log above says where")
 }
 
 /// Makes this thread batch work. Where the system forbids it, or somebody has chosen another policy or priority than the

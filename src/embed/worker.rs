@@ -20,7 +20,7 @@ use super::{
     onnx::{Encoder, Model, Tokens, settings},
     precision::Precision,
     queue::{Job, Queue, Text},
-    scheduling::on_computing_thread,
+    scheduling::{crashed, on_computing_thread},
     shared::SharedOnnx,
 };
 use crate::spans;
@@ -151,7 +151,7 @@ impl Plan {
         let (onnx, path) = folder.onnx_and_path(options.precision)?;
         // The tokenizer takes as long to read as a session to open, so it is read meanwhile.
         let encoder = thread::spawn(move || Encoder::open(folder).map(Arc::new));
-        let encoder = || encoder.join().map_err(|_| EmbedError::crashed())?;
+        let encoder = || encoder.join().map_err(|_| crashed())?;
         let environment = library::load(&options.library)?;
         if let Some(session) = accelerated(&environment, &onnx, options) {
             let (encoder, provider) = (encoder()?, options.provider);
@@ -180,13 +180,13 @@ impl Plan {
         let mut attempt = |jobs: &[Job]| {
             let embed = AssertUnwindSafe(|| self.embed(jobs, alone, own));
             // A panic over one text must not take the worker, and every later text, with it.
-            catch_unwind(embed).unwrap_or_else(|_| Err(EmbedError::crashed()))
+            catch_unwind(embed).unwrap_or_else(|_| Err(crashed()))
         };
         match attempt(jobs) {
             Ok(embedded) => embedded.into_iter().map(Ok).collect(),
             Err(error) if jobs.len() == 1 => vec![Err(error)],
             Err(_) => {
-                let by_itself = |job| attempt(std::slice::from_ref(job))?.pop().ok_or_else(EmbedError::crashed);
+                let by_itself = |job| attempt(std::slice::from_ref(job))?.pop().ok_or_else(crashed);
                 jobs.iter().map(by_itself).collect()
             }
         }
@@ -276,7 +276,7 @@ impl OnnxEmbedder {
                     queue.ask(Job { text, single, reply })?;
                 }
             }
-            replies.push(async { embedded.await.unwrap_or_else(|_| Err(EmbedError::crashed())) });
+            replies.push(async { embedded.await.unwrap_or_else(|_| Err(crashed())) });
         }
         try_join_all(replies).await
     }

@@ -265,7 +265,7 @@ impl Adapter {
         let judged = dataset.questions.iter().map(async |question| {
             let failed = |source| EvaluateError::Embed { question: question.id.clone(), source };
             let embedded = self.embedder.embed(Role::Query, vec![question.text.clone()]).await.map_err(failed)?;
-            let none = || EmbedError::Inference { problem: "it returned no vector".to_owned() };
+            let none = || EmbedError::inference("it returned no vector");
             let vector = embedded.into_iter().next().ok_or_else(none).map_err(failed)?.vector;
             let examples = match documents {
                 Some(documents) => self.examples(documents, question, &vector).await,

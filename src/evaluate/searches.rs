@@ -179,7 +179,7 @@ impl Searcher<'_> {
 
     async fn embed(self, role: Role, text: &str) -> Result<Vec<f32>, EmbedError> {
         let embedded = self.embedder.embed(role, vec![text.to_owned()]).await?;
-        let none = || EmbedError::Inference { problem: "it returned no vector".to_owned() };
+        let none = || EmbedError::inference("it returned no vector");
         Ok(embedded.into_iter().next().ok_or_else(none)?.vector)
     }
 

@@ -141,7 +141,7 @@ fn near(cosine: f64, hits: &[Scored]) -> f64 {
 /// else is far away.
 fn apart(cosine: f64, hits: &[Scored]) -> Option<f64> {
     let first = f64::from(hits.first()?.score);
-    Some(if cosine >= first.max(1.0) { 0.0 } else { (1.0 - cosine).max(0.0) / (1.0 - first).max(0.0) })
+    Some(if cosine >= 1.0 { 0.0 } else { (1.0 - cosine) / (1.0 - first).max(0.0) })
 }
 
 /// How a rewrite gets its weight. In settings: `adaptive`, or a number.
@@ -174,10 +174,11 @@ impl Weighting {
                 let strayed = STRAYED.powi(i32::try_from(signals.signs.strayed).unwrap_or(i32::MAX));
                 let near = EQUAL * within(signals.near);
                 let (full, nothing) = SHORTENED;
-                let said = match signals.apart.filter(|_| signals.signs.shortened) {
+                let shortened = signals.apart.filter(|_| signals.signs.shortened);
+                let said = match shortened.map(|apart| within((nothing - apart) / (nothing - full))) {
                     // What it left out was a number, a negation or a name.
-                    Some(apart) if signals.signs.strayed > 0 => near.min(within((nothing - apart) / (nothing - full))),
-                    Some(apart) => within((nothing - apart) / (nothing - full)),
+                    Some(spared) if signals.signs.strayed > 0 => near.min(spared),
+                    Some(spared) => spared,
                     None => near,
                 };
                 let seen = within(said * signals.answered.max(0.0));

@@ -106,7 +106,7 @@ impl Work<'_> {
         let words = self.sparse.map(|encoder| encode(encoder.clone(), texts.clone()));
         let embeddings = self.embed(texts).await?;
         let words = match words {
-            Some(words) => words.await.map_err(|_| EmbedError::Inference { problem: PANICKED.to_owned() })?,
+            Some(words) => words.await.map_err(|_| EmbedError::inference(PANICKED))?,
             None => vec![],
         };
         let count = passages.len() as u64;
@@ -186,7 +186,7 @@ fn checked(embeddings: Vec<Embedding>, texts: usize) -> Result<Vec<Embedding>, E
         return Ok(embeddings);
     }
     let problem = format!("it returned {} embeddings for {texts} texts", embeddings.len());
-    Err(EmbedError::Inference { problem })
+    Err(EmbedError::inference(problem))
 }
 
 #[cfg(test)]

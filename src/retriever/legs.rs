@@ -81,7 +81,7 @@ impl Call<'_> {
 
     async fn embed(&self, variant: &Variant, text: &str) -> Result<Vec<f32>, EmbedError> {
         let embedded = self.parts.embedder.embed(variant.role, vec![text.to_owned()]).await?;
-        let none = || EmbedError::Inference { problem: "it returned no vector".to_owned() };
+        let none = || EmbedError::inference("it returned no vector");
         Ok(embedded.into_iter().next().ok_or_else(none)?.vector)
     }
 

@@ -5,7 +5,8 @@
 //! fences, characters that nobody sees), [`json`] takes the strings out of structured replies, [`lines`] finds out which
 //! lines the model meant as its answer, and [`marks`] takes list marks and quotes off a line. [`chatter`] knows what a
 //! preamble and a label look like, [`remark`] and [`refusal`] what they are called after, and [`asked`] what of it all the
-//! question has itself. [`passage`] puts a passage together, [`terms`] a list of keywords.
+//! question has itself. [`titles`] takes off what a list has beside its texts, [`passage`] puts a passage together,
+//! [`terms`] a list of keywords.
 //!
 //! The steps run again on each rewrite until it no longer changes, so cleaning a cleaned rewrite gives itself. Then
 //! [`answer`] and [`language`] look at what it says, and [`signs`] at what it lost of the question.
@@ -221,7 +222,7 @@ fn settle(limits: &Limits, item: String, asked: &Asked<'_>) -> Result<String, Re
     let mut text = item;
     for _ in 0..MAX_ROUNDS {
         // Marks, quotes and labels are short: nothing makes a line of this size short enough, so spare the work.
-        if text.len() > 8 * limit + 256 {
+        if text.len() > limit.saturating_mul(8).saturating_add(256) {
             return Err(Rejection::TooLong { limit });
         }
         let mut again = items(limits.form, &text, asked)?;

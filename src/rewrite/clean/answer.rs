@@ -3,18 +3,20 @@
 
 mod words;
 
+use std::collections::HashSet;
+
 use self::words::{
     ADVERBS, ADVICE, ARTICLES, ASKING, BEGINNINGS, FINITE, GUESSED, GUESSES, INSTRUCTED, INSTRUCTIONS, PARTS, REASONS,
     RECOMMENDING, SEARCHING, SOUGHT, SPEAKER, STATING, VERDICTS,
 };
-use super::chatter::{is_searched_for, plain, words};
+use super::chatter::{QUESTION_MARKS, is_searched_for, plain, words};
 
 /// What is asked in no more words may be a name; what is said in more is a sentence.
 const FEW_WORDS: usize = 6;
 
 /// Whether a cleaned text is an answer to this question.
 pub(super) fn is_answer(text: &str, question: &str) -> bool {
-    if text.contains(['?', '？', '؟']) || is_searched_for(text) {
+    if text.contains(QUESTION_MARKS) || is_searched_for(text) {
         return false;
     }
     let said = plain(text);
@@ -40,9 +42,10 @@ pub(super) fn is_answer(text: &str, question: &str) -> bool {
     if echoes(&said, &asked) {
         return true;
     }
-    let new = |words: &[String]| !words.iter().any(|word| word.chars().count() > 3 && asked.contains(word));
-    let states = |(at, word): (usize, &String)| STATING.contains(&word.as_str()) && new(&said[..at]);
-    let verb = said.iter().enumerate().position(|(at, word)| is_finite(word) || states((at, word)));
+    let known: HashSet<&str> = asked.iter().map(String::as_str).filter(|word| word.chars().count() > 3).collect();
+    let new = said.iter().position(|word| known.contains(word.as_str())).unwrap_or(said.len());
+    let states = |at: usize, word: &String| at <= new && STATING.contains(&word.as_str());
+    let verb = said.iter().enumerate().position(|(at, word)| is_finite(word) || states(at, word));
     let gives_reason = || said.iter().position(|word| REASONS.contains(&word.as_str()));
     let reason = gives_reason().is_some_and(|at| at > 1 && !asked.iter().any(|word| REASONS.contains(&word.as_str())));
     if is_question(question, &asked) {
@@ -69,7 +72,7 @@ pub(super) fn is_answer(text: &str, question: &str) -> bool {
 
 /// Takes off a line what follows its question and answers it: "Why is bread flat? Because the yeast is dead."
 pub(super) fn without_answer(line: &str) -> &str {
-    let Some(at) = line.rfind(['?', '？']) else { return line };
+    let Some(at) = line.rfind(QUESTION_MARKS) else { return line };
     let end = at + line[at..].chars().next().map_or(1, char::len_utf8);
     let (question, tail) = line.split_at(end);
     let tail = tail.trim_start();
@@ -91,7 +94,7 @@ pub(super) fn announces(line: &str, question: &str) -> bool {
 
 /// Whether a question asks in so many words.
 fn is_question(question: &str, words: &[String]) -> bool {
-    question.trim_end().ends_with(['?', '？', '؟'])
+    question.trim_end().ends_with(QUESTION_MARKS)
         || words.first().is_some_and(|word| ASKING.contains(&word.as_str()) || is_finite(word))
 }
 

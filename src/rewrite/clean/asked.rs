@@ -11,13 +11,20 @@ use super::{
 /// A question, as what else may have been meant is compared with it.
 pub(super) struct Asked<'a> {
     text: &'a str,
+    lower: String,
     folded: String,
-    words: HashSet<String>,
+    words: Vec<String>,
+    known: HashSet<String>,
+    /// The beginnings of its longer words.
+    stems: HashSet<String>,
 }
 
 impl<'a> Asked<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, folded: folded(text), words: words(text).collect() }
+        let words: Vec<String> = words(text).collect();
+        let known = words.iter().cloned().collect();
+        let stems = words.iter().filter_map(|word| stem(word)).collect();
+        Self { text, lower: text.to_lowercase(), folded: folded(text), words, known, stems }
     }
 
     pub(super) fn text(&self) -> &'a str {
@@ -37,16 +44,14 @@ impl<'a> Asked<'a> {
 
     /// Whether it begins with a line's first word.
     pub(super) fn begins_with_word_of(&self, line: &str) -> bool {
-        words(line).next().is_some_and(|word| words(self.text).next() == Some(word))
+        words(line).next().is_some_and(|word| self.words.first() == Some(&word))
     }
 
     /// Whether it has the number that a line begins with, and then the word that follows there: "1. FC Köln".
     pub(super) fn has_number(&self, line: &str) -> bool {
         let mut begin = words(line);
         let (Some(number), Some(word)) = (begin.next(), begin.next()) else { return false };
-        // Most lines are told by a look at the set.
-        let has_both = self.words.contains(&number) && self.words.contains(&word);
-        has_both && words(self.text).zip(words(self.text).skip(1)).any(|pair| pair == (number.clone(), word.clone()))
+        self.words.windows(2).any(|pair| pair[0] == number && pair[1] == word)
     }
 
     /// Whether it has the sign that a line begins with, and then what follows there: "> vs >>".
@@ -62,25 +67,27 @@ impl<'a> Asked<'a> {
     /// begins with the same words, or has nearly all of them, or half of them that are no words of labels.
     pub(super) fn has_label(&self, line: &str, rest: &str) -> bool {
         let label: Vec<String> = words(line.strip_suffix(rest).unwrap_or_default()).collect();
-        let own = label.iter().filter(|word| self.words.contains(*word));
+        let own = label.iter().filter(|word| self.known.contains(*word));
         let telling = own.clone().filter(|word| !chatter::is_label_word(word)).count();
         self.has_name(line)
-            || label.len() > 1
-                && words(self.text).zip(&label).filter(|(asked, said)| asked == *said).count() == label.len()
+            || label.len() > 1 && self.words.starts_with(&label)
             || label.len() > 2 && 5 * own.count() >= 4 * label.len()
             || telling > 0 && 2 * telling >= label.len()
     }
 
     /// Whether it has what a line has up to its colon, with the colon: "user: permission denied".
     pub(super) fn has_name(&self, line: &str) -> bool {
-        line.find(':').is_some_and(|at| self.text.to_lowercase().contains(&line[..=at].to_lowercase()))
+        line.find(':').is_some_and(|at| self.lower.contains(&line[..=at].to_lowercase()))
     }
 
     /// Whether a text has one of its longer words, or another form of it: "migraine" for "migraines".
     pub(super) fn shares_word(&self, text: &str) -> bool {
-        const STEM: usize = 5;
-        let stem = |word: String| word.chars().take(STEM).collect::<String>();
-        let mut stems = words(text).filter(|word| word.chars().count() > 3).map(stem);
-        stems.any(|stem| self.words.iter().any(|word| word.starts_with(&stem)))
+        words(text).any(|word| stem(&word).is_some_and(|stem| self.stems.contains(&stem)))
     }
+}
+
+/// What the forms of a longer word begin with.
+fn stem(word: &str) -> Option<String> {
+    const LONGEST: usize = 5;
+    (word.chars().nth(3).is_some()).then(|| word.chars().take(LONGEST).collect())
 }

@@ -47,7 +47,7 @@ pub(super) fn words(text: &str) -> impl Iterator<Item = String> {
         .filter(|word| word.chars().any(char::is_alphanumeric))
 }
 
-/// A text in lower case with plain apostrophes, without the signs around it.
+/// A text in lower case with plain apostrophes, without the signs before it.
 pub(super) fn plain(text: &str) -> String {
     text.trim_start_matches(['*', '_', '#', '"', '“', ' ']).replace('’', "'").to_lowercase()
 }
@@ -59,6 +59,11 @@ pub(super) fn after<'a>(text: &'a str, begin: &str) -> Option<&'a str> {
 
 pub(super) fn begins(text: &str, beginnings: &[&str]) -> bool {
     beginnings.iter().any(|begin| after(text, begin).is_some())
+}
+
+/// Whether a text holds one of these.
+pub(super) fn holds(text: &str, phrases: &[&str]) -> bool {
+    phrases.iter().any(|phrase| text.contains(phrase))
 }
 
 /// Whether a text ends as searches do, and no sentence: "I'm sorry I can't come card wording", "Let me know lyrics".
@@ -184,7 +189,7 @@ pub(super) fn label(line: &str, heading: bool) -> Option<(Kind, &str)> {
     let bare = name.trim_end_matches(['*', '_']);
     let short = bare.strip_suffix(')').and_then(|open| open.rsplit_once('(')).map_or(name, |(short, _)| short);
     let rest = rest.trim_start();
-    let kind = named(short).or_else(|| (is_step(short) && rest.ends_with('?')).then_some(Kind::Question))?;
+    let kind = named(short).or_else(|| (is_step(short) && asks(rest)).then_some(Kind::Question))?;
     // The emphasis opened before the label closes after it: `**Query:** text`.
     let rest = if name.starts_with(['*', '_']) { rest.trim_start_matches(['*', '_']) } else { rest };
     Some((kind, rest.trim()))
@@ -260,7 +265,7 @@ fn announced<'a>(line: &'a str, courteous: &str) -> Option<(Kind, &'a str)> {
         Some(_) => None,
         None => match quotation(line) {
             Some((name, rest)) if has_meta(name) => Some((Kind::Question, rest)),
-            _ if here && words(courteous).any(noun) && !line.ends_with(['?', '？']) => Some((Kind::Question, "")),
+            _ if here && words(courteous).any(noun) && !asks(line) => Some((Kind::Question, "")),
             _ => None,
         },
     }
@@ -294,7 +299,7 @@ pub(super) fn is_title(line: &str) -> bool {
     let counted = line.ends_with(|c: char| c.is_ascii_digit());
     let marked = counted || line.starts_with(framed) && line.ends_with(framed);
     let rewrites = || words(line).any(|word| is_rewriting(&word));
-    line.len() <= 60 && (marked || rewrites()) && named(line).is_some()
+    line.len() <= 60 && !asks(line) && (marked || rewrites()) && named(line).is_some()
 }
 
 /// Whether a line is the header of a list, as in CSV: "query".
@@ -342,7 +347,7 @@ pub(super) fn without_praise(line: &str) -> &str {
     let quoted = [('"', '"'), ('“', '”'), ('«', '»'), ('„', '“')].into_iter().find_map(|(open, close)| {
         let (quoted, rest) = line.strip_prefix(open)?.split_once(close)?;
         let praises = rest.starts_with(' ') && begins(&plain(rest), PRAISES) && rest.ends_with(['.', '!']);
-        (praises && quoted.ends_with(['?', '？'])).then_some(quoted)
+        (praises && asks(quoted)).then_some(quoted)
     });
     quoted.unwrap_or(line)
 }

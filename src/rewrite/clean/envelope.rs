@@ -79,7 +79,9 @@ fn without_entities(text: String) -> String {
 fn without_html(text: String) -> String {
     const TAGS: [(&str, &str); 7] =
         [("<li>", "\n- "), ("</li>", "\n"), ("<ul>", ""), ("</ul>", ""), ("<ol>", ""), ("</ol>", ""), ("<br>", "\n")];
-    if !text.contains("<li>") {
+    // Somebody asks about them.
+    let begins = |line: &str| ["<ul>", "<ol>", "<li>"].iter().any(|tag| line.trim_start().starts_with(tag));
+    if !text.lines().any(begins) {
         return text;
     }
     TAGS.iter().fold(text, |text, (tag, sign)| text.replace(tag, sign))
@@ -155,7 +157,7 @@ const REASONING: [&str; 8] =
 fn without_reasoning(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     // Whether only blanks stand before this place on its line; kept up to date rather than looked up, so that a
-    // megabyte of tags stays cheap.
+    // reply full of tags stays cheap.
     let mut blank = true;
     let mut push = |out: &mut String, part: &str| {
         out.push_str(part);

@@ -86,7 +86,7 @@ pub(super) fn structure(text: &str) -> Option<&str> {
 
 /// Where structure begins: a bracket at the start of a line or after a colon, followed by a quote or another bracket.
 fn structure_start(text: &str) -> Option<usize> {
-    let mut opens = true;
+    let (mut opens, mut passed) = (true, false);
     for (at, c) in text.char_indices() {
         match c {
             '[' | '{' if opens => {
@@ -96,7 +96,10 @@ fn structure_start(text: &str) -> Option<usize> {
                 }
                 opens = false;
             }
-            '\n' | ':' => opens = true,
+            '\n' => (opens, passed) = (true, false),
+            // Of "How do I read {"user": {"name": …}}?" nothing is.
+            ':' => opens = !passed,
+            '[' | '{' => passed = true,
             c if c.is_whitespace() => {}
             _ => opens = false,
         }

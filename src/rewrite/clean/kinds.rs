@@ -15,11 +15,11 @@ pub(super) fn split(reply: &str, asked: &[RewriteKind]) -> (Parts, Vec<Rejection
     // Too large to look into: the cleaner says so.
     if reply.len() <= MAX_REPLY {
         let text = envelope::unwrap(reply);
-        if let Some(found) = json::entries(&text).and_then(by_key) {
+        if let Some(found) = json::entries(&text).and_then(|entries| by_key(entries, asked)) {
             return sorted(found, asked);
         }
         if asked.len() > 1
-            && let Some(found) = by_label(&text)
+            && let Some(found) = by_label(&text, asked)
         {
             return sorted(found, asked);
         }
@@ -45,33 +45,54 @@ fn sorted(found: Vec<(RewriteKind, String)>, asked: &[RewriteKind]) -> (Parts, V
     (asked.iter().filter_map(part).collect(), unasked.map(|_| Rejection::Unasked).collect())
 }
 
-/// The strings under keys that name a kind; `None` if no key does.
-fn by_key(entries: Vec<Entry>) -> Option<Vec<(RewriteKind, String)>> {
-    let named = |entry: Entry| {
-        let kind = entry.keys.iter().rev().find_map(|key| named(key))?;
-        // {"multi": [{"query": "…", "reason": "…"}]}
-        (entry.kind != Some(chatter::Kind::Aside)).then_some((kind, entry.text))
-    };
-    let found: Vec<_> = entries.into_iter().filter_map(named).collect();
-    (!found.is_empty()).then_some(found)
-}
-
-/// The text after each label that names a kind; what stands before the first is a preamble. `None` if there is none.
-fn by_label(text: &str) -> Option<Vec<(RewriteKind, String)>> {
-    let numbering = Numbering::of(text.lines().map(str::trim_start));
-    let mut found: Vec<(RewriteKind, String)> = vec![];
-    for line in text.lines() {
-        match label(line, numbering) {
-            Some((kind, rest)) => found.push((kind, rest.to_owned())),
-            None => {
-                if let Some((_, part)) = found.last_mut() {
-                    part.push('\n');
-                    part.push_str(line);
-                }
-            }
+/// The strings under keys that name a kind, and those under other names for a question; `None` if no key names a kind.
+fn by_key(entries: Vec<Entry>, asked: &[RewriteKind]) -> Option<Vec<(RewriteKind, String)>> {
+    let (mut found, mut others) = (vec![], vec![]);
+    for Entry { keys, kind, text } in entries {
+        match (keys.iter().rev().find_map(|key| named(key)), kind) {
+            // {"multi": [{"query": "…", "reason": "…"}]}
+            (_, Some(chatter::Kind::Aside)) => {}
+            (Some(named), _) => found.push((named, text)),
+            (None, Some(chatter::Kind::Question)) => others.push(text),
+            (None, _) => {}
         }
     }
-    (!found.is_empty()).then_some(found)
+    with_unnamed(found, others, asked)
+}
+
+/// The text after each label that names a kind, and several lines before the first; `None` if there is no label.
+fn by_label(text: &str, asked: &[RewriteKind]) -> Option<Vec<(RewriteKind, String)>> {
+    let numbering = Numbering::of(text.lines().map(str::trim_start));
+    let mut found: Vec<(RewriteKind, String)> = vec![];
+    let mut before = vec![];
+    for line in text.lines() {
+        if let Some((kind, rest)) = label(line, numbering) {
+            found.push((kind, rest.to_owned()));
+        } else if let Some((_, part)) = found.last_mut() {
+            part.push('\n');
+            part.push_str(line);
+        } else if marks::has_words(line) {
+            before.push(line);
+        }
+    }
+    // A single line is a preamble.
+    let others = if before.len() > 1 { vec![before.join("\n")] } else { vec![] };
+    with_unnamed(found, others, asked)
+}
+
+/// Adds texts that nothing names to those that something does, if they are of a kind that is not among these.
+fn with_unnamed(
+    mut found: Vec<(RewriteKind, String)>,
+    others: Vec<String>,
+    asked: &[RewriteKind],
+) -> Option<Vec<(RewriteKind, String)>> {
+    if found.is_empty() {
+        return None;
+    }
+    if let Some(kind) = unnamed(asked).filter(|kind| found.iter().all(|(named, _)| named != kind)) {
+        found.extend(others.into_iter().map(|text| (kind, text)));
+    }
+    Some(found)
 }
 
 /// A label at the beginning of a line: `**Step-back:** text`, `1. Keywords: text`, `## Multi`.
@@ -155,6 +176,11 @@ mod tests {
         let reply = r#"{"paraphrase": "why a?", "hyde": "It is so.", "step_back": ""}"#;
         let (parts, rejected) = split(reply, &[Paraphrase, Keywords]);
         assert_eq!((parts, rejected), (vec![(Paraphrase, vec!["why a?".to_owned()])], vec![Rejection::Unasked]));
+        for reply in [r#"{"queries": ["why a?", "why b?"], "keywords": "c"}"#, "why a?\nwhy b?\n\nKeywords: c"] {
+            let parts = texts(reply, &[Multi, Keywords]);
+            assert_eq!(parts[0].1.join("\n"), "why a?\nwhy b?", "what only the other kind can be: {reply}");
+            assert_eq!(parts[1], (Keywords, vec!["c".to_owned()]));
+        }
         for (asked, kind) in [(&[Keywords, Multi][..], Multi), (&[Hyde], Hyde), (&[StepBack, Paraphrase], Paraphrase)] {
             assert_eq!(texts("why a?", asked), [(kind, vec!["why a?".to_owned()])]);
         }

@@ -3,6 +3,8 @@
 
 use std::collections::HashSet;
 
+use super::chatter::asks;
+
 /// A rewrite of fewer words than this may be made of names and foreign terms alone.
 const FEW_WORDS: usize = 3;
 
@@ -16,8 +18,10 @@ pub(super) fn differs(text: &str, question: &str, context: &str) -> bool {
     if many && asked.main().is_some_and(|main| said.letters[main] == 0) {
         return true;
     }
-    let language = || stop_words(question).or_else(|| stop_words(context));
-    stop_words(text).is_some_and(|said| language().is_some_and(|asked| said != asked))
+    // Two common words among many may be a part of a foreign name, but a name does not ask.
+    let fewest = if text.split_whitespace().nth(FEW_WORDS + 2).is_some() && !asks(text) { 3 } else { 2 };
+    let language = || stop_words(question, 2).or_else(|| stop_words(context, 2));
+    stop_words(text, fewest).is_some_and(|said| language().is_some_and(|asked| said != asked))
 }
 
 /// How many scripts are told apart; the last stands for all others.
@@ -122,9 +126,9 @@ const STOP_WORDS: [(&str, &[&str]); 11] = [
         "çok", "daha", "hangi", "nedir", "kadar", "zaman"]),
 ];
 
-/// The language of a text in Latin letters, if its commonest words leave no doubt: at least two different ones and a tenth
+/// The language of a text in Latin letters, if its commonest words leave no doubt: at least the fewest different ones and a tenth
 /// of all words, or four and a sixteenth, and twice as many as of any other language. "IL-4" is no Italian.
-fn stop_words(text: &str) -> Option<&'static str> {
+fn stop_words(text: &str, fewest: usize) -> Option<&'static str> {
     let words: HashSet<String> = text
         .split(|c: char| !(c.is_alphabetic() || matches!(c, '\'' | '’')))
         .filter(|word| !word.is_empty() && !is_acronym(word))
@@ -136,7 +140,7 @@ fn stop_words(text: &str) -> Option<&'static str> {
     counts.sort_unstable_by(|a, b| b.cmp(a));
     let ((most, language), (next, _)) = (counts[0], counts[1]);
     let share = if most >= 4 { 16 } else { 10 };
-    (most >= 2 && most * share >= words.len() && most >= 2 * next).then_some(language)
+    (most >= fewest && most * share >= words.len() && most >= 2 * next).then_some(language)
 }
 
 /// `IL`, `WHO`, but not `I` and `À`.

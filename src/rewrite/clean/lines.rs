@@ -78,15 +78,17 @@ pub(super) fn items(text: &str, form: Form, asked: &Asked<'_>) -> Result<Vec<Str
         sorted.add(line);
     }
     let (chatter, announced) = (sorted.chatter, sorted.announced);
+    let announced = if form == Form::Question { announced } else { Announced::Rewrites };
     if announced == Announced::Answer {
         return Err(Rejection::Answer);
     }
-    let things = announced == Announced::Things && form == Form::Question;
     let group = sorted.answer();
     let group = if let [single] = group[..] { inline(single).unwrap_or(group) } else { group };
     let found: Vec<String> = group.into_iter().map(tidied).filter(|line| !line.is_empty()).collect();
     match (found.is_empty(), chatter) {
-        (false, _) if things && found.iter().all(|line| line.ends_with('.')) => Err(Rejection::Answer),
+        (false, _) if announced == Announced::Things && found.iter().all(|line| line.ends_with('.')) => {
+            Err(Rejection::Answer)
+        }
         (false, _) => Ok(found),
         (true, true) => Err(Rejection::Preamble),
         (true, false) => Err(Rejection::Empty),
@@ -183,7 +185,7 @@ impl<'a> Sorted<'a> {
     /// Takes note of a line that announces those that follow.
     fn note_announced(&mut self, kind: Kind, text: &str) {
         self.chatter = true;
-        let announced = if answer::announces(text, self.asked.text()) {
+        let announced = if !chatter::has_meta(text) && answer::announces(text, self.asked.text()) {
             Announced::Answer
         } else if chatter::announces_things(text) && self.asked.shares_word(text) {
             Announced::Things
@@ -254,6 +256,7 @@ impl<'a> Sorted<'a> {
             && first.mark == Mark::Bullet
             && asks(single)
             && !self.marked.iter().any(|item| asks(item.text))
+            && !self.asked.is(single)
         {
             return vec![single];
         }
@@ -315,7 +318,10 @@ fn tidied(line: &str, asked: &Asked<'_>) -> String {
     let line = marks::unboxed(line);
     let line = marks::unquoted(chatter::without_praise(line));
     let line = if asked.begins_with_word_of(line) { line } else { chatter::without_opener(line) };
-    let line = answer::without_answer(chatter::without_farewell(line));
+    let line = chatter::without_farewell(line);
+    let bare = answer::without_answer(line);
+    // "Can I get a refund? The food was cold." says with its second sentence what was asked.
+    let line = if asked.shares_word(line) && !asked.shares_word(bare) { line } else { bare };
     let line = if asked.text().contains("**") { line.to_owned() } else { marks::without_emphasis(line) };
     let line = line.trim_matches(['\u{200c}', '\u{200d}']);
     line.split_whitespace().collect::<Vec<_>>().join(" ")

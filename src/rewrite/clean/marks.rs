@@ -1,6 +1,6 @@
 //! What a model puts around the text of one line: list marks, headings, quotes, emphasis.
 
-use super::asked::Asked;
+use super::{asked::Asked, chatter::asks};
 
 /// Whether a line says anything: at least one letter or digit.
 pub(super) fn has_words(line: &str) -> bool {
@@ -108,7 +108,7 @@ pub(super) fn inline(line: &str) -> Option<Vec<&str>> {
     }
     items.push(rest);
     // "1. FC Köln: when is the next match in the 2. Bundesliga?" is one question.
-    let asks = |item: &&str| item.trim_end().ends_with(['?', '？']);
+    let asks = |item: &&str| asks(item.trim_end());
     let alike = items.iter().all(asks) || !items.iter().any(asks);
     (items.len() > 1 && alike).then_some(items)
 }

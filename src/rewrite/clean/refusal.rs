@@ -10,7 +10,7 @@ use self::words::{
     MODEL_WORDS, MODELS_OWN, NOT, NOT_SOMETHING, OFFERS, REFUSALS, REFUSED, REQUESTS, SORRY, TELL_ME, UNABLE, VAGUE,
     VERDICTS, WANTING, WHAT_YOU, YOUR_MATTERS,
 };
-use super::chatter::{after, begins, is_searched_for, plain, quotes, words};
+use super::chatter::{QUESTION_MARKS, after, begins, holds, is_searched_for, plain, quotes, words};
 
 /// Whether a line refuses, reports a filter, or asks back.
 pub(super) fn is_refusal(line: &str) -> bool {
@@ -35,10 +35,6 @@ pub(super) fn is_refusal(line: &str) -> bool {
             && (is_sorry(&text) || will_not(&text) || is_bound(&text) || lacks(&text))
 }
 
-fn holds(text: &str, phrases: &[&str]) -> bool {
-    phrases.iter().any(|phrase| text.contains(phrase))
-}
-
 /// What follows the first of some beginnings that the text has.
 fn after_any<'a>(text: &'a str, beginnings: &[&str]) -> Option<&'a str> {
     beginnings.iter().find_map(|begin| after(text, begin))
@@ -51,8 +47,8 @@ fn ends_here(rest: &str) -> bool {
 
 /// Whether somebody asks about a matter of his own: "I can't answer calls, how can I fix it?", "… my landlord …".
 fn is_own_matter(text: &str) -> bool {
-    let asks = text.split_inclusive(['.', '!', '?', '？']).any(|sentence| {
-        sentence.ends_with(['?', '？'])
+    let asks = text.split_inclusive(['.', '!', '?', '？', '؟']).any(|sentence| {
+        sentence.ends_with(QUESTION_MARKS)
             && !holds(sentence, OFFERS)
             && !words(sentence).any(|word| matches!(word.as_str(), "you" | "your" | "you'd" | "you're"))
     });
@@ -95,9 +91,16 @@ fn will_not(text: &str) -> bool {
     let Some(rest) = after_any(text, UNABLE) else { return false };
     let rest = rest.trim_start();
     let rest = after_any(rest, &["to", "be able to"]).unwrap_or(rest).trim_start();
+    // "Unable to share content on Instagram" is searched for: nobody says so of himself.
+    let of_itself = text.starts_with(['i', 'w']);
     after_any(rest, HELPING).is_some()
         || after(rest, "help").is_some_and(ends_here)
-        || after_any(rest, DOING).is_some_and(is_request)
+        || after_any(rest, DOING).is_some_and(|object| is_request(object) && (of_itself || is_short(object)))
+}
+
+/// Whether a text has no more than two words.
+fn is_short(text: &str) -> bool {
+    words(text).nth(2).is_none()
 }
 
 /// Whether the object of a verb is a request: nothing, "that", "this kind of question", "instructions on …". Not "this
@@ -163,12 +166,13 @@ fn confesses(text: &str) -> bool {
 /// A gateway's or provider's notice in place of a reply. "Content moderation is …" is none.
 fn is_filtered(text: &str) -> bool {
     let bracketed = text.starts_with(['[', '(']) && text.ends_with([']', ')', '.']);
-    let subject = FILTERED.iter().any(|subject| text.starts_with(subject));
+    let subject = FILTERED.iter().find_map(|subject| text.strip_prefix(subject));
     // A bank rejects requests, too, and a phone blocks messages.
     let verdict = || VERDICTS.iter().any(|verdict| text.split_once(verdict).is_some_and(|(_, rest)| ends_here(rest)));
-    let filters = holds(text, VERDICTS) && holds(text, FILTERS);
-    !text.ends_with('?')
-        && (subject && (filters || verdict()) || bracketed && text.contains("content") && text.contains("filter"))
+    let filters = |rest: &str| holds(rest, VERDICTS) && holds(rest, FILTERS);
+    !text.ends_with(QUESTION_MARKS)
+        && (subject.is_some_and(|rest| filters(rest) || verdict())
+            || bracketed && text.contains("content") && text.contains("filter"))
 }
 
 /// "What question would you like me to rewrite?", "Could you provide more context?", "How can I help you today?". Not

@@ -1,45 +1,41 @@
 //! Whether a line talks about the rewrites, or to the user. In doubt it does not: people wish each other luck, thank for
 //! orders, and say what they have, can and need.
 
-use super::chatter::{after, has_meta, is_searched_for, plain, words};
+use super::chatter::{QUESTION_MARKS, after, has_meta, holds, is_searched_for, plain, words};
 
 /// Whether a line talks about the rewrites, or to the user.
 pub(super) fn is_remark(line: &str) -> bool {
     let text = plain(line.trim_start_matches(['(', '[']));
-    let asks = text.ends_with(['?', '？']);
+    let asks = text.ends_with(QUESTION_MARKS);
     if is_searched_for(&text) {
         return false;
     }
     let bare = text.trim_matches(|c: char| !c.is_alphanumeric());
-    if NOTHING.contains(&bare) || is_count(line) || begins(&text, REMARKS) || begins(&text, PROMPTED) {
+    if NOTHING.contains(&bare) || is_count(line) || starts(&text, REMARKS) || starts(&text, PROMPTED) {
         return true;
     }
     if FAREWELLS.iter().any(|begin| after(&text, begin).is_some_and(says_farewell)) {
         return true;
     }
-    if begins(&text, INVITATIONS) {
+    if starts(&text, INVITATIONS) {
         return is_about_you(&text) || text.contains("know if") || has_meta(&text) || INVITATIONS.contains(&bare);
     }
     // "I have further pain after surgery, what helps?" asks.
     if asks {
         return false;
     }
-    if begins(&text, OF_ITSELF) {
+    if starts(&text, OF_ITSELF) {
         return is_own_work(&text);
     }
-    if begins(&text, IF_YOU) {
+    if starts(&text, IF_YOU) {
         return holds(&text, OFFERS);
     }
     let describes = SUBJECTS.iter().find_map(|begin| after(&text, begin)).is_some_and(describes);
-    describes || begins(&text, ABOUT_REWRITES) || begins(&text, PERHAPS) && has_meta(&text)
+    describes || starts(&text, ABOUT_REWRITES) || starts(&text, PERHAPS) && has_meta(&text)
 }
 
-fn begins(text: &str, beginnings: &[&str]) -> bool {
+fn starts(text: &str, beginnings: &[&str]) -> bool {
     beginnings.iter().any(|begin| text.starts_with(begin))
-}
-
-fn holds(text: &str, phrases: &[&str]) -> bool {
-    phrases.iter().any(|phrase| text.contains(phrase))
 }
 
 fn is_about_you(text: &str) -> bool {
@@ -62,7 +58,7 @@ fn says_farewell(rest: &str) -> bool {
         " for reaching",
         " for providing",
     ];
-    rest.trim().is_empty() || rest.starts_with(['.', '!', ',', ';']) || begins(rest, &WITH)
+    rest.trim().is_empty() || rest.starts_with(['.', '!', ',', ';']) || starts(rest, &WITH)
 }
 
 /// Whether a line only says how long the rest is: "(61 words)", "（约120字）".
@@ -95,7 +91,7 @@ pub(super) fn is_count(line: &str) -> bool {
 /// Whether a model speaks of its work: "I rewrote the question". Not "I rewrote my essay", "I have a question about …".
 fn is_own_work(text: &str) -> bool {
     let mine = || words(text).any(|word| matches!(word.as_str(), "my" | "our" | "me"));
-    let has = || begins(text, &["i have a ", "i have an ", "i have no ", "i can not ", "i have to "]);
+    let has = || starts(text, &["i have a ", "i have an ", "i have no ", "i can not ", "i have to "]);
     holds(text, WORK) && !has() && !mine()
 }
 
@@ -163,7 +159,7 @@ const WORK: &[&str] = &[
     "rewr", "rephras", "reformul", "reword", "paraphras", "the user", "the question", "this question", "your question",
     "a question", "the query", "your query", "a query", "search quer", "search term", "wording", "phrasing",
     "er version", "a version", "versions of", "variation", "be clear", "be concise", "clearer", "the intent",
-    "original", " you", "this help", "these help", "it clear", "the request", "standalone",
+    "original", "help you", "give you", "you need", "you want", "you'd like", "for you", "this help", "these help", "it clear", "the request", "standalone",
 ];
 
 const IF_YOU: &[&str] = &["if you", "if there "];

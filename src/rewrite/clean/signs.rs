@@ -55,7 +55,7 @@ fn numbers(text: &str) -> HashSet<String> {
     found
 }
 
-/// Whether a text ends with "-" after a letter, as in "COVID-19".
+/// Whether a text ends with "-" after a capital letter, as in "COVID-19".
 fn is_code(text: &str) -> bool {
     text.trim_end_matches('-').ends_with(char::is_uppercase)
 }
@@ -120,8 +120,8 @@ fn bare(word: &str) -> String {
     word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// The names in a text: words with capital letters that the spelling of a sentence does not ask for, and words with
-/// digits in them. Without the latter two only where capitals say nothing, as in headlines and in German.
+/// The names in a text: acronyms, words with a capital and a digit, and other words with a capital letter that the spelling
+/// of a sentence does not ask for. Not the last where capitals say nothing, as in headlines and in German.
 fn names(text: &str) -> HashSet<String> {
     let tokens: Vec<(bool, &str)> = tokens(text).collect();
     let capital = |word: &str| word.starts_with(char::is_uppercase);
@@ -162,10 +162,12 @@ fn shouts(text: &str) -> bool {
     upper * 2 > all
 }
 
-/// The words of a text, each with whether a sentence begins with it. "Tom's" is Tom.
+/// The first words of a text, each with whether a sentence begins with it. "Tom's" is Tom.
 fn tokens(text: &str) -> impl Iterator<Item = (bool, &str)> {
+    /// More are no question that anybody means word by word, and each name is looked for in all of the rewrite.
+    const MOST: usize = 200;
     let mut first = true;
-    text.split_whitespace().filter_map(move |token| {
+    text.split_whitespace().take(MOST).filter_map(move |token| {
         let begins = first;
         first = token.ends_with(['.', '?', '!', ':']);
         let word = token.trim_matches(|c: char| !c.is_alphanumeric());

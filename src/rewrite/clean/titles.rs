@@ -37,7 +37,10 @@ pub(super) fn without_titles<'a>(items: Vec<&'a str>, asked: &Asked<'_>) -> Vec<
         let rest = rest.trim_start_matches(['*', ' ']);
         let asks = asks(rest);
         let short = title.len() <= MAX_TITLE && title.split_whitespace().count() <= 4;
-        (short && (emphasised || asks && !asked.has_label(text, rest)) && marks::has_words(rest)).then_some(rest.len())
+        (short
+            && (emphasised || asks && asked.shares_word(rest) && !asked.has_label(text, rest))
+            && marks::has_words(rest))
+        .then_some(rest.len())
     };
     let glossed = |text: &str| {
         if text.ends_with('*') {

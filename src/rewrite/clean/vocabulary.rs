@@ -56,7 +56,7 @@ pub(super) const LABEL_WORDS: &[&str] = &[
 pub(super) const FOREIGN_NOUNS: &[&str] = &[
     "frage", "suchfrage", "suchanfrage", "suchanfragen", "anfrage", "umformulierung", "pregunta", "preguntas",
     "consulta", "consultas", "requête", "requêtes", "reformulée", "domanda", "pergunta", "vraag", "вопрос", "запрос",
-    "soru", "sorusu", "sorgu", "sorgusu", "pytanie", "zapytanie", "schlüsselwörter", "stichwörter", "suchbegriffe",
+    "soru", "sorusu", "sorgu", "sorgusu", "pytanie", "zapytanie",
     "السؤال", "سؤال",
 ];
 
@@ -64,8 +64,8 @@ pub(super) const FOREIGN_NOUNS: &[&str] = &[
 #[rustfmt::skip]
 pub(super) const FOREIGN_KEYWORDS: &[&str] = &[
     "mots clés", "mots clefs", "termes clés", "palabras clave", "términos clave", "parole chiave", "termini chiave",
-    "palavras chave", "termos chave", "schlüsselbegriffe", "stichworte", "trefwoorden", "zoektermen", "słowa kluczowe",
-    "ключевые слова", "anahtar kelimeler",
+    "palavras chave", "termos chave", "schlüsselbegriffe", "schlüsselwörter", "stichwörter", "suchbegriffe",
+    "stichworte", "trefwoorden", "zoektermen", "słowa kluczowe", "ключевые слова", "anahtar kelimeler",
 ];
 
 /// Words for "note" and "explanation" elsewhere.

@@ -302,6 +302,63 @@ const ABOUT: &[(&str, &str, &[&str])] = &[
         "I replaced the original battery of a Galaxy S9 and it won't charge",
         &["I replaced the original battery of a Galaxy S9 and it won't charge"],
     ),
+    (
+        "why cant i share stuff on insta",
+        "Unable to share content on Instagram\nInstagram sharing not working",
+        &["Unable to share content on Instagram", "Instagram sharing not working"],
+    ),
+    (
+        "tv blocked?",
+        "This content has been blocked in your country",
+        &["This content has been blocked in your country"],
+    ),
+    ("cant get into ur app", "I can no longer log in to your app", &["I can no longer log in to your app"]),
+    (
+        "css remove bullets",
+        "How can I remove the bullet points from <li> elements in CSS?",
+        &["How can I remove the bullet points from <li> elements in CSS?"],
+    ),
+    (
+        "Why is my bread flat?",
+        "Why is my bread flat?\n- dense sourdough crumb causes\n- underproofed dough",
+        &["dense sourdough crumb causes", "underproofed dough"],
+    ),
+    (
+        "which programming language first?",
+        "1. Python: is it suitable for beginners?\n2. Rust: is it suitable for beginners?",
+        &["Python: is it suitable for beginners?", "Rust: is it suitable for beginners?"],
+    ),
+    (
+        "food came cold want money back",
+        "Can I get a refund? The food was cold.",
+        &["Can I get a refund? The food was cold."],
+    ),
+    (
+        "read nested json python",
+        "How do I read {\"user\": {\"name\": \"Bob\"}} in Python?",
+        &["How do I read {\"user\": {\"name\": \"Bob\"}} in Python?"],
+    ),
+    (
+        "v2 changes",
+        "What is new in version 2?\nWhat are the alternatives?",
+        &["What is new in version 2?", "What are the alternatives?"],
+    ),
+    (
+        "when is the castle in Olite open for visitors",
+        "Palacio Real de los Reyes, Olite opening hours",
+        &["Palacio Real de los Reyes, Olite opening hours"],
+    ),
+    // Preambles may name what was asked.
+    (
+        "what are the benefits of green tea",
+        "Here are two search queries about the benefits of green tea:\n1. green tea antioxidants\n2. does green tea help sleep?",
+        &["green tea antioxidants", "does green tea help sleep?"],
+    ),
+    (
+        "why is my bread flat?",
+        "Here are two ways to ask why your bread is flat:\n1. dense crumb causes\n2. what keeps bread from rising?",
+        &["dense crumb causes", "what keeps bread from rising?"],
+    ),
     // Lists in every form.
     (
         "is bread flat without yeast?",
