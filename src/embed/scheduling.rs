@@ -4,7 +4,7 @@
 //! later, and the text's first thread spins for as long as the second is put aside in turn. `docs/embedding.md` has the
 //! measurements.
 
-use std::thread;
+use std::{io, thread};
 
 use super::EmbedError;
 
@@ -20,9 +20,14 @@ pub(crate) fn on_computing_thread<T: Send>(work: impl FnOnce() -> T + Send) -> R
     };
     thread::scope(|scope| {
         let thread = thread::Builder::new().name("embed".to_owned()).spawn_scoped(scope, computing);
-        let thread = thread.map_err(|error| EmbedError::inference(format!("no thread can be started: {error}")))?;
+        let thread = thread.map_err(|error| not_started(&error))?;
         thread.join().map_err(|_| crashed())
     })
+}
+
+/// A thread that is to compute could not be started.
+pub(super) fn not_started(error: &io::Error) -> EmbedError {
+    EmbedError::inference(format!("no thread can be started: {error}"))
 }
 
 /// A thread that computes panicked.

@@ -20,7 +20,7 @@ use super::{
     onnx::{Encoder, Model, Tokens, settings},
     precision::Precision,
     queue::{Job, Queue, Text},
-    scheduling::{crashed, on_computing_thread},
+    scheduling::{crashed, not_started, on_computing_thread},
     shared::SharedOnnx,
 };
 use crate::spans;
@@ -110,8 +110,7 @@ impl OnnxEmbedder {
         for _ in 0..crew.plan.workers() {
             let (queue, plan) = (Arc::clone(&crew.queue), Arc::clone(&crew.plan));
             let worker = thread::Builder::new().name("embed".to_owned()).spawn(move || work(&plan, &queue));
-            crew.workers
-                .push(worker.map_err(|error| EmbedError::inference(format!("no thread can be started: {error}")))?);
+            crew.workers.push(worker.map_err(|error| not_started(&error))?);
         }
         Ok(Self { crew: Arc::new(crew) })
     }

@@ -206,9 +206,10 @@ impl<'a> Sieve<'a> {
         if !limits.any_language && language::differs(&rewrite, question, self.context) {
             return Err(Rejection::Language);
         }
-        if self.asked.is(&rewrite) {
+        let said = folded(&rewrite);
+        if said == self.asked.folded() {
             Err(Rejection::SameAsQuestion)
-        } else if self.seen.insert(folded(&rewrite)) {
+        } else if self.seen.insert(said) {
             Ok(rewrite)
         } else {
             Err(Rejection::Repeated)

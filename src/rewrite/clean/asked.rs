@@ -31,6 +31,11 @@ impl<'a> Asked<'a> {
         self.text
     }
 
+    /// What it says, without the signs and blanks in it.
+    pub(super) fn folded(&self) -> &str {
+        &self.folded
+    }
+
     /// Whether a text says the same.
     pub(super) fn is(&self, text: &str) -> bool {
         folded(text) == self.folded

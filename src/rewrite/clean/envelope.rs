@@ -68,7 +68,7 @@ fn without_entities(text: String) -> String {
     let start = text.trim_start();
     let escaped = ["{&quot;", "[&quot;", "&quot;"].iter().any(|begin| start.starts_with(begin));
     // Somebody asks about them.
-    let asked = ["&lt;", "&gt;", "&nbsp;"].iter().any(|other| text.contains(other)) || start.starts_with("&amp;");
+    let asked = chatter::holds(&text, &["&lt;", "&gt;", "&nbsp;"]) || start.starts_with("&amp;");
     if asked && !escaped || !text.contains('&') {
         return text;
     }
@@ -210,8 +210,7 @@ fn without_thinking_aloud(text: &str) -> &str {
     const OF_REWRITING: [&str; 7] = ["the user", "user wants", "user asks", "rewr", "rephras", "reword", "paraphras"];
     let line = text.trim();
     let said = chatter::plain(line);
-    let aloud =
-        !line.contains('\n') && chatter::begins(&said, ALOUD) && OF_REWRITING.iter().any(|sign| said.contains(sign));
+    let aloud = !line.contains('\n') && chatter::begins(&said, ALOUD) && chatter::holds(&said, &OF_REWRITING);
     let outcome = line.rsplit_once(": ").map(|(_, outcome)| outcome).filter(|outcome| outcome.contains(' '));
     outcome.filter(|_| aloud).unwrap_or(text)
 }

@@ -28,17 +28,18 @@ pub(super) fn entries(text: &str) -> Option<Vec<Entry>> {
     if ["{“", "[“"].iter().any(|begin| text.starts_with(begin)) {
         return entries(&text.replace(['“', '”'], "\""));
     }
-    match serde_json::from_str(text) {
-        Ok(value @ (Value::Array(_) | Value::Object(_))) => return Some(Found::of(&value).entries),
-        // Encoded twice.
-        Ok(Value::String(inner)) if inner.starts_with(['[', '{']) => return entries(&inner),
-        _ => {}
+    if let Some(value) = parsed(text) {
+        return Some(Found::of(&value).entries);
+    }
+    // Encoded twice.
+    if let Ok(inner) = serde_json::from_str::<String>(text)
+        && inner.starts_with(['[', '{'])
+    {
+        return entries(&inner);
     }
     // Structure may follow a line of prose, or a label on the same line.
-    let start = structure_start(text)?;
-    let body = &text[start..];
-    let end = body.rfind([']', '}']).map_or(body.len(), |at| at + 1);
-    if let Ok(value @ (Value::Array(_) | Value::Object(_))) = serde_json::from_str(&body[..end]) {
+    let body = &text[structure_start(text)?..];
+    if let Some(value) = parsed(to_last_bracket(body)) {
         return Some(Found::of(&value).entries);
     }
     // JSON lines, Python's notation, a comma too many, the end cut off: take the strings that are whole.
@@ -79,9 +80,11 @@ pub(super) fn structure(text: &str) -> Option<&str> {
     if ["{“", "[“", "\"{", "\"["].iter().any(|begin| text.starts_with(begin)) {
         return Some(text);
     }
-    let body = &text[structure_start(text)?..];
-    let end = body.rfind([']', '}']).map_or(body.len(), |at| at + 1);
-    Some(&body[..end])
+    Some(to_last_bracket(&text[structure_start(text)?..]))
+}
+
+fn to_last_bracket(body: &str) -> &str {
+    body.rfind([']', '}']).map_or(body, |at| &body[..=at])
 }
 
 /// Where structure begins: a bracket at the start of a line or after a colon, followed by a quote or another bracket.
@@ -125,7 +128,7 @@ impl Found {
 
     fn collect(&mut self, value: &Value, kind: Option<Kind>) {
         match value {
-            Value::String(text) => match decoded(text).filter(|_| !self.decoding) {
+            Value::String(text) => match parsed(text).filter(|_| !self.decoding) {
                 // The arguments of a tool call.
                 Some(value) => {
                     self.decoding = true;
@@ -156,8 +159,8 @@ impl Found {
     }
 }
 
-/// The structure that is encoded in a string.
-fn decoded(text: &str) -> Option<Value> {
+/// The array or object that a text is as a whole.
+fn parsed(text: &str) -> Option<Value> {
     let value = text.starts_with(['[', '{']).then(|| serde_json::from_str(text).ok()).flatten()?;
     matches!(value, Value::Array(_) | Value::Object(_)).then_some(value)
 }

@@ -126,8 +126,8 @@ const STOP_WORDS: [(&str, &[&str]); 11] = [
         "çok", "daha", "hangi", "nedir", "kadar", "zaman"]),
 ];
 
-/// The language of a text in Latin letters, if its commonest words leave no doubt: at least the fewest different ones and a tenth
-/// of all words, or four and a sixteenth, and twice as many as of any other language. "IL-4" is no Italian.
+/// The language of a text in Latin letters, if its commonest words leave no doubt: at least so many different ones and a
+/// tenth of all words, or four and a sixteenth, and twice as many as of any other language. "IL-4" is no Italian.
 fn stop_words(text: &str, fewest: usize) -> Option<&'static str> {
     let words: HashSet<String> = text
         .split(|c: char| !(c.is_alphabetic() || matches!(c, '\'' | '’')))

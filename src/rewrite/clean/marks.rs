@@ -225,12 +225,14 @@ fn digits(text: &str) -> Option<(u32, &str)> {
 
 /// Takes the numbers off the texts of a list that counts them, unless the question has such a number itself.
 pub(super) fn unnumbered(texts: Vec<String>, asked: &Asked<'_>) -> Vec<String> {
-    let counts = |(text, place): (&String, u32)| number(text, true).is_some_and(|(value, _)| value == place);
-    if texts.len() < 2 || !texts.iter().zip(1..).all(counts) || texts.iter().any(|text| asked.has_number(text)) {
-        return texts;
+    let bare = |(text, place): (&String, u32)| {
+        number(text, true).filter(|(value, _)| *value == place).map(|(_, rest)| rest.trim_start().to_owned())
+    };
+    let counted: Option<Vec<String>> = texts.iter().zip(1..).map(bare).collect();
+    match counted {
+        Some(bare) if bare.len() > 1 && !texts.iter().any(|text| asked.has_number(text)) => bare,
+        _ => texts,
     }
-    let bare = |text: &String| number(text, true).map_or("", |(_, rest)| rest.trim_start()).to_owned();
-    texts.iter().map(bare).collect()
 }
 
 /// The cells of a table's row that say something.

@@ -63,21 +63,10 @@ fn says_farewell(rest: &str) -> bool {
 
 /// Whether a line only says how long the rest is: "(61 words)", "（约120字）".
 pub(super) fn is_count(line: &str) -> bool {
+    #[rustfmt::skip]
     const COUNTED: [&str; 14] = [
-        "words",
-        "word",
-        "terms",
-        "keywords",
-        "characters",
-        "wörter",
-        "mots",
-        "palabras",
-        "parole",
-        "palavras",
-        "termos",
-        "términos",
-        "слов",
-        "字",
+        "words", "word", "terms", "keywords", "characters", "wörter", "mots", "palabras", "parole", "palavras", "termos",
+        "términos", "слов", "字",
     ];
     let inner = line.trim_start_matches(['*', '_']).strip_prefix(['(', '（']);
     let inner = inner.and_then(|inner| inner.trim_end_matches(['*', '_', '.']).strip_suffix([')', '）']));
@@ -159,7 +148,8 @@ const WORK: &[&str] = &[
     "rewr", "rephras", "reformul", "reword", "paraphras", "the user", "the question", "this question", "your question",
     "a question", "the query", "your query", "a query", "search quer", "search term", "wording", "phrasing",
     "er version", "a version", "versions of", "variation", "be clear", "be concise", "clearer", "the intent",
-    "original", "help you", "give you", "you need", "you want", "you'd like", "for you", "this help", "these help", "it clear", "the request", "standalone",
+    "original", "help you", "give you", "you need", "you want", "you'd like", "for you", "this help", "these help",
+    "it clear", "the request", "standalone",
 ];
 
 const IF_YOU: &[&str] = &["if you", "if there "];

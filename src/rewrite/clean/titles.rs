@@ -48,8 +48,8 @@ pub(super) fn without_titles<'a>(items: Vec<&'a str>, asked: &Asked<'_>) -> Vec<
         }
         // "… (Focuses on safety)"
         let at = text.rfind(" (").filter(|at| chatter::is_gloss(&text[*at..]));
-        let asked = || Some(text.find("? (").or_else(|| text.find("? ["))? + 1);
-        at.or_else(asked).filter(|_| text.ends_with([')', ']']))
+        let after_question = || Some(text.find("? (").or_else(|| text.find("? ["))? + 1);
+        at.or_else(after_question).filter(|_| text.ends_with([')', ']']))
     };
     if let Some(rests) = items.iter().map(|text| titled(text)).collect::<Option<Vec<_>>>() {
         let (titles, rests): (HashSet<&str>, Vec<&str>) =
